@@ -1,0 +1,327 @@
+"""Every default, once, with its meaning: the frozen dataclasses behind experiment files and the command line.
+
+Defaults reproduce Kinetic-GAN (Degardin et al., WACV 2022) as published. Whatever is better is a named option, and
+`experiments/fast.yaml` is the list of those that make people on a CPU within minutes. Only `kinetic.experiment` turns
+these into objects; no constructor takes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = [
+    "CriticConfig",
+    "DataConfig",
+    "EncoderConfig",
+    "Experiment",
+    "GeneratorConfig",
+    "NoiseConfig",
+    "QuantileConfig",
+    "SyntheticConfig",
+    "TrainingConfig",
+]
+
+
+def _at_least(owner: str, least: float, **values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not value >= least:
+            raise ValueError(f"{owner}.{name} must be at least {least}, got {value}")
+
+
+def _within(owner: str, low: float, high: float, **values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not low <= value <= high:
+            raise ValueError(f"{owner}.{name} must lie between {low} and {high}, got {value}")
+
+
+def _widths(owner: str, name: str, values: Iterable[int], count: int) -> None:
+    values = tuple(values)
+    if len(values) != count or any(width < 1 for width in values):
+        raise ValueError(f"{owner}.{name} needs {count} positive channel counts, got {list(values)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticConfig:
+    """How the embedded synthetic set is made (`data.source: synthetic`).
+
+    Args:
+        subjects: how many people
+        repeats: clips of each action by each person, every one seen by all three cameras
+        seed: seed of the whole set
+        sensor_noise: standard deviation of the joint noise, in metres
+        dropout: share of frames in which a limb is lost, as a Kinect loses it
+    """
+
+    subjects: int = 10
+    repeats: int = 4
+    seed: int = 0
+    sensor_noise: float = 0.004
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _at_least("synthetic", 2, subjects=self.subjects)
+        _at_least("synthetic", 1, repeats=self.repeats)
+        _at_least("synthetic", 0, sensor_noise=self.sensor_noise)
+        _within("synthetic", 0, 1, dropout=self.dropout)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which motions are learned, and in which coordinates.
+
+    Args:
+        source: `synthetic`, or a file or folder that `kinetic.read_motions` opens
+        split: which clips train: by person (xsub), camera (xview), recording setup (xsetup), or all of them (none)
+        classes: names of the actions to use; null = all
+        frames: frames of a motion; clips of another length are resampled to it
+        centering: what is subtracted: nothing, the centre joint of the first frame, or of every frame
+        scaling: minmax = one affine map of all coordinates to [-1, 1] (published); standard = offsets from the mean
+            training pose in units of their standard deviation
+        batch_size: motions per step
+        balanced: draw every class equally often
+        workers: loader processes; 0 is fastest for sets in memory
+        synthetic: how the synthetic set is made
+    """
+
+    source: str = "synthetic"
+    split: Literal["xsub", "xview", "xsetup", "none"] = "xsub"
+    classes: list[str] | None = None
+    frames: int = 64
+    centering: Literal["none", "first", "frame"] = "none"
+    scaling: Literal["minmax", "standard"] = "minmax"
+    batch_size: int = 32
+    balanced: bool = False
+    workers: int = 0
+    synthetic: SyntheticConfig = field(default_factory=SyntheticConfig)
+
+    def __post_init__(self) -> None:
+        _within("data", 16, 1024, frames=self.frames)
+        _at_least("data", 1, batch_size=self.batch_size)
+        _at_least("data", 0, workers=self.workers)
+        if self.frames % 16:
+            raise ValueError(f"data.frames must be a multiple of 16, got {self.frames}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneratorConfig:
+    """What the generator looks like.
+
+    Args:
+        latent: width of the latent vector z
+        mapping_depth: linear layers between z and w
+        mapping: start of those layers: published = weights from N(0, 1); equalized = the same, scaled down by the
+            square root of the width at run time (StyleGAN), with z and label normalised
+        widths: channels after blocks 0 to 4
+        last_width: channels after block 5; null = the coordinates of a joint (published)
+        label_width: width of the label embedding; null = the number of classes (published)
+        upsampling: how frames are doubled
+        output: last activation; tanh needs data scaled to [-1, 1]
+        partition: joints grouped by distance to the centre up to one hop (published) or by their true distance (full)
+        halved_top: halve the mean of the neighbours at the first joint expansion (published)
+        ema: decay of the averaged copy of the weights that samples are drawn from; 0 = none
+    """
+
+    latent: int = 512
+    mapping_depth: int = 4
+    mapping: Literal["published", "equalized"] = "published"
+    widths: tuple[int, int, int, int, int] = (512, 256, 128, 64, 32)
+    last_width: int | None = None
+    label_width: int | None = None
+    upsampling: Literal["nearest", "linear"] = "nearest"
+    output: Literal["tanh", "linear"] = "tanh"
+    partition: Literal["published", "full"] = "published"
+    halved_top: bool = True
+    ema: float = 0.0
+
+    def __post_init__(self) -> None:
+        _at_least("generator", 1, latent=self.latent, mapping_depth=self.mapping_depth)
+        _at_least("generator", 1, last_width=self.last_width, label_width=self.label_width)
+        _widths("generator", "widths", self.widths, 5)
+        _within("generator", 0, 0.99999, ema=self.ema)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoiseConfig:
+    """Gaussian noise on the critic's down-sampled maps.
+
+    Args:
+        std: standard deviation; 0 = none
+        shared: draw one number per call (as in the fork's comment), per motion, or per entry
+        decay: training batches over which std falls linearly to 0; null = it stays
+    """
+
+    std: float = 0.0
+    shared: Literal["call", "sample", "entry"] = "entry"
+    decay: int | None = None
+
+    def __post_init__(self) -> None:
+        _at_least("critic.noise", 0, std=self.std)
+        _at_least("critic.noise", 1, decay=self.decay)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CriticConfig:
+    """What the critic looks like.
+
+    Args:
+        widths: channels after blocks 0 to 5
+        label: paint = the label embedding as constant input channels (published); project = an inner product of the
+            last features with the label embedding (Miyato and Koyama 2018)
+        label_width: width of the painted embedding; null = the number of classes (published)
+        features: what is shown beside the joint positions: their velocities, the bone vectors
+        pooling: how the last map becomes one vector
+        noise: noise on the down-sampled maps
+        label_smoothing: standard deviation of the noise on the label embedding; 0 = none
+        partition: as in the generator
+    """
+
+    widths: tuple[int, int, int, int, int, int] = (32, 64, 128, 256, 512, 512)
+    label: Literal["paint", "project"] = "paint"
+    label_width: int | None = None
+    features: tuple[Literal["velocity", "bone"], ...] = ()
+    pooling: Literal["mean", "max", "gem", "attention"] = "mean"
+    noise: NoiseConfig = field(default_factory=NoiseConfig)
+    label_smoothing: float = 0.0
+    partition: Literal["published", "full"] = "published"
+
+    def __post_init__(self) -> None:
+        _widths("critic", "widths", self.widths, 6)
+        _at_least("critic", 1, label_width=self.label_width)
+        _at_least("critic", 0, label_smoothing=self.label_smoothing)
+        if len(set(self.features)) != len(self.features):
+            raise ValueError(f"critic.features names one twice: {list(self.features)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderConfig:
+    """What the recognition network looks like whose features feed the metrics.
+
+    Args:
+        widths: channels of its blocks; a block that widens also halves the frames
+        dropout: share of the last features that is hidden while training
+        smoothing: label smoothing of the cross entropy
+        augment: turn, resize, shift in time and disturb the training motions
+    """
+
+    widths: tuple[int, ...] = (32, 32, 64, 64, 128)
+    dropout: float = 0.2
+    smoothing: float = 0.1
+    augment: bool = True
+
+    def __post_init__(self) -> None:
+        _widths("encoder", "widths", self.widths, max(1, len(self.widths)))
+        _within("encoder", 0, 0.95, dropout=self.dropout, smoothing=self.smoothing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuantileConfig:
+    """Quantile-masked stochastic noise on the fakes that the critic sees.
+
+    Args:
+        q: entries that move most under a nudge of z, from this quantile on, receive noise
+        nudge: standard deviation of the nudge of z
+        std: standard deviation of the noise
+        kind: add noise per entry (the text), or multiply by 1 + one number (the comment)
+    """
+
+    q: float = 0.5
+    nudge: float = 0.01
+    std: float = 1.0
+    kind: Literal["add", "gain"] = "add"
+
+    def __post_init__(self) -> None:
+        _within("training.quantile", 0, 1, q=self.q)
+        _at_least("training.quantile", 0, nudge=self.nudge, std=self.std)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How it is trained, watched and saved.
+
+    Args:
+        steps: training batches in all; null = `epochs` times the batches of an epoch
+        epochs: passes over the training split, when `steps` is null
+        loss: wasserstein = WGAN-GP (published); softplus = non-saturating with R1
+        penalty: weight of the gradient penalty (wasserstein) or of R1 (softplus)
+        penalty_every: critic steps from one penalty to the next; its weight is multiplied accordingly
+        critic_steps: critic steps to one generator step
+        learning_rate: of Adam, for both networks
+        betas: of Adam, for both networks
+        quantile: quantile-masked stochastic noise; null = none
+        precision: 32 = float32; bf16 = mixed precision with bfloat16
+        log_every: batches from one row of metrics.csv to the next
+        save_every: batches from one checkpoint to the next
+        sample_every: batches from one sheet of samples to the next; 0 = only at the end
+        keep_every: batches from one checkpoint that is kept for good to the next; 0 = only last and best
+        accelerator: cpu, gpu or auto
+        devices: how many of them
+        nodes: how many machines
+        loggers: besides metrics.csv
+        max_norm: stop with an error when the critic's gradient is longer than this; null = never
+    """
+
+    steps: int | None = None
+    epochs: int = 1200
+    loss: Literal["wasserstein", "softplus"] = "wasserstein"
+    penalty: float = 10.0
+    penalty_every: int = 1
+    critic_steps: int = 5
+    learning_rate: float = 2e-4
+    betas: tuple[float, float] = (0.5, 0.999)
+    quantile: QuantileConfig | None = None
+    precision: Literal["32", "bf16"] = "32"
+    log_every: int = 10
+    save_every: int = 500
+    sample_every: int = 1000
+    keep_every: int = 0
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    devices: int = 1
+    nodes: int = 1
+    loggers: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    max_norm: float | None = 1e6
+
+    def __post_init__(self) -> None:
+        _at_least("training", 1, steps=self.steps, epochs=self.epochs, penalty_every=self.penalty_every)
+        _at_least("training", 1, critic_steps=self.critic_steps, log_every=self.log_every, save_every=self.save_every)
+        _at_least("training", 1, devices=self.devices, nodes=self.nodes)
+        _at_least("training", 0, penalty=self.penalty, sample_every=self.sample_every, keep_every=self.keep_every)
+        if not self.learning_rate > 0:
+            raise ValueError(f"training.learning_rate must be positive, got {self.learning_rate}")
+        for beta in self.betas:
+            _within("training", 0, 0.999999, betas=beta)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One run: what is trained, on what, how.
+
+    Args:
+        name: name of the run, also of its folder under runs/
+        model: gan = generator and critic; encoder = the recognition network that scores are computed with
+        seed: of weights, batches and noise
+        skeleton: YAML file of a skeleton; null = the one that the data name
+        data: the motions
+        generator: the generator
+        critic: the critic
+        encoder: the recognition network
+        training: the optimisation
+    """
+
+    name: str = "kinetic-gan"
+    model: Literal["gan", "encoder"] = "gan"
+    seed: int = 0
+    skeleton: str | None = None
+    data: DataConfig = field(default_factory=DataConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    critic: CriticConfig = field(default_factory=CriticConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        _at_least("experiment", 0, seed=self.seed)
+        if not self.name or any(letter in self.name for letter in "/\\\0") or self.name in {".", ".."}:
+            raise ValueError(f"name must be a plain file name, got {self.name!r}")
+        if self.generator.output == "tanh" and self.data.scaling == "standard" and self.model == "gan":
+            raise ValueError("generator.output tanh cannot reach data scaled by data.scaling standard; use output linear")

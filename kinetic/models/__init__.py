@@ -1,0 +1,1 @@
+"""The networks: generator and critic, recognition network, and readers of published weights."""

@@ -1,0 +1,465 @@
+"""Generator and critic of Kinetic-GAN: spatio-temporal graph convolutions up and down a skeleton pyramid.
+
+The architecture is that of Degardin et al., "Generative Adversarial Graph Convolutional Networks for Human Action
+Synthesis" (WACV 2022); the formulation is our own and computes the same function with a third of the multiplications.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinetic.nn.graph import (
+    GraphConv,
+    JointMap,
+    PointConv,
+    Resize,
+    TemporalConv,
+    from_joints_first,
+    stride,
+    to_joints_first,
+)
+from kinetic.nn.noise import GaussianNoise, LabelEmbedding
+from kinetic.nn.pooling import mean_pool
+from kinetic.skeleton import Skeleton, SkeletonPyramid
+
+__all__ = ["Critic", "Generator", "MappingNetwork"]
+
+SLOPE = 0.2
+"""Slope of every LeakyReLU below zero."""
+
+
+def _label(label: Tensor, n: int, classes: int) -> Tensor:
+    if label.shape != (n,) or label.is_floating_point():
+        raise ValueError(f"expected {n} integer labels, got shape {tuple(label.shape)} of {label.dtype}")
+    if n and not (0 <= int(label.min()) and int(label.max()) < classes):
+        raise ValueError(f"labels lie between 0 and {classes - 1}, got {int(label.min())} to {int(label.max())}")
+    return label
+
+
+class MappingNetwork(nn.Module):
+    """z and label embedding to w: (N, width) -> (N, width), `depth` x (linear, LeakyReLU).
+
+    `published` starts from weights N(0, 1) and zero biases, so that activations grow about 24-fold per layer at width
+    572. `equalized` scales each such layer by sqrt(2 / (1 + slope^2) / width) when it runs (Karras et al. 2018, 4.1),
+    so that activations keep their size and every weight learns at the same pace.
+    """
+
+    def __init__(self, width: int, depth: int, *, start: Literal["published", "equalized"] = "published") -> None:
+        super().__init__()
+        if start not in ("published", "equalized"):
+            raise ValueError(f"start must be published or equalized, got {start!r}")
+        self.start = start
+        self.gain = math.sqrt(2 / (1 + SLOPE**2) / width) if start == "equalized" else 1.0
+        self.weights = nn.ParameterList([torch.randn(width, width) for _ in range(depth)])
+        self.biases = nn.ParameterList([torch.zeros(width) for _ in range(depth)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for weight, bias in zip(self.weights, self.biases, strict=True):
+            x = functional.leaky_relu(functional.linear(x, weight * self.gain, bias), SLOPE)
+        return x
+
+    def extra_repr(self) -> str:
+        return f"width={len(self.biases[0])}, depth={len(self.weights)}, start={self.start!r}"
+
+
+class _Norm(nn.BatchNorm1d):
+    """Batch normalisation over joints, motions and frames: (V, N, T, C) -> (V, N, T, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(0, 2)).view_as(x)
+
+
+class _Up(nn.Module):
+    """One block of the generator: (V, N, T, C) -> (V', N, T', D).
+
+    Joints and frames are spread after the channels are transformed, which gives the same and costs less.
+    """
+
+    def __init__(
+        self,
+        adjacency: np.ndarray,
+        spread: np.ndarray | None,
+        inputs: int,
+        outputs: int,
+        frames: tuple[int, int],
+        *,
+        norm: bool,
+        skip_norm: bool,
+        residual: Literal["none", "conv", "identity"],
+        upsampling: Literal["nearest", "linear"],
+        activation: Callable[[Tensor], Tensor],
+    ) -> None:
+        super().__init__()
+        self.graph = GraphConv(adjacency, inputs, outputs, spread=spread)
+        self.resize = Resize(*frames, kind=upsampling)
+        self.time = TemporalConv(outputs, outputs)
+        self.norm = _Norm(outputs) if norm else None
+        self.spread = JointMap(spread) if spread is not None else None
+        self.residual = residual
+        self.skip = PointConv(inputs, outputs) if residual == "conv" else None
+        self.skip_norm = _Norm(outputs) if residual == "conv" and skip_norm else None
+        self.noise = nn.Parameter(torch.zeros(outputs))
+        self.activation = activation
+
+    def _skip(self, x: Tensor) -> Tensor:
+        if self.skip is not None:
+            x = functional.linear(x, self.skip.weight)
+        if self.spread is not None:
+            x = self.spread(x)
+        x = self.resize(x)
+        if self.skip is not None:
+            x = x + self.skip.bias
+        return x if self.skip_norm is None else self.skip_norm(x)
+
+    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
+        y = self.time(self.resize(self.graph(x)))                                  # (V', N, T', D)
+        if self.norm is not None:
+            y = self.norm(y)
+        if self.residual != "none":
+            y = y + self._skip(x)
+        return self.activation(y + self.noise * to_joints_first(noise))
+
+
+class _Down(nn.Module):
+    """One block of the critic: (V, N, T, C) -> (V', N, T', D), computed only at surviving joints and frames."""
+
+    def __init__(
+        self,
+        adjacency: np.ndarray,
+        keep: np.ndarray | None,
+        inputs: int,
+        outputs: int,
+        frames: tuple[int, int],
+        *,
+        residual: Literal["none", "conv", "identity"],
+        noise: GaussianNoise,
+        constant: int = 0,
+    ) -> None:
+        super().__init__()
+        self.graph = GraphConv(adjacency, inputs, outputs, select=keep, constant=constant)
+        self.time = TemporalConv(outputs, outputs)
+        self.residual = residual
+        self.skip = PointConv(inputs, outputs) if residual == "conv" else None
+        self.noise = noise if keep is not None else None
+        self.frames = frames[1]
+        self.stride = stride(*frames)
+        self.keep: list[int] | None = None if keep is None else keep.argmax(axis=0).tolist()
+
+    def forward(self, x: Tensor, constant: Tensor | None = None) -> Tensor:
+        y = self.time(self.graph(x, constant), self.frames)                        # (V', N, T', D)
+        if self.residual != "none":
+            kept = x[:, :, :: self.stride]
+            if self.keep is not None:
+                kept = kept[self.keep]
+            y = y + (kept if self.skip is None else self.skip(kept))
+        if self.noise is not None:
+            y = self.noise(y)
+        return functional.leaky_relu(y, SLOPE)
+
+
+def _partitions(skeleton: Skeleton, partition: str) -> np.ndarray:
+    if partition not in ("published", "full"):
+        raise ValueError(f"partition must be published or full, got {partition!r}")
+    return skeleton.partitions(reach=1 if partition == "published" else None)
+
+
+def _leaky(x: Tensor) -> Tensor:
+    return functional.leaky_relu(x, SLOPE)
+
+
+def _identity(x: Tensor) -> Tensor:
+    return x
+
+
+class Generator(nn.Module):
+    """Latent vectors and action labels to motions: (N, Z), (N,) -> (N, C, T, V).
+
+    Args:
+        pyramid: the skeleton at four resolutions, the last of them one joint
+        classes: number of actions
+        frames: T, a multiple of 16 from 16 to 1024
+        channels: coordinates per joint, 2 or 3
+        latent: Z
+        mapping_depth: linear layers of the mapping network
+        mapping: its start, `published` or `equalized` (which also brings z and label embedding to unit size)
+        widths: channels after blocks 0 to 4
+        last_width: channels after block 5; None = `channels`, as published, a bottleneck of 3 numbers per joint
+        label_width: width of the label embedding; None = `classes`, as published
+        upsampling: `nearest` (published) or `linear` in time
+        output: `tanh` (published) or `linear`
+        partition: `published` groups joints by distances known up to one hop, `full` by true distances
+        halved_top: halve the mean of the neighbours where one joint becomes several (published)
+
+    With a `scaler` attached, `sample` returns metres. The source of every number: facts of the published code, checked
+    to 1e-5 against outputs of its networks.
+    """
+
+    def __init__(
+        self,
+        pyramid: SkeletonPyramid,
+        *,
+        classes: int,
+        frames: int = 64,
+        channels: int = 3,
+        latent: int = 512,
+        mapping_depth: int = 4,
+        mapping: Literal["published", "equalized"] = "published",
+        widths: Sequence[int] = (512, 256, 128, 64, 32),
+        last_width: int | None = None,
+        label_width: int | None = None,
+        upsampling: Literal["nearest", "linear"] = "nearest",
+        output: Literal["tanh", "linear"] = "tanh",
+        partition: Literal["published", "full"] = "published",
+        halved_top: bool = True,
+    ) -> None:
+        super().__init__()
+        _check_sizes(pyramid, classes=classes, frames=frames, channels=channels)
+        if output not in ("tanh", "linear"):
+            raise ValueError(f"output must be tanh or linear, got {output!r}")
+        if len(widths) != 5:
+            raise ValueError(f"widths are the channels after blocks 0 to 4, got {len(widths)} of them")
+        self.pyramid = pyramid
+        self.classes, self.frames, self.channels, self.latent = classes, frames, channels, latent
+        self.partition, self.halved_top = partition, halved_top
+        label_width = classes if label_width is None else label_width
+        self.embedding = nn.Embedding(classes, label_width)
+        width = label_width + latent
+        self.mapping = MappingNetwork(width, mapping_depth, start=mapping)
+        levels = (3, 3, 2, 2, 1, 1, 0)
+        times = (1, frames // 16, frames // 16, frames // 8, frames // 4, frames // 2, frames)
+        sizes = (width, *widths, last_width or channels, channels)
+        residuals: list[Literal["none", "conv", "identity"]] = ["none", *["conv"] * 5]  # type: ignore[list-item]
+        residuals.append("identity" if sizes[6] == channels else "conv")
+        adjacency = [_partitions(level, partition) for level in pyramid.levels]
+        self.blocks = nn.ModuleList()
+        for i, level in enumerate(levels):
+            before = levels[max(i - 1, 0)]
+            spread = None if before == level else pyramid.up(level, halved=halved_top and level == 2)
+            last = i == len(levels) - 1
+            self.blocks.append(
+                _Up(
+                    adjacency[level],
+                    spread,
+                    sizes[i],
+                    sizes[i + 1],
+                    (times[max(i - 1, 0)], times[i]),
+                    norm=i in (1, 3, 5),
+                    skip_norm=not last,
+                    residual=residuals[i],
+                    upsampling=upsampling,
+                    activation=_leaky if not last else torch.tanh if output == "tanh" else _identity,
+                )
+            )
+        self.noise_shapes = [(times[i], len(pyramid.levels[level].joints)) for i, level in enumerate(levels)]
+        self.scaler: nn.Module | None = None
+        self._center: tuple[tuple[int, ...], Tensor] | None = None
+
+    def draw_noise(self, n: int, *, like: Tensor, rng: torch.Generator | None = None) -> list[Tensor]:
+        """The stochastic inputs of all blocks: (N, 1, T_i, V_i) each, N(0, 1)."""
+        return [
+            torch.randn(n, 1, t, v, device=like.device, dtype=like.dtype, generator=rng) for t, v in self.noise_shapes
+        ]
+
+    def map(self, z: Tensor, label: Tensor) -> Tensor:
+        """(N, Z), (N,) -> w of shape (N, label width + Z)."""
+        if z.ndim != 2 or z.shape[1] != self.latent:
+            raise ValueError(f"z has shape (N, {self.latent}), got {tuple(z.shape)}")
+        vector = self.embedding(_label(label, len(z), self.classes))
+        if self.mapping.start == "equalized":
+            z = z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+            vector = vector * (vector.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+        return self.mapping(torch.cat([vector, z], dim=1))
+
+    def synthesize(self, w: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """w to motions in network coordinates: (N, label width + Z) -> (N, C, T, V)."""
+        noise = self.draw_noise(len(w), like=w) if noise is None else noise
+        x = w[None, :, None, :]                                                    # (1, N, 1, width)
+        for block, own in zip(self.blocks, noise, strict=True):
+            x = block(x, own)
+        return from_joints_first(x)
+
+    def forward(self, z: Tensor, label: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+        return self.synthesize(self.map(z, label), noise)
+
+    def center(self) -> Tensor:
+        """The mean of w over 1000 draws, towards which `truncation` pulls: (1, width).
+
+        As published, N(0, 1) stands in for the label embedding too. The draws come from a seed of their own and the
+        mean is kept until a weight changes.
+        """
+        parameters = [*self.mapping.parameters()]
+        key = tuple(p._version for p in parameters) + tuple(p.data_ptr() for p in parameters)
+        if self._center is None or self._center[0] != key:
+            like = parameters[0]
+            rng = torch.Generator().manual_seed(0)
+            x = torch.randn(1000, like.shape[1], generator=rng, dtype=like.dtype).to(like.device)
+            with torch.no_grad():
+                self._center = (key, self.mapping(x).mean(dim=0, keepdim=True))
+        return self._center[1]
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        label: Tensor | None = None,
+        *,
+        truncation: float | None = None,
+        space: Literal["w", "z"] = "w",
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """n motions in evaluation mode: (n, C, T, V), in metres when a scaler is attached.
+
+        Args:
+            label: (n,) action of each; None = every action in turn
+            truncation: psi; w (or z) is moved to center + psi * (it - center), which trades diversity for typicality
+            space: where to truncate; the centre of z is 0
+            generator: source of all randomness, on the device of the weights; None = the global one
+        """
+        if space not in ("w", "z"):
+            raise ValueError(f"space must be w or z, got {space!r}")
+        like = self.embedding.weight
+        label = torch.arange(n, device=like.device) % self.classes if label is None else label.to(like.device)
+        training = self.training
+        self.eval()
+        try:
+            z = torch.randn(n, self.latent, device=like.device, dtype=like.dtype, generator=generator)
+            if truncation is not None and space == "z":
+                z = truncation * z
+            w = self.map(z, label)
+            if truncation is not None and space == "w":
+                w = torch.lerp(self.center(), w, truncation)
+            motion = self.synthesize(w, self.draw_noise(n, like=w, rng=generator))
+        finally:
+            self.train(training)
+        return motion if self.scaler is None else self.scaler.inverse(motion)  # type: ignore[operator]
+
+
+class Critic(nn.Module):
+    """Motions and action labels to one score each: (N, C, T, V), (N,) -> (N,).
+
+    Args:
+        pyramid, classes, frames, channels, partition: as in `Generator`
+        widths: channels after blocks 0 to 5
+        label: `paint` puts the label embedding before the motion as constant channels (published); `project` adds the
+            inner product of the last features with the label embedding (Miyato and Koyama 2018, eq. 3)
+        label_width: width of the painted embedding; None = `classes`, as published
+        features: of `velocity` (difference to the frame before) and `bone` (vector from the parent joint), what is
+            shown beside the positions
+        pooling: (N, C, T, V) -> (N, C)
+        input_noise: what is added to the map after each joint down-sampling; None = nothing
+        label_smoothing: standard deviation of the noise on the label embedding
+    """
+
+    parents: Tensor
+
+    def __init__(
+        self,
+        pyramid: SkeletonPyramid,
+        *,
+        classes: int,
+        frames: int = 64,
+        channels: int = 3,
+        widths: Sequence[int] = (32, 64, 128, 256, 512, 512),
+        label: Literal["paint", "project"] = "paint",
+        label_width: int | None = None,
+        features: Sequence[Literal["velocity", "bone"]] = (),
+        pooling: Callable[[Tensor], Tensor] = mean_pool,
+        input_noise: GaussianNoise | None = None,
+        label_smoothing: float = 0.0,
+        partition: Literal["published", "full"] = "published",
+    ) -> None:
+        super().__init__()
+        _check_sizes(pyramid, classes=classes, frames=frames, channels=channels)
+        if label not in ("paint", "project"):
+            raise ValueError(f"label must be paint or project, got {label!r}")
+        if unknown := set(features) - {"velocity", "bone"}:
+            raise ValueError(f"features are velocity and bone, got {', '.join(sorted(unknown))}")
+        if len(widths) != 6:
+            raise ValueError(f"widths are the channels after blocks 0 to 5, got {len(widths)} of them")
+        self.pyramid = pyramid
+        self.classes, self.frames, self.channels = classes, frames, channels
+        self.painted, self.features, self.pooling = label == "paint", tuple(features), pooling
+        self.partition = partition
+        label_width = classes if label_width is None else label_width
+        self.embedding = LabelEmbedding(
+            classes, label_width if self.painted else widths[-1], smoothing=label_smoothing
+        )
+        parents = np.eye(len(pyramid.levels[0].joints), dtype=np.float32)
+        for joint, parent in enumerate(pyramid.levels[0].parents()):
+            parents[parent if parent >= 0 else joint, joint] -= 1
+        self.register_buffer("parents", torch.from_numpy(parents), persistent=False)
+        self.input_noise = GaussianNoise() if input_noise is None else input_noise
+        levels = (0, 1, 1, 2, 2, 3)
+        times = (frames, frames, frames, frames // 2, frames // 4, frames // 8, frames // 16)
+        sizes = (channels * (1 + len(self.features)), *widths)
+        residuals: list[Literal["none", "conv", "identity"]] = ["none", *["conv"] * 4, "identity"]  # type: ignore[list-item]
+        if widths[4] != widths[5]:
+            raise ValueError(f"the last two widths must be equal, got {widths[4]} and {widths[5]}")
+        adjacency = [_partitions(level, partition) for level in pyramid.levels]
+        self.blocks = nn.ModuleList(
+            _Down(
+                adjacency[level],
+                pyramid.down(level) if i in (0, 2, 4) else None,
+                sizes[i],
+                sizes[i + 1],
+                (times[i], times[i + 1]),
+                residual=residuals[i],
+                noise=self.input_noise,
+                constant=label_width if self.painted and i == 0 else 0,
+            )
+            for i, level in enumerate(levels)
+        )
+        self.score = nn.Linear(widths[-1], 1)
+
+    def fade(self, batches: int) -> None:
+        """Tell the decaying noise how many training batches are done."""
+        self.input_noise.fade(batches)
+
+    def _look(self, x: Tensor) -> Tensor:
+        """Positions with what else is shown: (V, N, T, C) -> (V, N, T, C')."""
+        shown = [x]
+        if "velocity" in self.features:
+            shown.append(functional.pad(x[:, :, 1:] - x[:, :, :-1], (0, 0, 1, 0)))
+        if "bone" in self.features:
+            v = len(x)
+            shown.append((self.parents.T @ x.reshape(v, -1)).view_as(x))
+        return torch.cat(shown, dim=-1) if len(shown) > 1 else x
+
+    def forward(self, motion: Tensor, label: Tensor) -> Tensor:
+        self._check(motion)
+        vector = self.embedding(_label(label, len(motion), self.classes))
+        x = self._look(to_joints_first(motion))
+        for i, block in enumerate(self.blocks):
+            x = block(x, vector) if i == 0 and self.painted else block(x)
+        pooled = self.pooling(from_joints_first(x))                                # (N, D)
+        score = self.score(pooled).squeeze(1)
+        return score if self.painted else score + (pooled * vector).sum(dim=1)
+
+    def _check(self, motion: Tensor) -> None:
+        expected = (self.channels, self.frames, len(self.parents))
+        if motion.ndim != 4 or tuple(motion.shape[1:]) != expected:
+            raise ValueError(
+                f"this critic scores motions (N, {expected[0]}, {expected[1]}, {expected[2]}) as (N, C, T, V), "
+                f"got {tuple(motion.shape)}"
+            )
+
+
+def _check_sizes(pyramid: SkeletonPyramid, *, classes: int, frames: int, channels: int) -> None:
+    if len(pyramid.levels) != 4 or len(pyramid.levels[3].joints) != 1:
+        raise ValueError(
+            "a pyramid of four levels that ends in one joint is needed, got levels of "
+            f"{[len(level.joints) for level in pyramid.levels]} joints"
+        )
+    if classes < 1:
+        raise ValueError(f"classes must be at least 1, got {classes}")
+    if not 16 <= frames <= 1024 or frames % 16:
+        raise ValueError(f"frames must be a multiple of 16 between 16 and 1024, got {frames}")
+    if channels not in (2, 3):
+        raise ValueError(f"channels must be 2 or 3, got {channels}")

@@ -1,0 +1,273 @@
+"""Weights in the layout of the published Kinetic-GAN code, read and written strictly."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kinetic.models.stgcn import Critic, Generator
+from kinetic.skeleton import NTU25, SkeletonPyramid
+
+__all__ = [
+    "load_published_critic",
+    "load_published_generator",
+    "read_weights",
+    "save_published_critic",
+    "save_published_generator",
+]
+
+LARGEST_FILE = 4 * 2**30
+"""Bytes of the largest weight file that is opened."""
+
+
+def read_weights(path: str | os.PathLike[str]) -> Any:
+    """The content of a torch file, by the weights-only loader, which builds tensors and plain values and nothing else.
+
+    Raises ValueError, naming the file, for addresses, folders, devices, files over 4 GiB, files cut short and files
+    that are something else; FileNotFoundError when there is none.
+    """
+    name = os.fspath(path)
+    if "://" in name:
+        raise ValueError(f"{name}: weights are read from local files, not from addresses")
+    file = Path(name)
+    if not file.exists():
+        raise FileNotFoundError(f"{name}: there is no such file")
+    if not file.is_file():
+        raise ValueError(f"{name}: expected a file with weights, found a folder or device")
+    if (size := file.stat().st_size) > LARGEST_FILE:
+        raise ValueError(f"{name}: expected at most {LARGEST_FILE} bytes, found {size}")
+    if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "").lower() not in ("", "0", "false", "no"):
+        raise ValueError(
+            f"{name}: not opened, because TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set and would let the file run code"
+        )
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{name}: expected a torch file of tensors, found something else ({reason[:200]})") from error
+
+
+def _conv(weight: Tensor) -> Tensor:
+    return weight[:, :, None, None]
+
+
+def _from_conv(weight: Tensor) -> Tensor:
+    return weight[:, :, 0, 0]
+
+
+def _names(model: nn.Module) -> dict[str, tuple[str, str]]:
+    """Published name -> (our name, kind of layout) for every weight of a generator or critic."""
+    names: dict[str, tuple[str, str]] = {"label_emb.weight": ("embedding.weight", "same")}
+    generator = isinstance(model, Generator)
+    if isinstance(model, Generator):
+        for i in range(len(model.mapping.weights)):
+            names[f"mlp.mlp.{2 * i}.weight"] = (f"mapping.weights.{i}", "same")
+            names[f"mlp.mlp.{2 * i}.bias"] = (f"mapping.biases.{i}", "same")
+    else:
+        names["fcn.weight"], names["fcn.bias"] = ("score.weight", "same"), ("score.bias", "same")
+    norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    for i, block in enumerate(model.blocks):  # type: ignore[arg-type]
+        old, new = f"st_gcn_networks.{i}", f"blocks.{i}"
+        names[f"edge_importance.{i}"] = (f"{new}.graph.importance", "same")
+        names[f"{old}.gcn.conv.weight"] = (f"{new}.graph.weight", "graph")
+        time = f"{old}.tcn.0" if generator else f"{old}.tcn"
+        skip = f"{old}.residual.0" if generator else f"{old}.residual"
+        names[f"{time}.weight"], names[f"{time}.bias"] = (f"{new}.time.weight", "time"), (f"{new}.time.bias", "same")
+        if block.skip is not None:
+            names[f"{skip}.weight"] = (f"{new}.skip.weight", "point")
+            names[f"{skip}.bias"] = (f"{new}.skip.bias", "same")
+        if generator:
+            names[f"{old}.noise.weight"] = (f"{new}.noise", "channel")
+            for part in norm:
+                if block.norm is not None:
+                    names[f"{old}.tcn.1.{part}"] = (f"{new}.norm.{part}", "same")
+                if block.skip_norm is not None:
+                    names[f"{old}.residual.1.{part}"] = (f"{new}.skip_norm.{part}", "same")
+    return names
+
+
+def _to_ours(value: Tensor, kind: str) -> Tensor:
+    """A published tensor in our layout."""
+    if kind == "graph":                                                            # (3 D, C, 1, 1)
+        return _from_conv(value).unflatten(0, (3, -1))                             # (3, D, C)
+    if kind == "time":                                                             # (D, C, 3, 1)
+        return value[..., 0].transpose(1, 2)                                       # (D, 3, C)
+    return _from_conv(value) if kind == "point" else value.flatten() if kind == "channel" else value
+
+
+def _to_published(value: Tensor, kind: str) -> Tensor:
+    """Our tensor in the published layout."""
+    if kind == "graph":
+        return _conv(value.flatten(0, 1))                                          # (3 D, C, 1, 1)
+    if kind == "time":
+        return value.transpose(1, 2)[..., None]                                    # (D, C, 3, 1)
+    return _conv(value) if kind == "point" else value[None, :, None, None] if kind == "channel" else value
+
+
+def _tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+    content = read_weights(path)
+    if not isinstance(content, Mapping) or not all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
+    ):
+        raise ValueError(f"{path}: expected a table of named tensors, found {type(content).__name__}")
+    return dict(content)
+
+
+def _shape(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], name: str, axes: int) -> tuple[int, ...]:
+    if name not in tensors:
+        raise ValueError(f"{path}: expected published weights with {name}, found {len(tensors)} others")
+    if tensors[name].ndim != axes:
+        raise ValueError(f"{path}: expected {axes} axes in {name}, found shape {tuple(tensors[name].shape)}")
+    return tuple(tensors[name].shape)
+
+
+def _fill(path: str | os.PathLike[str], model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    names = _names(model)
+    missing, unknown = sorted(set(names) - set(tensors)), sorted(set(tensors) - set(names))
+    if missing or unknown:
+        raise ValueError(
+            f"{path}: {len(missing)} weights are missing{_some(missing)}, {len(unknown)} are unknown{_some(unknown)}"
+        )
+    state = {}
+    own = model.state_dict()
+    for name, (ours, kind) in names.items():
+        value, expected = tensors[name], _to_published(own[ours], kind)
+        if value.shape != expected.shape:
+            raise ValueError(f"{path}: {name} must have shape {tuple(expected.shape)}, found {tuple(value.shape)}")
+        if value.is_floating_point() != expected.is_floating_point() or value.is_complex():
+            raise ValueError(f"{path}: {name} must hold {expected.dtype}, found {value.dtype}")
+        if value.is_floating_point() and not value.isfinite().all():
+            raise ValueError(f"{path}: {name} holds NaN or infinite numbers")
+        state[ours] = _to_ours(value, kind)
+    model.load_state_dict(state)
+
+
+def _some(names: list[str]) -> str:
+    return f" ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" if names else ""
+
+
+def _pyramid(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], name: str, pyramid: Any) -> SkeletonPyramid:
+    pyramid = SkeletonPyramid.of(NTU25) if pyramid is None else pyramid
+    _, joints, _ = _shape(path, tensors, name, 3)
+    if joints != (own := len(pyramid.levels[0].joints)):
+        raise ValueError(f"{path}: the weights are for {joints} joints, the skeleton has {own}; pass its pyramid")
+    return pyramid
+
+
+def load_published_generator(
+    path: str | os.PathLike[str], pyramid: SkeletonPyramid | None = None, *, frames: int = 64
+) -> Generator:
+    """A generator with the weights of a published file, in evaluation mode.
+
+    Classes, latent width, mapping depth, widths and channels are read off the shapes; every weight must be used.
+
+    Args:
+        pyramid: the skeleton; None = NTU-25
+        frames: length of the motions, which no weight tells
+
+    Raises:
+        ValueError: names the file and what differs
+    """
+    tensors = _tensors(path)
+    classes, label_width = _shape(path, tensors, "label_emb.weight", 2)
+    _, width = _shape(path, tensors, "mlp.mlp.0.weight", 2)
+    if width <= label_width:
+        raise ValueError(f"{path}: mlp.mlp.0.weight takes {width} numbers, too few beside a label of {label_width}")
+    depth = sum(bool(re.fullmatch(r"mlp\.mlp\.\d+\.weight", name)) for name in tensors)
+    widths = [_shape(path, tensors, f"st_gcn_networks.{i}.tcn.0.weight", 4)[0] for i in range(6)]
+    model = Generator(
+        _pyramid(path, tensors, "edge_importance.6", pyramid),
+        classes=classes,
+        frames=frames,
+        channels=widths[5],
+        latent=width - label_width,
+        mapping_depth=depth,
+        widths=widths[:5],
+        label_width=label_width,
+    )
+    _fill(path, model, tensors)
+    return model.eval()
+
+
+def load_published_critic(
+    path: str | os.PathLike[str], pyramid: SkeletonPyramid | None = None, *, frames: int = 64
+) -> Critic:
+    """A critic with the weights of a published file, in evaluation mode; see `load_published_generator`."""
+    tensors = _tensors(path)
+    classes, label_width = _shape(path, tensors, "label_emb.weight", 2)
+    widths = [_shape(path, tensors, f"st_gcn_networks.{i}.tcn.weight", 4)[0] for i in range(6)]
+    inputs = _shape(path, tensors, "st_gcn_networks.0.gcn.conv.weight", 4)[1]
+    model = Critic(
+        _pyramid(path, tensors, "edge_importance.0", pyramid),
+        classes=classes,
+        frames=frames,
+        channels=inputs - label_width,
+        widths=widths,
+        label_width=label_width,
+    )
+    _fill(path, model, tensors)
+    return model.eval()
+
+
+def _save(model: nn.Module, path: str | os.PathLike[str]) -> None:
+    state = model.state_dict()
+    names = _names(model)
+    if left := sorted(set(state) - {ours for ours, _ in names.values()} - {"scaler.shift", "scaler.scale"}):
+        raise ValueError(f"the published layout has no place for{_some(left)}")
+    tensors = {name: _to_published(state[ours], kind).contiguous() for name, (ours, kind) in names.items()}
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save(tensors, file)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _as_published(what: str, facts: Mapping[str, tuple[object, object]]) -> None:
+    for name, (found, published) in facts.items():
+        if found != published:
+            raise ValueError(f"the published layout knows no {what} with {name} {found!r}; it takes {published!r}")
+
+
+def save_published_generator(generator: Generator, path: str | os.PathLike[str]) -> None:
+    """Write a generator in the published layout.
+
+    The layout holds weights only, so a generator with unpublished options is refused with ValueError: another reader of
+    the file would compute something else.
+    """
+    last = generator.blocks[-1].activation
+    _as_published(
+        "generator",
+        {
+            "mapping": (generator.mapping.start, "published"),
+            "upsampling": (generator.blocks[0].resize.kind, "nearest"),
+            "output": ("tanh" if last is torch.tanh else "linear", "tanh"),
+            "partition": (generator.partition, "published"),
+            "halved_top": (generator.halved_top, True),
+            "last_width": (generator.blocks[5].noise.numel(), generator.channels),
+        },
+    )
+    _save(generator, path)
+
+
+def save_published_critic(critic: Critic, path: str | os.PathLike[str]) -> None:
+    """Write a critic in the published layout; one with unpublished weights or inputs is refused with ValueError."""
+    _as_published(
+        "critic",
+        {
+            "label": ("paint" if critic.painted else "project", "paint"),
+            "features": (critic.features, ()),
+            "partition": (critic.partition, "published"),
+        },
+    )
+    _save(critic, path)

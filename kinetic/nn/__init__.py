@@ -1,0 +1,1 @@
+"""Building blocks of the networks: graph convolution, pooling, noise."""

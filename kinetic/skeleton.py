@@ -1,0 +1,420 @@
+"""Skeletons: named joints, bones between them, and the same skeleton at several resolutions."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+__all__ = [
+    "COCO17",
+    "H36M16",
+    "NTU25",
+    "NTU25_2D",
+    "SKELETONS",
+    "Skeleton",
+    "SkeletonPyramid",
+    "coarsen",
+    "load_skeleton",
+    "save_skeleton",
+]
+
+LARGEST_FILE = 1 << 20
+"""Bytes of the largest skeleton file that is opened."""
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Joints and the bones between them, which form a tree.
+
+    Attributes:
+        joints: a name for each
+        bones: pairs of joints
+        center: the joint from which distances are counted
+        left, right: joints of the two sides, in matching order
+        keep: joints (by number) that survive each reduction; () leaves that to `coarsen`
+        channels: coordinates per joint, 2 or 3
+        name: what the skeleton is called
+
+    Raises:
+        ValueError: when names repeat, a bone leads nowhere or twice to the same place, joints are not connected, bones
+            run in a circle, or sides overlap
+    """
+
+    joints: tuple[str, ...]
+    bones: tuple[tuple[int, int], ...]
+    center: int
+    left: tuple[int, ...] = ()
+    right: tuple[int, ...] = ()
+    keep: tuple[tuple[int, ...], ...] = ()
+    channels: int = 3
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        v = len(self.joints)
+        if v == 0:
+            raise ValueError("a skeleton needs at least one joint")
+        if twice := sorted({joint for joint in self.joints if self.joints.count(joint) > 1}):
+            raise ValueError(f"joint names must differ, {', '.join(twice)} stands there twice")
+        for a, b in self.bones:
+            if not (0 <= a < v and 0 <= b < v):
+                raise ValueError(f"bone ({a}, {b}) points outside the {v} joints")
+            if a == b:
+                raise ValueError(f"bone ({a}, {b}) joins {self.joints[a]} to itself")
+        if len({frozenset(bone) for bone in self.bones}) < len(self.bones):
+            raise ValueError("a bone stands there twice")
+        for name in ("left", "right"):
+            _check_ids(name, getattr(self, name), v)
+        _check_ids("center", (self.center,), v)
+        if len(self.left) != len(self.right) or set(self.left) & set(self.right):
+            raise ValueError(f"left and right must be as many and share none, got {self.left} and {self.right}")
+        if self.channels not in (2, 3):
+            raise ValueError(f"channels must be 2 or 3, got {self.channels}")
+        apart = [self.joints[i] for i in np.flatnonzero(~np.isfinite(self.hops()[self.center]))]
+        if apart:
+            raise ValueError(f"not connected to the centre {self.joints[self.center]}: {', '.join(apart)}")
+        before: set[int] = set(range(v))
+        for i, kept in enumerate(self.keep):
+            _check_ids(f"keep[{i}]", kept, v)
+            if not set(kept) < before or self.center not in kept:
+                raise ValueError(f"keep[{i}] must hold the centre and fewer joints than the level before, got {kept}")
+            before = set(kept)
+
+    @property
+    def hash(self) -> str:
+        """Twelve letters that tell this graph from others, whatever it is called."""
+        facts = [self.joints, sorted(sorted(bone) for bone in self.bones), self.center, self.channels]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
+
+    def adjacency(self) -> np.ndarray:
+        """(V, V) booleans: which joints share a bone."""
+        adjacency = np.zeros((len(self.joints),) * 2, dtype=bool)
+        for a, b in self.bones:
+            adjacency[a, b] = adjacency[b, a] = True
+        return adjacency
+
+    def hops(self) -> np.ndarray:
+        """(V, V) number of bones on the shortest way from joint to joint; infinite where there is none."""
+        v, adjacency = len(self.joints), self.adjacency()
+        hops = np.where(np.eye(v, dtype=bool), 0.0, np.inf)
+        reached = np.eye(v, dtype=bool)
+        for distance in range(1, v):
+            grown = reached | (reached @ adjacency)
+            hops[grown & ~reached] = distance
+            reached = grown
+        return hops
+
+    def partitions(self, reach: int | None = None) -> np.ndarray:
+        """(3, V, V) normalised adjacency in three groups: self; same distance to the centre or towards it; away from it.
+
+        Entry [k, v, w] is what joint w takes from its neighbour v; each column of the sum over k adds up to 1 (Yan et
+        al. 2018, section 3.3). Joints further than `reach` hops from the centre count as equally far: `reach=1` is how
+        Kinetic-GAN was published and trained.
+        """
+        neighbours = self.adjacency() | np.eye(len(self.joints), dtype=bool)
+        weight = neighbours / neighbours.sum(axis=0)                               # (V, V)
+        distance = self.hops()[self.center]
+        if reach is not None:
+            distance = np.where(distance <= reach, distance, np.inf)
+        source, target = distance[:, None], distance[None, :]
+        away = source < target
+        own = np.eye(len(self.joints), dtype=bool)
+        return np.stack([weight * own, weight * (~own & ~away), weight * (~own & away)])
+
+    def parents(self) -> np.ndarray:
+        """(V,) the neighbour of each joint on the way to the centre; -1 for the centre."""
+        distance, adjacency = self.hops()[self.center], self.adjacency()
+        nearer = adjacency & (distance[None, :] < distance[:, None])
+        return np.where(nearer.any(axis=1), nearer.argmax(axis=1), -1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and texts, as skeleton files and checkpoints hold them."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Skeleton:
+        """A skeleton from plain values, which must form a tree. Joints may be given by name or by number.
+
+        Raises:
+            ValueError: for unknown and missing keys, wrong types, unknown joints, and what `Skeleton` refuses
+        """
+        known = [field.name for field in fields(cls)]
+        for key in plain:
+            if key not in known:
+                raise ValueError(f"unknown key {key!r}{_near(str(key), known)}; a skeleton has {', '.join(known)}")
+        if missing := [key for key in ("joints", "bones", "center") if key not in plain]:
+            raise ValueError(f"a skeleton needs joints, bones and center; there is no {missing[0]}")
+        joints = plain["joints"]
+        if not isinstance(joints, (list, tuple)) or not all(isinstance(joint, str) for joint in joints):
+            raise ValueError(f"joints must be a list of names, got {str(joints)[:60]!r}")
+        joints = tuple(joints)
+
+        def joint(value: Any) -> int:
+            if isinstance(value, int) and not isinstance(value, bool):
+                return value
+            if value not in joints:
+                raise ValueError(f"there is no joint {value!r}{_near(str(value), joints)}")
+            return joints.index(value)
+
+        def several(value: Any, what: str) -> tuple[int, ...]:
+            if not isinstance(value, (list, tuple)):
+                raise ValueError(f"{what} must be a list of joints, got {str(value)[:60]!r}")
+            return tuple(joint(entry) for entry in value)
+
+        bones = [several(bone, "a bone") for bone in _list(plain["bones"], "bones")]
+        if odd := [bone for bone in bones if len(bone) != 2]:
+            raise ValueError(f"a bone joins two joints, got {list(odd[0])}")
+        if not isinstance(plain.get("name", ""), str) or type(plain.get("channels", 3)) is not int:
+            raise ValueError("name must be a text and channels a number")
+        skeleton = cls(
+            joints=joints,
+            bones=tuple((bone[0], bone[1]) for bone in bones),
+            center=joint(plain["center"]),
+            left=several(plain.get("left", []), "left"),
+            right=several(plain.get("right", []), "right"),
+            keep=tuple(several(level, "a level of keep") for level in _list(plain.get("keep", []), "keep")),
+            channels=plain.get("channels", 3),
+            name=plain.get("name", ""),
+        )
+        if len(bones) != len(joints) - 1:
+            raise ValueError(f"bones run in a circle: {len(joints)} joints need {len(joints) - 1}, got {len(bones)}")
+        if len(joints) < 2:
+            raise ValueError("a skeleton needs at least two joints and a bone")
+        return skeleton
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"{what} must be a list, got {str(value)[:60]!r}")
+    return list(value)
+
+
+def _near(word: str, known: Collection[str]) -> str:
+    near = difflib.get_close_matches(word, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _check_ids(what: str, ids: Sequence[int], v: int) -> None:
+    if wrong := [i for i in ids if not 0 <= i < v]:
+        raise ValueError(f"{what} names joint {wrong[0]}, there are joints 0 to {v - 1}")
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"{what} names a joint twice: {tuple(ids)}")
+
+
+def coarsen(skeleton: Skeleton, protect: Collection[int] = ()) -> tuple[int, ...]:
+    """The joints that survive one reduction, in order; the centre is among them.
+
+    Round by round, the joints of lowest degree that are not yet marked to stay are removed, their neighbours are
+    marked and joined to each other. When everything left has the same degree 2, what is not marked goes.
+    """
+    return _reduce(skeleton, protect)[0]
+
+
+def _reduce(skeleton: Skeleton, protect: Collection[int]) -> tuple[tuple[int, ...], dict[int, set[int]]]:
+    """The surviving joints, and how they are joined."""
+    near = {i: set(np.flatnonzero(row).tolist()) for i, row in enumerate(skeleton.adjacency())}
+    stay = {skeleton.center, *protect}
+    while free := [i for i in near if i not in stay]:
+        if len(near) > 2 and all(len(others) == 2 for others in near.values()):
+            gone = free
+        else:
+            least = min(len(near[i]) for i in free)
+            gone = [i for i in free if len(near[i]) == least]
+        for i in gone:
+            if i in stay:
+                continue
+            stay |= near[i]
+            _remove(near, i)
+    return tuple(sorted(near)), near
+
+
+def _remove(near: dict[int, set[int]], joint: int) -> None:
+    """Take a joint out and join its neighbours to each other."""
+    others = near.pop(joint)
+    for other in others:
+        near[other] |= others - {other}
+        near[other].discard(joint)
+
+
+@dataclass(frozen=True)
+class SkeletonPyramid:
+    """A skeleton at several resolutions, down to its centre.
+
+    Attributes:
+        levels: the skeletons, from all joints to one
+        keep: for each level, its joints as numbers of the first one
+    """
+
+    levels: tuple[Skeleton, ...]
+    keep: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, skeleton: Skeleton, depth: int = 4, keep: Sequence[Sequence[int]] | None = None) -> SkeletonPyramid:
+        """The pyramid of a skeleton.
+
+        Args:
+            depth: levels, the full skeleton included
+            keep: joints that survive each reduction; None = those of `skeleton.keep`, else the rule of `coarsen`. The
+                last level is the centre alone, whatever the rule leaves; a small skeleton may get there earlier.
+
+        Raises:
+            ValueError: when `keep` does not list shrinking levels that hold the centre
+        """
+        if depth < 2:
+            raise ValueError(f"a pyramid has at least 2 levels, got {depth}")
+        wanted = tuple(tuple(sorted(level)) for level in (skeleton.keep if keep is None else keep))
+        if len(wanted) > depth - 1:
+            raise ValueError(f"{depth} levels have {depth - 1} reductions, got joints to keep for {len(wanted)}")
+        replace(skeleton, keep=wanted)  # checks them
+        levels, kept = [skeleton], [tuple(range(len(skeleton.joints)))]
+        for i in range(depth - 1):
+            fine, ids = levels[-1], kept[-1]
+            if i == depth - 2:
+                stay: tuple[int, ...] = (fine.center,)
+            elif i < len(wanted):
+                stay = tuple(j for j, original in enumerate(ids) if original in wanted[i])
+            else:
+                stay = coarsen(fine)
+            levels.append(_keep(fine, stay))
+            kept.append(tuple(ids[j] for j in stay))
+        return cls(tuple(levels), tuple(kept))
+
+    def down(self, level: int) -> np.ndarray:
+        """(V of the level, V of the next): 1 where a joint survives as another."""
+        fine, coarse = self.keep[level], self.keep[level + 1]
+        return (np.array(fine)[:, None] == np.array(coarse)[None, :]).astype(np.float64)
+
+    def up(self, level: int, halved: bool = False) -> np.ndarray:
+        """(V of the next level, V of the level): a joint that was kept is copied, another is the mean of its nearest.
+
+        Nearest are, of the kept joints, those the fewest bones away. `halved` takes half of that mean.
+        """
+        matrix = self.down(level).T                                                # (V of the next, V)
+        kept = matrix.any(axis=0)
+        hops = self.levels[level].hops()[kept]
+        nearest = (hops == hops.min(axis=0)) & ~kept
+        return matrix + nearest / np.maximum(nearest.sum(axis=0), 1) * (0.5 if halved else 1.0)
+
+
+def _keep(skeleton: Skeleton, stay: Collection[int]) -> Skeleton:
+    """The skeleton reduced to some joints, which are joined where removed ones joined them."""
+    stay = sorted(stay)
+    survivors, near = _reduce(skeleton, ())
+    if list(survivors) != stay:
+        near = {i: set(np.flatnonzero(row).tolist()) for i, row in enumerate(skeleton.adjacency())}
+        while gone := [i for i in near if i not in stay]:
+            _remove(near, min(gone, key=lambda i: (len(near[i]), i)))
+    number = {joint: i for i, joint in enumerate(stay)}
+    sides = [tuple(number[i] for i in side if i in number) for side in (skeleton.left, skeleton.right)]
+    matched = len(sides[0]) == len(sides[1])
+    return Skeleton(
+        joints=tuple(skeleton.joints[i] for i in stay),
+        bones=tuple(sorted((number[a], number[b]) for a in stay for b in near[a] if a < b)),
+        center=number[skeleton.center],
+        left=sides[0] if matched else (),
+        right=sides[1] if matched else (),
+        channels=skeleton.channels,
+        name=skeleton.name,
+    )
+
+
+def load_skeleton(path: str | os.PathLike[str]) -> Skeleton:
+    """A skeleton from a YAML file of joints, bones, center and, if wanted, left, right, keep, channels and name.
+
+    Raises:
+        FileNotFoundError: when there is no such file
+        ValueError: names the file, what was found, what was expected
+    """
+    file = Path(path)
+    if not file.exists():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    if not file.is_file() or file.stat().st_size > LARGEST_FILE:
+        raise ValueError(f"{path}: expected a YAML file of at most {LARGEST_FILE} bytes")
+    try:
+        plain = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())[:200]})") from error
+    if not isinstance(plain, dict):
+        raise ValueError(f"{path}: expected joints, bones and center, found {type(plain).__name__}")
+    try:
+        return Skeleton.from_dict({"name": file.stem, **plain})
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def save_skeleton(skeleton: Skeleton, path: str | os.PathLike[str]) -> None:
+    """Write a skeleton as a YAML file that `load_skeleton` reads; replaced only when complete."""
+    target = Path(path)
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            yaml.safe_dump(skeleton.to_dict(), file, sort_keys=False, default_flow_style=None)
+        os.replace(temporary, target)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _pairs(text: str) -> tuple[tuple[int, int], ...]:
+    return tuple((int(a), int(b)) for a, b in (pair.split("-") for pair in text.split()))
+
+
+NTU25 = Skeleton(
+    name="ntu25",
+    joints=tuple(
+        "SpineBase SpineMid Neck Head ShoulderLeft ElbowLeft WristLeft HandLeft ShoulderRight ElbowRight WristRight "
+        "HandRight HipLeft KneeLeft AnkleLeft FootLeft HipRight KneeRight AnkleRight FootRight SpineShoulder "
+        "HandTipLeft ThumbLeft HandTipRight ThumbRight".split()  # noqa: SIM905
+    ),
+    bones=_pairs(
+        "0-1 1-20 2-20 3-2 4-20 5-4 6-5 7-6 8-20 9-8 10-9 11-10 12-0 13-12 14-13 15-14 16-0 17-16 18-17 19-18 "
+        "21-7 22-7 23-11 24-11"
+    ),
+    center=20,
+    left=(4, 5, 6, 7, 12, 13, 14, 15, 21, 22),
+    right=(8, 9, 10, 11, 16, 17, 18, 19, 23, 24),
+)
+"""NTU RGB+D, the 25 joints of Kinect v2 in its order, hand tips on the hands as in Kinetic-GAN."""
+
+NTU25_2D = replace(NTU25, channels=2, name="ntu25_2d")
+"""NTU RGB+D in the picture plane."""
+
+H36M16 = Skeleton(
+    name="h36m16",
+    joints=tuple(
+        "Pelvis HipRight KneeRight AnkleRight HipLeft KneeLeft AnkleLeft Spine Thorax Head "
+        "ShoulderLeft ElbowLeft WristLeft ShoulderRight ElbowRight WristRight".split()
+    ),
+    bones=_pairs("1-2 2-3 0-1 4-5 5-6 0-4 0-7 7-8 8-9 8-10 10-11 11-12 8-13 13-14 14-15"),
+    center=8,
+    left=(4, 5, 6, 10, 11, 12),
+    right=(1, 2, 3, 13, 14, 15),
+    keep=((0, 2, 5, 8, 9, 11, 14), (0, 8), (8,)),
+)
+"""Human3.6M in the 16 joints of Kinetic-GAN, whose first reduction protects joint 9."""
+
+COCO17 = Skeleton(
+    name="coco17",
+    joints=tuple(
+        "Nose EyeLeft EyeRight EarLeft EarRight ShoulderLeft ShoulderRight ElbowLeft ElbowRight WristLeft WristRight "
+        "HipLeft HipRight KneeLeft KneeRight AnkleLeft AnkleRight".split()  # noqa: SIM905
+    ),
+    bones=_pairs("0-1 0-2 1-3 2-4 0-5 0-6 5-7 7-9 6-8 8-10 5-11 6-12 11-13 13-15 12-14 14-16"),
+    center=0,
+    left=(1, 3, 5, 7, 9, 11, 13, 15),
+    right=(2, 4, 6, 8, 10, 12, 14, 16),
+    channels=2,
+)
+"""COCO keypoints as a tree: the head carries both shoulders, each shoulder its arm and, down the side, its leg."""
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (NTU25, NTU25_2D, H36M16, COCO17)}
+"""The built-in skeletons by name."""

@@ -1,0 +1,202 @@
+"""Training of generator against critic: WGAN-GP as published, or the non-saturating game with R1."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from kinetic.models.stgcn import Critic, Generator
+from kinetic.nn.noise import plain_draw
+from kinetic.training.losses import WASSERSTEIN, Loss
+from kinetic.training.randomness import mixed_seed, seeded
+
+__all__ = ["Diverged", "KineticGAN"]
+
+
+class Diverged(RuntimeError):
+    """Training left the range in which it can succeed: a loss is not a number, or a gradient has no bound."""
+
+
+class KineticGAN(LightningModule):
+    """Trains a generator and a critic against each other on batches (motion (N, C, T, V), label (N,)).
+
+    Each batch makes one critic step, on a fake for every real motion with the same label; every `critic_steps`-th batch
+    also makes a generator step, on the same latents and labels. The count is the persistent buffer `batches`, since
+    Lightning's `global_step` counts the steps of both optimisers. All that is random in a step follows from (seed,
+    batches, rank).
+
+    Args:
+        generator, critic: the networks
+        learning_rate, betas: of Adam, for both
+        critic_steps: critic steps to one generator step
+        penalty: weight of the loss's penalty
+        penalty_every: critic steps from one penalty to the next; the weight is multiplied by it (Karras et al. 2020)
+        loss: the game
+        draw: (generator, z, label) -> fakes that the critic sees
+        ema: decay of the averaged generator; 0 = none
+        seed: of all that is random
+        max_norm: stop with `Diverged` when the critic's gradient is longer; None = never
+    """
+
+    batches: Tensor
+    latest: Tensor
+
+    def __init__(
+        self,
+        generator: Generator,
+        critic: Critic,
+        *,
+        learning_rate: float = 2e-4,
+        betas: tuple[float, float] = (0.5, 0.999),
+        critic_steps: int = 5,
+        penalty: float = 10.0,
+        penalty_every: int = 1,
+        loss: Loss = WASSERSTEIN,
+        draw: Callable[[nn.Module, Tensor, Tensor], Tensor] = plain_draw,
+        ema: float = 0.0,
+        seed: int = 0,
+        max_norm: float | None = 1e6,
+    ) -> None:
+        super().__init__()
+        for what in ("classes", "frames", "channels"):
+            if (a := getattr(generator, what)) != (b := getattr(critic, what)):
+                raise ValueError(f"generator and critic must agree: {what} is {a} in one and {b} in the other")
+        if critic_steps < 1 or penalty_every < 1:
+            raise ValueError(f"critic_steps and penalty_every must be at least 1, got {critic_steps}, {penalty_every}")
+        if not 0 <= ema < 1:
+            raise ValueError(f"ema is a decay between 0 and 1, got {ema}")
+        self.automatic_optimization = False
+        self.generator, self.critic = generator, critic
+        self.average = _frozen_copy(generator) if ema > 0 else None
+        self.learning_rate, self.betas = learning_rate, betas
+        self.critic_steps, self.penalty, self.penalty_every = critic_steps, penalty, penalty_every
+        self.loss, self.draw, self.ema, self.seed, self.max_norm = loss, draw, ema, seed, max_norm
+        self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("latest", torch.zeros(2))
+
+    @property
+    def sampler(self) -> Generator:
+        """The generator to draw samples from: the averaged one, if there is one."""
+        return self.generator if self.average is None else self.average
+
+    def configure_optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
+        return tuple(
+            torch.optim.Adam(model.parameters(), lr=self.learning_rate, betas=self.betas, fused=True)
+            for model in (self.generator, self.critic)
+        )  # type: ignore[return-value]
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        motion, label = batch
+        done = int(self.batches)
+        generator_optimizer, critic_optimizer = self.optimizers()  # type: ignore[misc]
+        with seeded(self.seed, done, device=motion.device):
+            z = self._share(torch.randn, len(motion), self.generator.latent, like=motion)
+            alpha = self._share(torch.rand, len(motion), 1, 1, 1, like=motion)
+            torch.manual_seed(mixed_seed(self.seed, done, self._rank + 1))
+            self.critic.fade(done)
+            generator_turn = done % self.critic_steps == 0
+            with torch.set_grad_enabled(generator_turn):
+                fake = self.draw(self.generator, z, label)
+            seen = self._critic_step(critic_optimizer, motion, fake.detach(), label, alpha, done)
+            if generator_turn:
+                self._generator_step(generator_optimizer, fake, label)
+        self.batches += 1
+        self.log_dict(
+            {**seen, "loss/generator": self.latest[0], "norm/generator": self.latest[1]}, on_step=True, on_epoch=False
+        )
+
+    def _critic_step(
+        self,
+        optimizer: torch.optim.Optimizer,
+        real: Tensor,
+        fake: Tensor,
+        label: Tensor,
+        alpha: Tensor,
+        done: int,
+    ) -> dict[str, Tensor]:
+        def score(motion: Tensor) -> Tensor:
+            return self.critic(motion, label).float()
+
+        both = self.critic(torch.cat([real, fake]), label.repeat(2)).float()
+        real_score, fake_score = both.chunk(2)
+        loss = self.loss.critic(real_score, fake_score)
+        penalty = loss.new_zeros(())
+        if done % self.penalty_every == 0:
+            penalty = self.loss.penalty(score, real, fake, alpha)
+            loss = loss + self.penalty * self.penalty_every * penalty
+        norm = self._step(optimizer, self.critic, loss)
+        self._watch(loss, norm)
+        return {
+            "loss/critic": loss.detach(),
+            "loss/penalty": penalty.detach(),
+            "score/real": real_score.detach().mean(),
+            "score/fake": fake_score.detach().mean(),
+            "norm/critic": norm,
+        }
+
+    def _generator_step(self, optimizer: torch.optim.Optimizer, fake: Tensor, label: Tensor) -> None:
+        self.critic.requires_grad_(False)
+        try:
+            loss = self.loss.generator(self.critic(fake, label).float())
+            norm = self._step(optimizer, self.generator, loss)
+        finally:
+            self.critic.requires_grad_(True)
+        self._watch(loss, norm)
+        self.latest.copy_(torch.stack([loss.detach(), norm]))
+        if self.average is not None:
+            _average(self.average, self.generator, self.ema)
+
+    def _step(self, optimizer: torch.optim.Optimizer, model: nn.Module, loss: Tensor) -> Tensor:
+        """One step of one network; returns the length of its gradient."""
+        optimizer.zero_grad(set_to_none=True)
+        self.manual_backward(loss)
+        norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+        optimizer.step()
+        return norm.detach()
+
+    def _watch(self, loss: Tensor, norm: Tensor) -> None:
+        """Stop when it cannot get better. On a GPU every tenth batch only, since asking makes it wait."""
+        done = int(self.batches)
+        if loss.device.type == "cuda" and done % 10:
+            return
+        if not torch.isfinite(loss + norm):
+            raise Diverged(
+                f"the loss or its gradient is no longer a finite number after {done} batches; try a smaller "
+                "training.learning_rate, generator.mapping equalized, or precision 32, and check the data"
+            )
+        if self.max_norm is not None and norm > self.max_norm:
+            raise Diverged(
+                f"a gradient has length {float(norm):.3g} after {done} batches, more than training.max_norm "
+                f"{self.max_norm:g}; try a larger training.penalty, a smaller training.learning_rate, or another "
+                "critic.pooling"
+            )
+
+    @property
+    def _rank(self) -> int:
+        return self._trainer.global_rank if self._trainer is not None else 0
+
+    def _share(self, draw: Callable[..., Tensor], n: int, *shape: int, like: Tensor) -> Tensor:
+        """This rank's share of a draw for the batches of all ranks, so that their number does not matter."""
+        world = self._trainer.world_size if self._trainer is not None else 1
+        whole = draw(world * n, *shape, device=like.device, dtype=like.dtype)
+        return whole[self._rank * n : (self._rank + 1) * n]
+
+
+def _frozen_copy(model: Generator) -> Generator:
+    return copy.deepcopy(model).requires_grad_(False).eval()
+
+
+@torch.no_grad()
+def _average(target: nn.Module, source: nn.Module, decay: float) -> None:
+    """Move weights by 1 - decay towards those of source; copy statistics and counts."""
+    torch._foreach_lerp_(_list(target.parameters()), _list(source.parameters()), 1 - decay)
+    for own, other in zip(target.buffers(), source.buffers(), strict=True):
+        own.copy_(other)
+
+
+def _list(tensors: Iterable[Tensor]) -> list[Tensor]:
+    return list(tensors)
