@@ -1,0 +1,1 @@
+"""Measures of generated motions: functions first, torchmetrics around them."""

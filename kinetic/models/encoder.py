@@ -1,0 +1,196 @@
+"""The recognition network: a small ST-GCN that names the action of a motion, and whose features feed the metrics."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from einops import rearrange, reduce
+from torch import Tensor, nn
+from torch.nn import functional
+
+from kinetic.nn.graph import GraphConv, PointConv
+from kinetic.skeleton import Skeleton
+
+__all__ = ["Encoder"]
+
+
+class _Norm(nn.BatchNorm1d):
+    """Batch normalisation over joints, motions and frames: (V, N, T, C) -> (V, N, T, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(0, 2)).view_as(x)
+
+
+class _Time(nn.Module):
+    """Convolution over every `stride`-th frame: (V, N, T, C) -> (V, N, T', C).
+
+    Computes what `kinetic.nn.graph.TemporalConv` does. Torch's own convolution is up to twice as fast forth and back,
+    which is all that is needed here; a critic needs gradients of gradients.
+    """
+
+    def __init__(self, channels: int, *, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, kernel // 2), bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(rearrange(x, "v n t c -> (v n) c 1 t"))  # a view, channels last in memory
+        return rearrange(y, "(v n) c 1 t -> v n t c", v=len(x))
+
+
+class _Block(nn.Module):
+    """Graph convolution, then convolution over frames, around a residual: (V, N, T, C) -> (V, N, T', D)."""
+
+    def __init__(self, adjacency: np.ndarray, inputs: int, outputs: int, *, kernel: int, stride: int) -> None:
+        super().__init__()
+        self.graph = GraphConv(adjacency, inputs, outputs)
+        self.graph_norm = _Norm(outputs)
+        self.time = _Time(outputs, kernel=kernel, stride=stride)
+        self.time_norm = _Norm(outputs)
+        self.skip = PointConv(inputs, outputs) if inputs != outputs else None
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.time_norm(self.time(functional.relu(self.graph_norm(self.graph(x)))))
+        kept = x[:, :, :: self.stride]
+        return functional.relu(y + (kept if self.skip is None else self.skip(kept)))
+
+
+class Encoder(nn.Module):
+    """Motions in metres to class scores: (N, C, T, V) -> (N, classes); `features` stops before the last layer.
+
+    It normalises by itself: the centre joint of the first frame becomes the origin and, with `facing`, the person is
+    turned about the vertical so that left and right limbs meet the trunk along x. Its features say nothing of where a
+    person stands or, with `facing`, looks. Beside positions it sees bone vectors and velocities. After Yan et al.,
+    "Spatial Temporal Graph Convolutional Networks" (AAAI 2018), with fewer and narrower blocks.
+
+    Use it in `eval()` mode, in which a motion's features depend on nothing else.
+
+    Args:
+        skeleton: joints of the motions; with left and right joints if `facing`
+        classes: number of actions
+        frames: T, divisible by two once and once more for every block that widens
+        channels: C; must be that of the skeleton, None = that
+        widths: channels of the blocks; a block with more than the one before halves the frames
+        dropout: share of the features that is hidden while training
+        kernel: frames that a convolution over time sees
+        facing: turn all persons the same way; needs three coordinates
+
+    Raises:
+        ValueError: for a skeleton, frames or widths that do not fit, and motions of another shape than built for
+    """
+
+    parents: Tensor
+    across: Tensor
+
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        *,
+        classes: int,
+        frames: int = 64,
+        channels: int | None = None,
+        widths: Sequence[int] = (32, 32, 64, 64, 128),
+        dropout: float = 0.2,
+        kernel: int = 5,
+        facing: bool = False,
+    ) -> None:
+        super().__init__()
+        if classes < 2 or not widths or min(widths) < 1:
+            raise ValueError(
+                f"an encoder needs two classes and a width, got {classes} classes and widths {list(widths)}"
+            )
+        if channels not in (None, skeleton.channels):
+            raise ValueError(f"the skeleton has {skeleton.channels} coordinates per joint, got channels={channels}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
+        if kernel % 2 == 0:
+            raise ValueError(f"kernel must be odd, got {kernel}")
+        if facing and (skeleton.channels != 3 or not skeleton.left or not skeleton.right):
+            raise ValueError("facing needs a skeleton with three coordinates and with left and right joints")
+        self.skeleton = skeleton
+        self.classes, self.frames, self.channels = classes, frames, skeleton.channels
+        self.widths, self.width = tuple(widths), widths[-1]
+        self.facing = facing
+        joints = len(skeleton.joints)
+        parents = torch.from_numpy(skeleton.parents().copy())
+        parents[skeleton.center] = skeleton.center
+        self.register_buffer("parents", parents, persistent=False)
+        self.register_buffer("across", torch.as_tensor(_across(skeleton), dtype=torch.float32), persistent=False)
+        if frames % 2:
+            raise ValueError(f"frames are taken in pairs, got {frames} of them")
+        frames //= 2
+        inputs = 6 * skeleton.channels
+        self.norm = nn.BatchNorm1d(inputs * joints)
+        adjacency = skeleton.partitions()
+        blocks: list[nn.Module] = []
+        for before, width in zip((inputs, *widths), widths, strict=False):
+            stride = 2 if width > before and blocks else 1
+            if frames % stride:
+                raise ValueError(f"{self.frames} frames cannot be halved at every block that widens: {list(widths)}")
+            frames //= stride
+            blocks.append(_Block(adjacency, before, width, kernel=kernel, stride=stride))
+        self.blocks = nn.Sequential(*blocks)
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(self.width, classes)
+
+    def normalise(self, motion: Tensor) -> Tensor:
+        """Origin at the centre joint of the first frame and, with `facing`, turned the same way: same shape."""
+        motion = motion - motion[:, :, :1, self.skeleton.center, None]
+        if not self.facing:
+            return motion
+        x, _, z = (motion[:, :, 0] @ self.across).unbind(dim=1)  # from right to left: (N,) each
+        length = torch.hypot(x, z).clamp(min=1e-6)
+        cosine, sine = (x / length)[:, None, None], (z / length)[:, None, None]
+        x, y, z = motion.unbind(dim=1)
+        return torch.stack([cosine * x + sine * z, y, cosine * z - sine * x], dim=1)
+
+    def _inputs(self, motion: Tensor) -> Tensor:
+        """Positions, bones and velocities of frames in pairs, all normalised: (N, C, T, V) -> (V, N, T / 2, 6 C)."""
+        position = self.normalise(motion)
+        bone = position - position[..., self.parents]
+        velocity = functional.pad(position[:, :, 1:] - position[:, :, :-1], (0, 0, 0, 1))
+        x = torch.cat([position, bone, velocity], dim=1)
+        x = self.norm(rearrange(x, "n c (t pair) v -> n (v pair c) t", pair=2))
+        return rearrange(x, "n (v c) t -> v n t c", v=motion.shape[3]).contiguous()
+
+    def features(self, motion: Tensor) -> Tensor:
+        """(N, C, T, V) in metres -> (N, D)."""
+        expected = (self.channels, self.frames, len(self.skeleton.joints))
+        if motion.ndim != 4 or tuple(motion.shape[1:]) != expected:
+            raise ValueError(
+                f"this encoder was built for motions (N, {', '.join(map(str, expected))}) in axes "
+                f"(N, C, T, V), got shape {tuple(motion.shape)}"
+            )
+        return reduce(self.blocks(self._inputs(motion)), "v n t d -> n d", "mean")
+
+    def forward(self, motion: Tensor) -> Tensor:
+        return self.head(self.dropout(self.features(motion)))
+
+    @property
+    def hash(self) -> str:
+        """Twelve hexadecimal digits that change with any weight or statistic."""
+        digest = hashlib.sha256()
+        for name, value in self.state_dict().items():
+            digest.update(name.encode())
+            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def extra_repr(self) -> str:
+        return f"classes={self.classes}, frames={self.frames}, widths={self.widths}, facing={self.facing}"
+
+
+def _across(skeleton: Skeleton) -> np.ndarray:
+    """Weights over joints that give the vector from the right to the left of the trunk: (V,).
+
+    The joints are those where left and right limbs meet it: shoulders and hips.
+    """
+    weights = np.zeros(len(skeleton.joints))
+    sides = {*skeleton.left, *skeleton.right}
+    parents = skeleton.parents()
+    for sign, side in ((1, skeleton.left), (-1, skeleton.right)):
+        roots = [joint for joint in side if parents[joint] not in sides]
+        weights[roots] = sign / max(1, len(roots))
+    return weights
