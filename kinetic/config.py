@@ -324,4 +324,4 @@ class Experiment:
         if not self.name or any(letter in self.name for letter in "/\\\0") or self.name in {".", ".."}:
             raise ValueError(f"name must be a plain file name, got {self.name!r}")
         if self.generator.output == "tanh" and self.data.scaling == "standard" and self.model == "gan":
-            raise ValueError("generator.output tanh cannot reach data scaled by data.scaling standard; use output linear")
+            raise ValueError("generator.output tanh cannot reach data scaled by data.scaling standard; use linear")

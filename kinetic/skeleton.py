@@ -6,11 +6,12 @@ import difflib
 import hashlib
 import json
 import os
-import tempfile
-from collections.abc import Collection, Mapping, Sequence
+import reprlib
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
@@ -31,23 +32,31 @@ __all__ = [
 LARGEST_FILE = 1 << 20
 """Bytes of the largest skeleton file that is opened."""
 
+MOST_JOINTS = 1000
+"""Joints of the largest skeleton: distances are a table of all pairs."""
+
+_Thing = TypeVar("_Thing", bound=Hashable)
+
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Joints and the bones between them, which form a tree.
+    """Joints and the bones between them, all connected.
+
+    The bones of a body form a tree, which skeleton files and `SkeletonPyramid.of` insist on. The coarser levels of a
+    pyramid need not: taking a joint out joins its neighbours to each other, which may close a circle.
 
     Attributes:
         joints: a name for each
         bones: pairs of joints
         center: the joint from which distances are counted
-        left, right: joints of the two sides, in matching order
-        keep: joints (by number) that survive each reduction; () leaves that to `coarsen`
+        left, right: joints of the two sides, in matching order: left[i] mirrors right[i]
+        keep: joints (by their number in this skeleton) that survive each reduction; () leaves that to `coarsen`
         channels: coordinates per joint, 2 or 3
         name: what the skeleton is called
 
     Raises:
-        ValueError: when names repeat, a bone leads nowhere or twice to the same place, joints are not connected, bones
-            run in a circle, or sides overlap
+        ValueError: when names repeat, a bone leads nowhere or stands there twice, joints are not connected, sides
+            overlap or differ in number, or `keep` does not list shrinking levels that hold the centre
     """
 
     joints: tuple[str, ...]
@@ -61,33 +70,61 @@ class Skeleton:
 
     def __post_init__(self) -> None:
         v = len(self.joints)
-        if v == 0:
-            raise ValueError("a skeleton needs at least one joint")
-        if twice := sorted({joint for joint in self.joints if self.joints.count(joint) > 1}):
-            raise ValueError(f"joint names must differ, {', '.join(twice)} stands there twice")
+        if not 1 <= v <= MOST_JOINTS:
+            raise ValueError(f"a skeleton has 1 to {MOST_JOINTS} joints, got {v}")
+        if twice := _repeated(self.joints):
+            raise ValueError(f"joint names must differ, {', '.join(map(repr, twice))} stands there more than once")
         for a, b in self.bones:
             if not (0 <= a < v and 0 <= b < v):
                 raise ValueError(f"bone ({a}, {b}) points outside the {v} joints")
             if a == b:
                 raise ValueError(f"bone ({a}, {b}) joins {self.joints[a]} to itself")
-        if len({frozenset(bone) for bone in self.bones}) < len(self.bones):
-            raise ValueError("a bone stands there twice")
+        if again := _repeated([(min(bone), max(bone)) for bone in self.bones]):
+            a, b = again[0]
+            raise ValueError(f"bone ({a}, {b}) from {self.joints[a]} to {self.joints[b]} stands there more than once")
+        _check_ids("center", (self.center,), v)
         for name in ("left", "right"):
             _check_ids(name, getattr(self, name), v)
-        _check_ids("center", (self.center,), v)
-        if len(self.left) != len(self.right) or set(self.left) & set(self.right):
-            raise ValueError(f"left and right must be as many and share none, got {self.left} and {self.right}")
+        if both := sorted(set(self.left) & set(self.right)):
+            raise ValueError(f"left and right must share no joint, both name {self._named(both)}")
+        if len(self.left) != len(self.right):
+            raise ValueError(
+                f"left and right must mirror each other, got {len(self.left)} joints on the left "
+                f"({self._named(self.left)}) and {len(self.right)} on the right ({self._named(self.right)})"
+            )
         if self.channels not in (2, 3):
             raise ValueError(f"channels must be 2 or 3, got {self.channels}")
-        apart = [self.joints[i] for i in np.flatnonzero(~np.isfinite(self.hops()[self.center]))]
-        if apart:
-            raise ValueError(f"not connected to the centre {self.joints[self.center]}: {', '.join(apart)}")
+        if apart := [i for i, distance in enumerate(self._hops_from(self.center)) if distance < 0]:
+            raise ValueError(f"not connected to the centre {self.joints[self.center]}: {self._named(apart)}")
         before: set[int] = set(range(v))
         for i, kept in enumerate(self.keep):
             _check_ids(f"keep[{i}]", kept, v)
-            if not set(kept) < before or self.center not in kept:
-                raise ValueError(f"keep[{i}] must hold the centre and fewer joints than the level before, got {kept}")
+            if self.center not in kept:
+                raise ValueError(f"keep[{i}] must hold the centre {self.joints[self.center]}, got {self._named(kept)}")
+            if extra := sorted(set(kept) - before):
+                raise ValueError(f"keep[{i}] holds {self._named(extra)}, which did not survive the level before")
+            if set(kept) == before:
+                raise ValueError(f"keep[{i}] must hold fewer joints than the level before, got all {len(before)}")
             before = set(kept)
+
+    def _named(self, joints: Iterable[int]) -> str:
+        return ", ".join(self.joints[i] for i in joints) or "none"
+
+    def _hops_from(self, start: int) -> list[int]:
+        """Bones on the shortest way from one joint to each; -1 where there is none."""
+        near: list[list[int]] = [[] for _ in self.joints]
+        for a, b in self.bones:
+            near[a].append(b)
+            near[b].append(a)
+        hops = [-1] * len(self.joints)
+        hops[start] = 0
+        reached = [start]
+        for i in reached:  # grows while it is read: breadth first
+            for j in near[i]:
+                if hops[j] < 0:
+                    hops[j] = hops[i] + 1
+                    reached.append(j)
+        return hops
 
     @property
     def hash(self) -> str:
@@ -103,26 +140,21 @@ class Skeleton:
         return adjacency
 
     def hops(self) -> np.ndarray:
-        """(V, V) number of bones on the shortest way from joint to joint; infinite where there is none."""
-        v, adjacency = len(self.joints), self.adjacency()
-        hops = np.where(np.eye(v, dtype=bool), 0.0, np.inf)
-        reached = np.eye(v, dtype=bool)
-        for distance in range(1, v):
-            grown = reached | (reached @ adjacency)
-            hops[grown & ~reached] = distance
-            reached = grown
-        return hops
+        """(V, V) integers: the number of bones on the shortest way from joint to joint."""
+        return np.array([self._hops_from(i) for i in range(len(self.joints))], dtype=np.int64)
 
     def partitions(self, reach: int | None = None) -> np.ndarray:
-        """(3, V, V) normalised adjacency in three groups: self; same distance to the centre or towards it; away from it.
+        """(3, V, V) normalised adjacency in three groups: self; as far from the centre or towards it; away from it.
 
         Entry [k, v, w] is what joint w takes from its neighbour v; each column of the sum over k adds up to 1 (Yan et
         al. 2018, section 3.3). Joints further than `reach` hops from the centre count as equally far: `reach=1` is how
         Kinetic-GAN was published and trained.
         """
+        if reach is not None and reach < 0:
+            raise ValueError(f"reach is a number of hops, not negative, got {reach}")
         neighbours = self.adjacency() | np.eye(len(self.joints), dtype=bool)
-        weight = neighbours / neighbours.sum(axis=0)                               # (V, V)
-        distance = self.hops()[self.center]
+        weight = neighbours / neighbours.sum(axis=0)  # (V, V)
+        distance = np.array(self._hops_from(self.center), dtype=np.float64)
         if reach is not None:
             distance = np.where(distance <= reach, distance, np.inf)
         source, target = distance[:, None], distance[None, :]
@@ -131,8 +163,8 @@ class Skeleton:
         return np.stack([weight * own, weight * (~own & ~away), weight * (~own & away)])
 
     def parents(self) -> np.ndarray:
-        """(V,) the neighbour of each joint on the way to the centre; -1 for the centre."""
-        distance, adjacency = self.hops()[self.center], self.adjacency()
+        """(V,) the neighbour of each joint on the way to the centre, the first where there are several; -1: centre."""
+        distance, adjacency = np.array(self._hops_from(self.center)), self.adjacency()
         nearer = adjacency & (distance[None, :] < distance[:, None])
         return np.where(nearer.any(axis=1), nearer.argmax(axis=1), -1)
 
@@ -145,7 +177,8 @@ class Skeleton:
         """A skeleton from plain values, which must form a tree. Joints may be given by name or by number.
 
         Raises:
-            ValueError: for unknown and missing keys, wrong types, unknown joints, and what `Skeleton` refuses
+            ValueError: for unknown and missing keys, wrong types, unknown joints, a single joint, bones in a circle,
+                and what `Skeleton` refuses
         """
         known = [field.name for field in fields(cls)]
         for key in plain:
@@ -155,19 +188,21 @@ class Skeleton:
             raise ValueError(f"a skeleton needs joints, bones and center; there is no {missing[0]}")
         joints = plain["joints"]
         if not isinstance(joints, (list, tuple)) or not all(isinstance(joint, str) for joint in joints):
-            raise ValueError(f"joints must be a list of names, got {str(joints)[:60]!r}")
+            raise ValueError(f"joints must be a list of names, got {reprlib.repr(joints)}")
         joints = tuple(joints)
 
         def joint(value: Any) -> int:
             if isinstance(value, int) and not isinstance(value, bool):
                 return value
+            if not isinstance(value, str):
+                raise ValueError(f"a joint is a name or a number from 0 on, got {reprlib.repr(value)}")
             if value not in joints:
-                raise ValueError(f"there is no joint {value!r}{_near(str(value), joints)}")
+                raise ValueError(f"there is no joint {value!r}{_near(value, joints)}")
             return joints.index(value)
 
         def several(value: Any, what: str) -> tuple[int, ...]:
             if not isinstance(value, (list, tuple)):
-                raise ValueError(f"{what} must be a list of joints, got {str(value)[:60]!r}")
+                raise ValueError(f"{what} must be a list of joints, got {reprlib.repr(value)}")
             return tuple(joint(entry) for entry in value)
 
         bones = [several(bone, "a bone") for bone in _list(plain["bones"], "bones")]
@@ -185,22 +220,37 @@ class Skeleton:
             channels=plain.get("channels", 3),
             name=plain.get("name", ""),
         )
-        if len(bones) != len(joints) - 1:
-            raise ValueError(f"bones run in a circle: {len(joints)} joints need {len(joints) - 1}, got {len(bones)}")
         if len(joints) < 2:
-            raise ValueError("a skeleton needs at least two joints and a bone")
+            raise ValueError("a skeleton needs at least two joints and a bone between them, got one joint")
+        _check_tree(skeleton)
         return skeleton
 
 
 def _list(value: Any, what: str) -> list[Any]:
     if not isinstance(value, (list, tuple)):
-        raise ValueError(f"{what} must be a list, got {str(value)[:60]!r}")
+        raise ValueError(f"{what} must be a list, got {reprlib.repr(value)}")
     return list(value)
 
 
 def _near(word: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _repeated(things: Iterable[_Thing]) -> list[_Thing]:
+    return [thing for thing, count in Counter(things).items() if count > 1]
+
+
+def _check_tree(skeleton: Skeleton) -> None:
+    """Bones connect all joints, so they form a tree unless there are too many."""
+    if len(skeleton.bones) < len(skeleton.joints):
+        return
+    near = {i: set(np.flatnonzero(row).tolist()) for i, row in enumerate(skeleton.adjacency())}
+    while ends := [i for i, others in near.items() if len(others) < 2]:
+        for i in ends:
+            for other in near.pop(i):
+                near[other].discard(i)
+    raise ValueError(f"bones run in a circle, a skeleton is a tree: see the bones among {skeleton._named(near)}")
 
 
 def _check_ids(what: str, ids: Sequence[int], v: int) -> None:
@@ -214,8 +264,16 @@ def coarsen(skeleton: Skeleton, protect: Collection[int] = ()) -> tuple[int, ...
     """The joints that survive one reduction, in order; the centre is among them.
 
     Round by round, the joints of lowest degree that are not yet marked to stay are removed, their neighbours are
-    marked and joined to each other. When everything left has the same degree 2, what is not marked goes.
+    marked and joined to each other. When all that is left is one circle, what is not marked goes (the rule of
+    Kinetic-GAN, Degardin et al. 2022).
+
+    Args:
+        protect: joints that are marked from the start, as the centre always is
+
+    Raises:
+        ValueError: when `protect` names a joint twice, or one that is not there
     """
+    _check_ids("protect", tuple(protect), len(skeleton.joints))
     return _reduce(skeleton, protect)[0]
 
 
@@ -224,16 +282,15 @@ def _reduce(skeleton: Skeleton, protect: Collection[int]) -> tuple[tuple[int, ..
     near = {i: set(np.flatnonzero(row).tolist()) for i, row in enumerate(skeleton.adjacency())}
     stay = {skeleton.center, *protect}
     while free := [i for i in near if i not in stay]:
-        if len(near) > 2 and all(len(others) == 2 for others in near.values()):
-            gone = free
-        else:
-            least = min(len(near[i]) for i in free)
-            gone = [i for i in free if len(near[i]) == least]
-        for i in gone:
-            if i in stay:
-                continue
-            stay |= near[i]
-            _remove(near, i)
+        if all(len(others) == 2 for others in near.values()):  # connected, so it is one circle
+            for i in free:
+                _remove(near, i)
+            break
+        least = min(len(near[i]) for i in free)
+        for i in [i for i in free if len(near[i]) == least]:
+            if i not in stay:
+                stay |= near[i]
+                _remove(near, i)
     return tuple(sorted(near)), near
 
 
@@ -261,20 +318,30 @@ class SkeletonPyramid:
     def of(cls, skeleton: Skeleton, depth: int = 4, keep: Sequence[Sequence[int]] | None = None) -> SkeletonPyramid:
         """The pyramid of a skeleton.
 
+        The last level is the centre alone, whatever the rule leaves there: a large skeleton is cut short, and a small
+        one may get there earlier and repeat its last joint.
+
         Args:
             depth: levels, the full skeleton included
-            keep: joints that survive each reduction; None = those of `skeleton.keep`, else the rule of `coarsen`. The
-                last level is the centre alone, whatever the rule leaves; a small skeleton may get there earlier.
+            keep: joints of `skeleton` that survive each reduction; None = those of `skeleton.keep`. Reductions that
+                are not listed follow the rule of `coarsen`.
 
         Raises:
-            ValueError: when `keep` does not list shrinking levels that hold the centre
+            ValueError: when the bones of `skeleton` run in a circle, or `keep` does not list shrinking levels that
+                hold the centre, the last of `depth` levels being the centre alone
         """
         if depth < 2:
             raise ValueError(f"a pyramid has at least 2 levels, got {depth}")
-        wanted = tuple(tuple(sorted(level)) for level in (skeleton.keep if keep is None else keep))
+        _check_tree(skeleton)
+        wanted = tuple(tuple(level) for level in (skeleton.keep if keep is None else keep))
+        replace(skeleton, keep=wanted)  # checks them
         if len(wanted) > depth - 1:
             raise ValueError(f"{depth} levels have {depth - 1} reductions, got joints to keep for {len(wanted)}")
-        replace(skeleton, keep=wanted)  # checks them
+        if len(wanted) == depth - 1 and len(wanted[-1]) > 1:
+            raise ValueError(
+                f"the last of {depth} levels is the centre alone, keep[{depth - 2}] holds "
+                f"{skeleton._named(wanted[-1])}; leave it out, or ask for more levels"
+            )
         levels, kept = [skeleton], [tuple(range(len(skeleton.joints)))]
         for i in range(depth - 1):
             fine, ids = levels[-1], kept[-1]
@@ -290,6 +357,8 @@ class SkeletonPyramid:
 
     def down(self, level: int) -> np.ndarray:
         """(V of the level, V of the next): 1 where a joint survives as another."""
+        if not 0 <= level < len(self.levels) - 1:
+            raise ValueError(f"level must be one of 0 to {len(self.levels) - 2}, the last has none below, got {level}")
         fine, coarse = self.keep[level], self.keep[level + 1]
         return (np.array(fine)[:, None] == np.array(coarse)[None, :]).astype(np.float64)
 
@@ -298,9 +367,9 @@ class SkeletonPyramid:
 
         Nearest are, of the kept joints, those the fewest bones away. `halved` takes half of that mean.
         """
-        matrix = self.down(level).T                                                # (V of the next, V)
+        matrix = self.down(level).T  # (V of the next, V)
         kept = matrix.any(axis=0)
-        hops = self.levels[level].hops()[kept]
+        hops = self.levels[level].hops()[kept]  # (V of the next, V)
         nearest = (hops == hops.min(axis=0)) & ~kept
         return matrix + nearest / np.maximum(nearest.sum(axis=0), 1) * (0.5 if halved else 1.0)
 
@@ -314,17 +383,26 @@ def _keep(skeleton: Skeleton, stay: Collection[int]) -> Skeleton:
         while gone := [i for i in near if i not in stay]:
             _remove(near, min(gone, key=lambda i: (len(near[i]), i)))
     number = {joint: i for i, joint in enumerate(stay)}
-    sides = [tuple(number[i] for i in side if i in number) for side in (skeleton.left, skeleton.right)]
-    matched = len(sides[0]) == len(sides[1])
+    sides = zip(skeleton.left, skeleton.right, strict=True)
+    pairs = [(number[a], number[b]) for a, b in sides if a in number and b in number]
     return Skeleton(
         joints=tuple(skeleton.joints[i] for i in stay),
         bones=tuple(sorted((number[a], number[b]) for a in stay for b in near[a] if a < b)),
         center=number[skeleton.center],
-        left=sides[0] if matched else (),
-        right=sides[1] if matched else (),
+        left=tuple(a for a, _ in pairs),
+        right=tuple(b for _, b in pairs),
         channels=skeleton.channels,
         name=skeleton.name,
     )
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's plain values, no more, and no key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        if again := _repeated([key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]):
+            raise yaml.constructor.ConstructorError(None, None, f"{again[0]} stands there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def load_skeleton(path: str | os.PathLike[str]) -> Skeleton:
@@ -340,8 +418,8 @@ def load_skeleton(path: str | os.PathLike[str]) -> Skeleton:
     if not file.is_file() or file.stat().st_size > LARGEST_FILE:
         raise ValueError(f"{path}: expected a YAML file of at most {LARGEST_FILE} bytes")
     try:
-        plain = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        plain = yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_Loader)  # a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())[:200]})") from error
     if not isinstance(plain, dict):
         raise ValueError(f"{path}: expected joints, bones and center, found {type(plain).__name__}")
@@ -352,15 +430,20 @@ def load_skeleton(path: str | os.PathLike[str]) -> Skeleton:
 
 
 def save_skeleton(skeleton: Skeleton, path: str | os.PathLike[str]) -> None:
-    """Write a skeleton as a YAML file that `load_skeleton` reads; replaced only when complete."""
+    """Write a skeleton as a YAML file that `load_skeleton` reads; replaced only when complete.
+
+    Raises:
+        ValueError: for a skeleton that no file holds: a single joint, or bones in a circle
+    """
     target = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    Skeleton.from_dict(skeleton.to_dict())
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+        with open(temporary, "w", encoding="utf-8") as file:
             yaml.safe_dump(skeleton.to_dict(), file, sort_keys=False, default_flow_style=None)
         os.replace(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -373,7 +456,7 @@ NTU25 = Skeleton(
     joints=tuple(
         "SpineBase SpineMid Neck Head ShoulderLeft ElbowLeft WristLeft HandLeft ShoulderRight ElbowRight WristRight "
         "HandRight HipLeft KneeLeft AnkleLeft FootLeft HipRight KneeRight AnkleRight FootRight SpineShoulder "
-        "HandTipLeft ThumbLeft HandTipRight ThumbRight".split()  # noqa: SIM905
+        "HandTipLeft ThumbLeft HandTipRight ThumbRight".split()
     ),
     bones=_pairs(
         "0-1 1-20 2-20 3-2 4-20 5-4 6-5 7-6 8-20 9-8 10-9 11-10 12-0 13-12 14-13 15-14 16-0 17-16 18-17 19-18 "
@@ -406,7 +489,7 @@ COCO17 = Skeleton(
     name="coco17",
     joints=tuple(
         "Nose EyeLeft EyeRight EarLeft EarRight ShoulderLeft ShoulderRight ElbowLeft ElbowRight WristLeft WristRight "
-        "HipLeft HipRight KneeLeft KneeRight AnkleLeft AnkleRight".split()  # noqa: SIM905
+        "HipLeft HipRight KneeLeft KneeRight AnkleLeft AnkleRight".split()
     ),
     bones=_pairs("0-1 0-2 1-3 2-4 0-5 0-6 5-7 7-9 6-8 8-10 5-11 6-12 11-13 13-15 12-14 14-16"),
     center=0,

@@ -119,9 +119,11 @@ def test_published_mapping_grows_and_equalized_does_not():
 
 def test_truncation_pulls_towards_the_centre():
     generator = Generator(PYRAMID, classes=3, **SMALL)
+
     def draw(psi, **options):
         rng = torch.Generator().manual_seed(0)
         return generator.sample(6, truncation=psi, generator=rng, **options)
+
     assert torch.allclose(draw(None), draw(1.0), atol=1e-6)
     spread = [draw(psi).std(dim=0).mean().item() for psi in (0.0, 0.5, 1.0)]
     assert spread[0] < 1e-6 < spread[1] < spread[2]

@@ -90,7 +90,9 @@ def test_average_follows_slowly_and_is_what_samples():
 
 def test_average_is_not_trained_by_an_optimizer():
     gan = module(ema=0.9)
-    held = {id(p) for optimizer in gan.configure_optimizers() for group in optimizer.param_groups for p in group["params"]}
+    held = {
+        id(p) for optimizer in gan.configure_optimizers() for group in optimizer.param_groups for p in group["params"]
+    }
     assert not held & {id(p) for p in gan.average.parameters()}
 
 

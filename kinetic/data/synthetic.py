@@ -189,7 +189,8 @@ def _kick(p: _Person, s: np.ndarray, t: np.ndarray, body: _Script) -> None:
     body.pelvis[..., 1] -= 0.03 * _hold(s, 0.05, 0.3, 0.6, 0.9)
     body.lean += 0.18 * back - 0.26 * out
     body.twist += 0.25 * back - 0.3 * out
-    for i, (first, second) in enumerate((([0.6, -0.55, 0.5], [0.75, -0.35, -0.1]), ([0.5, -0.7, -0.4], [0.6, -0.6, -0.3]))):
+    balance = (([0.6, -0.55, 0.5], [0.75, -0.35, -0.1]), ([0.5, -0.7, -0.4], [0.6, -0.6, -0.3]))
+    for i, (first, second) in enumerate(balance):
         body.wrists[i] = _mix(_mix(body.wrists[i], first, 0.8 * back), second, 0.8 * out)
 
 
@@ -275,7 +276,9 @@ def _drink(p: _Person, s: np.ndarray, t: np.ndarray, body: _Script) -> None:
     body.lean -= 0.06 * tilt
 
 
-ACTIONS: dict[str, Callable[[_Person, np.ndarray, np.ndarray, _Script], None]] = {
+Action = Callable[[_Person, np.ndarray, np.ndarray, _Script], None]
+
+ACTIONS: dict[str, Action] = {
     "drink water": _drink,
     "throw": _throw,
     "sit down": _sit,
@@ -334,7 +337,8 @@ def synthesise(
         raise ValueError(f"actions must be different and at least one, got {list(names)}")
     if subjects < 2 or repeats < 1 or frames < 2 or not fps > 0:
         raise ValueError(
-            f"at least 2 subjects, 1 repeat, 2 frames and a positive fps are needed, got {subjects}, {repeats}, {frames}, {fps}"
+            "at least 2 subjects, 1 repeat, 2 frames and a positive fps are needed, "
+            f"got {subjects}, {repeats}, {frames}, {fps}"
         )
     if not sensor_noise >= 0 or not 0 <= dropout <= 1:
         raise ValueError(f"sensor_noise must not be negative, dropout between 0 and 1; got {sensor_noise}, {dropout}")
@@ -370,18 +374,18 @@ def synthesise(
 
 
 def _perform(
-    action: Callable[[_Person, np.ndarray, np.ndarray, _Script], None], keys: list[tuple[int, ...]], frames: int, fps: float
+    action: Action, keys: Sequence[tuple[int, ...]], frames: int, fps: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Joints (M, T, V, 3) in the person's directions, where each person looks (M,), and stands (M, 2)."""
     person, turn, place = _cast(keys)
-    t = np.arange(frames)[None] / fps                                              # (1, T)
+    t = np.arange(frames)[None] / fps  # (1, T)
     s = (np.arange(frames)[None] / (frames - 1) - person.onset) * person.tempo**0.5
     body = _rest(person, s, t + 0 * s)
     action(person, s, t + 0 * s, body)
     return _joints(person, body), turn, place
 
 
-def _cast(keys: list[tuple[int, ...]]) -> tuple[_Person, np.ndarray, np.ndarray]:
+def _cast(keys: Sequence[tuple[int, ...]]) -> tuple[_Person, np.ndarray, np.ndarray]:
     """Who performs, and how this time."""
     own: dict[int, np.ndarray] = {}
     rows, sizes = [], []
@@ -490,7 +494,7 @@ def _see(world: np.ndarray, turn: np.ndarray, place: np.ndarray) -> np.ndarray:
 LIMBS = [[5, 6, 7, 21, 22], [9, 10, 11, 23, 24], [13, 14, 15], [17, 18, 19]]
 
 
-def _disturb(motion: np.ndarray, keys: list[tuple[int, ...]], noise: float, dropout: float) -> None:
+def _disturb(motion: np.ndarray, keys: Sequence[tuple[int, ...]], noise: float, dropout: float) -> None:
     """Add what a sensor adds, in place."""
     strength = np.ones(25)
     strength[[7, 11, 15, 19, 21, 22, 23, 24]] = 2.0

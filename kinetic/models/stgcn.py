@@ -119,7 +119,7 @@ class _Up(nn.Module):
         return x if self.skip_norm is None else self.skip_norm(x)
 
     def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        y = self.time(self.resize(self.graph(x)))                                  # (V', N, T', D)
+        y = self.time(self.resize(self.graph(x)))  # (V', N, T', D)
         if self.norm is not None:
             y = self.norm(y)
         if self.residual != "none":
@@ -153,7 +153,7 @@ class _Down(nn.Module):
         self.keep: list[int] | None = None if keep is None else keep.argmax(axis=0).tolist()
 
     def forward(self, x: Tensor, constant: Tensor | None = None) -> Tensor:
-        y = self.time(self.graph(x, constant), self.frames)                        # (V', N, T', D)
+        y = self.time(self.graph(x, constant), self.frames)  # (V', N, T', D)
         if self.residual != "none":
             kept = x[:, :, :: self.stride]
             if self.keep is not None:
@@ -227,14 +227,15 @@ class Generator(nn.Module):
             raise ValueError(f"widths are the channels after blocks 0 to 4, got {len(widths)} of them")
         self.pyramid = pyramid
         self.classes, self.frames, self.channels, self.latent = classes, frames, channels, latent
-        self.partition, self.halved_top = partition, halved_top
+        self.partition, self.halved_top, self.upsampling, self.output = partition, halved_top, upsampling, output
+        self.last_width = last_width or channels
         label_width = classes if label_width is None else label_width
         self.embedding = nn.Embedding(classes, label_width)
         width = label_width + latent
         self.mapping = MappingNetwork(width, mapping_depth, start=mapping)
         levels = (3, 3, 2, 2, 1, 1, 0)
         times = (1, frames // 16, frames // 16, frames // 8, frames // 4, frames // 2, frames)
-        sizes = (width, *widths, last_width or channels, channels)
+        sizes = (width, *widths, self.last_width, channels)
         residuals: list[Literal["none", "conv", "identity"]] = ["none", *["conv"] * 5]  # type: ignore[list-item]
         residuals.append("identity" if sizes[6] == channels else "conv")
         adjacency = [_partitions(level, partition) for level in pyramid.levels]
@@ -280,7 +281,7 @@ class Generator(nn.Module):
     def synthesize(self, w: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """w to motions in network coordinates: (N, label width + Z) -> (N, C, T, V)."""
         noise = self.draw_noise(len(w), like=w) if noise is None else noise
-        x = w[None, :, None, :]                                                    # (1, N, 1, width)
+        x = w[None, :, None, :]  # (1, N, 1, width)
         for block, own in zip(self.blocks, noise, strict=True):
             x = block(x, own)
         return from_joints_first(x)
@@ -348,7 +349,8 @@ class Critic(nn.Module):
         pyramid, classes, frames, channels, partition: as in `Generator`
         widths: channels after blocks 0 to 5
         label: `paint` puts the label embedding before the motion as constant channels (published); `project` adds the
-            inner product of the last features with the label embedding (Miyato and Koyama 2018, eq. 3)
+            inner product of the last features with the label embedding, over the square root of its width (Miyato and
+            Koyama 2018, eq. 3)
         label_width: width of the painted embedding; None = `classes`, as published
         features: of `velocity` (difference to the frame before) and `bone` (vector from the parent joint), what is
             shown beside the positions
@@ -388,9 +390,7 @@ class Critic(nn.Module):
         self.painted, self.features, self.pooling = label == "paint", tuple(features), pooling
         self.partition = partition
         label_width = classes if label_width is None else label_width
-        self.embedding = LabelEmbedding(
-            classes, label_width if self.painted else widths[-1], smoothing=label_smoothing
-        )
+        self.embedding = LabelEmbedding(classes, label_width if self.painted else widths[-1], smoothing=label_smoothing)
         parents = np.eye(len(pyramid.levels[0].joints), dtype=np.float32)
         for joint, parent in enumerate(pyramid.levels[0].parents()):
             parents[parent if parent >= 0 else joint, joint] -= 1
@@ -438,9 +438,9 @@ class Critic(nn.Module):
         x = self._look(to_joints_first(motion))
         for i, block in enumerate(self.blocks):
             x = block(x, vector) if i == 0 and self.painted else block(x)
-        pooled = self.pooling(from_joints_first(x))                                # (N, D)
+        pooled = self.pooling(from_joints_first(x))  # (N, D)
         score = self.score(pooled).squeeze(1)
-        return score if self.painted else score + (pooled * vector).sum(dim=1)
+        return score if self.painted else score + (pooled * vector).sum(dim=1) / vector.shape[1] ** 0.5
 
     def _check(self, motion: Tensor) -> None:
         expected = (self.channels, self.frames, len(self.parents))

@@ -95,19 +95,19 @@ def _names(model: nn.Module) -> dict[str, tuple[str, str]]:
 
 def _to_ours(value: Tensor, kind: str) -> Tensor:
     """A published tensor in our layout."""
-    if kind == "graph":                                                            # (3 D, C, 1, 1)
-        return _from_conv(value).unflatten(0, (3, -1))                             # (3, D, C)
-    if kind == "time":                                                             # (D, C, 3, 1)
-        return value[..., 0].transpose(1, 2)                                       # (D, 3, C)
+    if kind == "graph":  # (3 D, C, 1, 1)
+        return _from_conv(value).unflatten(0, (3, -1))  # (3, D, C)
+    if kind == "time":  # (D, C, 3, 1)
+        return value[..., 0].transpose(1, 2)  # (D, 3, C)
     return _from_conv(value) if kind == "point" else value.flatten() if kind == "channel" else value
 
 
 def _to_published(value: Tensor, kind: str) -> Tensor:
     """Our tensor in the published layout."""
     if kind == "graph":
-        return _conv(value.flatten(0, 1))                                          # (3 D, C, 1, 1)
+        return _conv(value.flatten(0, 1))  # (3 D, C, 1, 1)
     if kind == "time":
-        return value.transpose(1, 2)[..., None]                                    # (D, C, 3, 1)
+        return value.transpose(1, 2)[..., None]  # (D, C, 3, 1)
     return _conv(value) if kind == "point" else value[None, :, None, None] if kind == "channel" else value
 
 
@@ -245,16 +245,15 @@ def save_published_generator(generator: Generator, path: str | os.PathLike[str])
     The layout holds weights only, so a generator with unpublished options is refused with ValueError: another reader of
     the file would compute something else.
     """
-    last = generator.blocks[-1].activation
     _as_published(
         "generator",
         {
             "mapping": (generator.mapping.start, "published"),
-            "upsampling": (generator.blocks[0].resize.kind, "nearest"),
-            "output": ("tanh" if last is torch.tanh else "linear", "tanh"),
+            "upsampling": (generator.upsampling, "nearest"),
+            "output": (generator.output, "tanh"),
             "partition": (generator.partition, "published"),
             "halved_top": (generator.halved_top, True),
-            "last_width": (generator.blocks[5].noise.numel(), generator.channels),
+            "last_width": (generator.last_width, generator.channels),
         },
     )
     _save(generator, path)

@@ -76,8 +76,8 @@ class GraphConv(nn.Module):
 
     y = sum over groups k of (A_k * importance_k)^T x W_k^T, no bias (Yan et al. 2018, eq. 10). Joints may be spread
     before (V -> V') and selected after (V' -> W); both are folded into A, so only joints that survive are computed.
-    Channels are transformed before or after the joints, whichever is cheaper. Groups without an edge cost nothing; their
-    weights exist, since published weight files hold them.
+    Channels are transformed before or after the joints, whichever is cheaper. Groups without an edge cost nothing;
+    their weights exist, since published weight files hold them.
 
     Args:
         adjacency: (K, V', V')
@@ -109,8 +109,8 @@ class GraphConv(nn.Module):
         self.weight = _uniform(torch.empty(groups, outputs, constant + inputs), constant + inputs)
         self.importance = nn.Parameter(torch.ones(groups, joints, joints))
         for name, value in (("adjacency", adjacency), ("spread", spread), ("select", select)):
-            value = None if value is None else torch.as_tensor(value, dtype=torch.float32)
-            self.register_buffer(name, value, persistent=False)
+            tensor = None if value is None else torch.as_tensor(value, dtype=torch.float32)
+            self.register_buffer(name, tensor, persistent=False)
         before = joints if spread is None else len(spread)
         after = joints if select is None else select.shape[1]
         channels_first = before * inputs * outputs + before * after * outputs
@@ -128,20 +128,20 @@ class GraphConv(nn.Module):
     def forward(self, x: Tensor, constant: Tensor | None = None) -> Tensor:
         v, n, t, _ = x.shape
         maps = self.maps()
-        weight = self.weight[self.groups]                                          # (K', D, constant + C)
+        weight = self.weight[self.groups]  # (K', D, constant + C)
         if self.channels_first:
             own = weight[:, :, self.constant :]
             terms = [(m.T, functional.linear(x, w).reshape(v, -1)) for m, w in zip(maps, own, strict=True)]
         else:
-            gathered = torch.cat([m.T for m in maps]) @ x.reshape(v, -1)           # (K' W, N T C)
+            gathered = torch.cat([m.T for m in maps]) @ x.reshape(v, -1)  # (K' W, N T C)
             gathered = gathered.view(len(maps), -1, self.inputs)
             terms = [(g, w.T) for g, w in zip(gathered, weight[:, :, self.constant :], strict=True)]
         y = terms[0][0] @ terms[0][1]
         for left, right in terms[1:]:
             y = torch.addmm(y, left, right)
-        y = y.view(-1, n, t, self.outputs)                                         # (W, N, T, D)
+        y = y.view(-1, n, t, self.outputs)  # (W, N, T, D)
         if constant is not None:
-            reach = maps.sum(dim=1)                                                # (K', W)
+            reach = maps.sum(dim=1)  # (K', W)
             y = y + torch.einsum("nc,kdc,kw->wnd", constant, weight[:, :, : self.constant], reach).unsqueeze(2)
         return y
 
@@ -198,7 +198,7 @@ class Resize(nn.Module):
             matrix = functional.interpolate(torch.eye(frames)[None], size=to, mode="linear")[0].T.contiguous()
         elif kind != "nearest":
             raise ValueError(f"kind must be nearest or linear, got {kind!r}")
-        self.register_buffer("matrix", matrix, persistent=False)                   # (T', T)
+        self.register_buffer("matrix", matrix, persistent=False)  # (T', T)
 
     def forward(self, x: Tensor) -> Tensor:
         if self.times == 1:

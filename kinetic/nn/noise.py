@@ -92,7 +92,7 @@ class QuantileNoise:
 
     z is nudged by N(0, nudge^2); entries of the motion whose change reaches the q-quantile receive noise, either added
     (`add`: one number per entry) or as a gain (`gain`: times 1 + one number for all, as the fork of Kinetic-GAN has it
-    in a comment). The stochastic inputs of the generator are the same for both motions, so that only z tells them apart.
+    in a comment). The stochastic inputs of the generator are the same for both motions: only z tells them apart.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ def attention_pool(x: Tensor) -> Tensor:
     """
     x = rearrange(x, "n c t v -> n c (t v)")
     weight = reduce(x, "n c p -> n 1 p", "mean").softmax(dim=-1)
-    return (x * weight).sum(dim=-1)                                                # (N, C)
+    return (x * weight).sum(dim=-1)  # (N, C)
 
 
 POOLING: dict[str, Callable[[Tensor], Tensor]] = {

@@ -1,8 +1,8 @@
 """Checkpoints that survive everything, and runs that go on from them bit for bit.
 
 A run is one pass over a stream of batches whose order follows from (seed, number of the batch), and all randomness of a
-step follows from (seed, number of the step). So weights, optimisers and one counter are the whole state, and Lightning's
-own progress is not needed to go on.
+step follows from (seed, number of the step). So weights, optimisers and one counter are the whole state, and the
+progress that Lightning counts is not needed to go on.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import pytorch_lightning
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
@@ -46,6 +46,11 @@ class Interrupted(BaseException):
         super().__init__(f"stopped by {signal.Signals(number).name}")
         self.number = number
 
+    @property
+    def status(self) -> int:
+        """What the process should end with: 130 for SIGINT, 143 for SIGTERM."""
+        return 128 + self.number
+
 
 class NotFinite(RuntimeError):
     """Weights or optimiser states are no longer finite numbers, so they are not saved."""
@@ -54,31 +59,39 @@ class NotFinite(RuntimeError):
 class _Asked:
     """Which signal has asked to stop, if any."""
 
-    number: int | None = None
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self.listens = False
+
+    def listen(self) -> None:
+        """Note SIGINT and SIGTERM from now on, instead of whoever did. Raises ValueError outside the main thread."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.note)
+        self.listens = True
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        if self.number is not None and number == signal.SIGINT:
+            raise Interrupted(number)
+        self.number = self.number or number
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[_Asked]:
     """Inside, the first SIGINT or SIGTERM is only noted, for the training to stop at the end of a batch.
 
-    A second one raises `Interrupted` at once. In another thread than the main one nothing changes.
+    After one, SIGINT raises `Interrupted` at once, so that two Ctrl-C end everything; SIGTERM, which batch systems may
+    send more than once, does not. In another thread than the main one nothing changes.
     """
     asked = _Asked()
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if asked.number is not None:
-            raise Interrupted(number)
-        asked.number = number
-
-    before: dict[int, Any] = {}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with contextlib.suppress(ValueError):  # not the main thread
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, note)
+        asked.listen()
     try:
         yield asked
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if asked.listens:
+            for number, handler in before.items():
+                signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 def replace_file(path: Path, write: Callable[[Any], None]) -> None:
@@ -94,9 +107,12 @@ def replace_file(path: Path, write: Callable[[Any], None]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        reason = error.__context__ if isinstance(error, RuntimeError) else error  # torch hides what the disk said
+        if isinstance(reason, OSError) and reason.errno is not None:
+            raise OSError(reason.errno, f"{reason.strerror}; the file was not written", str(path)) from error
         raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
@@ -178,8 +194,16 @@ class RunCheckpoint(Checkpoint):
             _warn_of_changes(self.start, _circumstances(trainer))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.asked.listens:
+            self.asked.listen()  # Lightning's own handler, by now the first, may end a run unsaved, with status 0
         if self.start is not None:
-            for optimizer, state in zip(trainer.optimizers, self.start["optimizer_states"], strict=True):
+            states = self.start["optimizer_states"]
+            if len(states) != len(trainer.optimizers):
+                raise ValueError(
+                    f"the checkpoint holds the states of {len(states)} optimisers, the module has "
+                    f"{len(trainer.optimizers)}"
+                )
+            for optimizer, state in zip(trainer.optimizers, states, strict=True):
                 optimizer.load_state_dict(state)
             self.start = None
 
@@ -228,12 +252,17 @@ def _circumstances(trainer: Trainer) -> dict[str, Any]:
     """What the last bits of a training depend on besides its settings."""
     return {
         "torch": str(torch.__version__),
-        "pytorch-lightning": str(pytorch_lightning.__version__),
-        "device": trainer.strategy.root_device.type,
+        "pytorch-lightning": version("pytorch-lightning"),
+        "device": _device(trainer.strategy.root_device),
         "processes": trainer.world_size,
         "threads": torch.get_num_threads(),
         "precision": str(trainer.precision),
     }
+
+
+def _device(device: torch.device) -> str:
+    """Its model, or for a CPU the instructions that torch uses of it."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
 
 
 def _warn_of_changes(start: Mapping[str, Any], now: Mapping[str, Any]) -> None:

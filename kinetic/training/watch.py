@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +21,7 @@ __all__ = ["MetricsTable", "Progress", "Sampling", "Table", "read_metrics"]
 
 
 def read_metrics(path: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Metric -> (batches, values) of a metrics.csv. Raises ValueError, naming file and line, when it is no such table."""
+    """Metric -> (batches, values) of a metrics.csv. Raises ValueError, naming file and line, for anything else."""
     metrics: dict[str, tuple[list[int], list[float]]] = {}
     for batches, row in _rows(path):
         for name, text in row.items():
@@ -32,10 +33,10 @@ def read_metrics(path: Path) -> dict[str, tuple[list[int], list[float]]]:
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Batches and the cells that are filled, of every complete row; a last line that was cut short is left out."""
-    text = path.read_text(encoding="utf-8")
+    text = path.read_bytes().decode(errors="replace")
     text = text[: text.rfind("\n") + 1]
     lines = list(csv.reader(io.StringIO(text)))
-    if not lines or lines[0][0] != "batches":
+    if not lines or lines[0][:1] != ["batches"]:
         raise ValueError(f"{path}: expected a table that begins with batches, found {text[:30]!r}")
     rows = []
     for number, line in enumerate(lines[1:], start=2):
@@ -60,6 +61,8 @@ class Table:
 
     def __init__(self, path: Path, *, done: int = 0) -> None:
         self.path = path
+        for left in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed while it wrote
+            left.unlink()
         self.rows: list[tuple[int, dict[str, str]]] = []
         if done and path.exists():
             self.rows = [row for row in _rows(path) if row[0] <= done]
@@ -84,6 +87,8 @@ class Table:
         else:
             with open(self.path, "a", encoding="utf-8", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerow(self._line(batches, cells))
+                file.flush()
+                os.fsync(file.fileno())  # no checkpoint may know of batches that the table has lost
 
     def _line(self, batches: int, cells: Mapping[str, str]) -> list[object]:
         return [batches, *(cells.get(name, "") for name in self.columns)]
@@ -161,6 +166,9 @@ class Progress(Callback):
             left = _clock((self.steps - done) / max(rate, 1e-9))
             share = f"{done}/{self.steps} batches, {rate * self.motions:.0f} motions/s, {left} left"
             print(f"{share}, {metrics}", file=self.stream, flush=True)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.teardown(trainer, pl_module, "fit")  # Lightning leaves it out then
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if self.bar is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
+from typing import cast
 
 import torch
 from pytorch_lightning import LightningModule
@@ -92,7 +93,7 @@ class KineticGAN(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         motion, label = batch
         done = int(self.batches)
-        generator_optimizer, critic_optimizer = self.optimizers()  # type: ignore[misc]
+        generator_optimizer, critic_optimizer = cast(list[torch.optim.Optimizer], self.optimizers())
         with seeded(self.seed, done, device=motion.device):
             z = self._share(torch.randn, len(motion), self.generator.latent, like=motion)
             alpha = self._share(torch.rand, len(motion), 1, 1, 1, like=motion)

@@ -1,0 +1,1 @@
+"""Measurements of speed: one file per claim, all of them beside the published formulation. See `benchmarks.harness`."""

@@ -1,0 +1,69 @@
+"""Sampling motions with truncation, which is what a finished generator does.
+
+The number that matters is the ratio of `kinetic` to `literal`. `first_call` also draws the mean that truncation needs,
+which is kept until a weight changes; the published form draws it at every call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from benchmarks import literal
+from benchmarks.harness import multiply_adds
+from benchmarks.pairs import apart, few, generators, in_double, require
+from kinetic.models.stgcn import Generator
+
+params = {"motions": 256}
+BASELINE = "literal"
+TRUNCATION = 0.95
+
+
+@dataclass
+class State:
+    """Two generators of equal weights and the actions to show."""
+
+    published: literal.Generator
+    ours: Generator
+    label: Tensor
+
+
+def setup(device: torch.device, *, motions: int) -> State:
+    published, ours = generators(device)
+    return State(published.eval(), ours.eval(), torch.arange(motions, device=device) % 60)
+
+
+@torch.no_grad()
+def check(state: State) -> dict[str, float]:
+    published, ours, (label,) = in_double(state.published), in_double(state.ours), few(state.label)
+    z = torch.randn(len(label), ours.latent, device=label.device, dtype=torch.float64)
+    noise = ours.draw_noise(len(z), like=z)
+    motions = published(z, label, noise), ours(z, label, noise)
+    return require({"difference of motions in float64": apart({"motion": motions[0]}, {"motion": motions[1]})})
+
+
+@torch.no_grad()
+def time_literal(state: State) -> Tensor:
+    z = torch.randn(len(state.label), state.published.latent, device=state.label.device)
+    return state.published(z, state.label, truncation=TRUNCATION)
+
+
+def time_kinetic(state: State) -> Tensor:
+    return state.ours.sample(len(state.label), state.label, truncation=TRUNCATION)
+
+
+def time_first_call(state: State) -> Tensor:
+    with torch.no_grad():
+        state.ours.mapping.biases[0].add_(0)  # counts as a change of weights
+    return state.ours.sample(len(state.label), state.label, truncation=TRUNCATION)
+
+
+def facts(state: State, seconds: dict[str, float]) -> dict[str, float]:
+    n = len(state.label)
+    return {
+        "million multiply-adds a motion, literal": multiply_adds(lambda: time_literal(state)) / n / 1e6,
+        "million multiply-adds a motion, kinetic": multiply_adds(lambda: time_kinetic(state)) / n / 1e6,
+        "motions a second, kinetic": n / seconds["kinetic"],
+    }

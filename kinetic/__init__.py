@@ -1,0 +1,77 @@
+"""Human skeleton motions from an action label: generate, train, measure, look.
+
+The names below come from their modules when they are first used, so that `import kinetic` stays instant.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kinetic.config import Experiment as Experiment
+    from kinetic.data.motion import MotionSet as MotionSet
+    from kinetic.data.motion import read_motions as read_motions
+    from kinetic.data.motion import write_motions as write_motions
+    from kinetic.data.synthetic import synthesise as synthesise
+    from kinetic.evaluation import evaluate as evaluate
+    from kinetic.experiment import fit as fit
+    from kinetic.experiment import load_run as load_run
+    from kinetic.experiment import sample as sample
+    from kinetic.loading import load_experiment as load_experiment
+    from kinetic.metrics.frechet import FrechetDistance as FrechetDistance
+    from kinetic.metrics.frechet import frechet_distance as frechet_distance
+    from kinetic.metrics.mmd import mmd as mmd
+    from kinetic.models.stgcn import Critic as Critic
+    from kinetic.models.stgcn import Generator as Generator
+    from kinetic.models.weights import load_published_critic as load_published_critic
+    from kinetic.models.weights import load_published_generator as load_published_generator
+    from kinetic.models.weights import save_published_critic as save_published_critic
+    from kinetic.models.weights import save_published_generator as save_published_generator
+    from kinetic.plot import animate as animate
+    from kinetic.plot import filmstrip as filmstrip
+    from kinetic.skeleton import COCO17 as COCO17
+    from kinetic.skeleton import H36M16 as H36M16
+    from kinetic.skeleton import NTU25 as NTU25
+    from kinetic.skeleton import NTU25_2D as NTU25_2D
+    from kinetic.skeleton import Skeleton as Skeleton
+    from kinetic.skeleton import SkeletonPyramid as SkeletonPyramid
+    from kinetic.training.wgan import KineticGAN as KineticGAN
+
+__version__ = "0.1.0"
+
+_NAMES = {
+    "kinetic.config": ("Experiment",),
+    "kinetic.data.motion": ("MotionSet", "read_motions", "write_motions"),
+    "kinetic.data.synthetic": ("synthesise",),
+    "kinetic.evaluation": ("evaluate",),
+    "kinetic.experiment": ("fit", "load_run", "sample"),
+    "kinetic.loading": ("load_experiment",),
+    "kinetic.metrics.frechet": ("FrechetDistance", "frechet_distance"),
+    
+    "kinetic.models.stgcn": ("Critic", "Generator"),
+    "kinetic.models.weights": (
+        "load_published_critic",
+        "load_published_generator",
+        "save_published_critic",
+        "save_published_generator",
+    ),
+    "kinetic.plot": ("animate", "filmstrip"),
+    "kinetic.skeleton": ("COCO17", "H36M16", "NTU25", "NTU25_2D", "Skeleton", "SkeletonPyramid"),
+    "kinetic.training.wgan": ("KineticGAN",),
+}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kinetic' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

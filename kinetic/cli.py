@@ -1,0 +1,443 @@
+"""The command line: `kinetic VERB ...`, each verb one plain function of what was typed.
+
+Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 Ctrl-C, 143 SIGTERM. Errors are one line on
+standard error, with `--debug` preceded by the traceback. What other programs read goes to standard output.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+import textwrap
+import traceback
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, HelpFormatter, Namespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import kinetic
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from kinetic.data.motion import MotionSet
+    from kinetic.skeleton import Skeleton
+
+__all__ = ["VERBS", "Verb", "main", "parse"]
+
+WRONG_REQUEST = (
+    ValueError,
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+    ModuleNotFoundError,
+)
+"""Errors that are answers to what was asked, a missing extra among them; any other is a failure of the work."""
+
+
+class WrongRequest(ValueError):
+    """What was typed cannot be understood."""
+
+
+class Stopped(BaseException):
+    """A signal asked to stop.
+
+    Attributes:
+        number: of the signal
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One thing that the command line does.
+
+    Attributes:
+        run: does it
+        declare: adds its arguments to a parser
+        meaning: one line for the help
+    """
+
+    run: Callable[[Namespace], None]
+    declare: Callable[[ArgumentParser], None]
+    meaning: str
+
+
+def fit(asked: Namespace) -> None:
+    """Train what experiment files describe; the run folder is printed at the end."""
+    from kinetic.loading import load_experiment, to_plain, yaml_text
+
+    overrides = {key: value for key, value in vars(asked).items() if key in _settings()}
+    experiment = load_experiment(*asked.files, **{key: _typed(key, text) for key, text in overrides.items()})
+    if asked.print_config:
+        print(yaml_text(to_plain(experiment)), end="")
+        return
+    from kinetic.experiment import fit
+    from kinetic.training.checkpoint import Interrupted
+
+    try:
+        print(fit(experiment, out=asked.out, resume=asked.resume, progress=not asked.quiet))
+    except Interrupted as stop:
+        print(f"kinetic: {stop}; the same command with --resume goes on", file=sys.stderr)
+        raise Stopped(stop.number) from stop
+
+
+def _declare_fit(parser: ArgumentParser) -> None:
+    parser.usage = "kinetic fit FILE [FILE ...] [--out FOLDER] [--resume] [--print-config] [--KEY X ...]"
+    parser.add_argument("files", nargs="*", metavar="FILE", help="experiment files; later ones win over earlier ones")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="the run folder; default: runs/ and the name")
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of that folder")
+    parser.add_argument("--print-config", action="store_true", help="print every setting as YAML and stop")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    group = parser.add_argument_group("settings, over those of the files")
+    for key, setting in _settings().items():
+        default = "null" if setting.default is None else _shown(setting.default)
+        meaning = f"{setting.meaning} ({setting.possible}; {default})".replace("%", "%%")
+        group.add_argument(f"--{key}", default=SUPPRESS, metavar="X", help=meaning)
+
+
+def sample(asked: Namespace) -> None:
+    """Draw motions from a trained generator into a file."""
+    from kinetic.experiment import sample
+
+    motions = sample(
+        asked.run_folder,
+        label=_classes(asked.label),
+        count=asked.count,
+        seed=asked.seed,
+        truncation=asked.truncation,
+        space=asked.space,
+        out=asked.out,
+    )
+    print(f"{asked.out}: {len(motions)} motions of {len(set(motions.label.tolist()))} classes", file=sys.stderr)
+
+
+def _declare_sample(parser: ArgumentParser) -> None:
+    parser.add_argument("run_folder", metavar="RUN", type=Path, help="a run folder, or a checkpoint in one")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE", help="where they go: .npz or a folder")
+    parser.add_argument(
+        "--label", action="append", metavar="CLASS", help="name or number; again for more; default: all"
+    )
+    parser.add_argument("--count", type=_positive, default=10, metavar="N", help="motions per class (10)")
+    parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the noise (0)")
+    parser.add_argument("--truncation", type=float, metavar="PSI", help="pull latents to their mean: 1 = none, 0 = all")
+    parser.add_argument("--space", choices=("w", "z"), default="w", help="which latents are truncated (w)")
+
+
+def evaluate(asked: Namespace) -> None:
+    """Score generated motions against real ones, with the floor that real ones reach among themselves."""
+    from kinetic.evaluation import evaluate
+
+    report = evaluate(
+        asked.subject,
+        encoder=asked.encoder,
+        reference=asked.reference,
+        split=asked.split,
+        count=asked.count,
+        seeds=asked.seeds,
+        truncation=asked.truncation,
+    )
+    print(_json(report.to_dict()) if asked.json else report.to_text().rstrip("\n"))
+
+
+def _declare_evaluate(parser: ArgumentParser) -> None:
+    parser.add_argument("subject", metavar="RUN|FILE", type=Path, help="a run folder, or a file of motions")
+    parser.add_argument(
+        "--encoder", type=Path, metavar="RUN", help="run folder of the recognition network for features"
+    )
+    parser.add_argument("--reference", type=Path, metavar="FILE", help="real motions; default: those of the run")
+    parser.add_argument("--split", choices=("xsub", "xview", "xsetup", "none"), help="which of them are the test set")
+    parser.add_argument("--count", type=_positive, metavar="N", help="motions generated for a score")
+    parser.add_argument("--seeds", type=_positive, default=5, metavar="N", help="how often they are generated (5)")
+    parser.add_argument("--truncation", type=float, metavar="PSI", help="of the generated motions; default: none")
+    _declare_json(parser)
+
+
+def plot(asked: Namespace) -> None:
+    """Draw motions as a still picture or an animation, or the metrics of a run as curves."""
+    from kinetic.data.motion import read_motions
+    from kinetic.plot import animate, curves, filmstrip, sheet
+
+    metrics = asked.subject / "metrics.csv"
+    if metrics.is_file():
+        from kinetic.training.watch import read_metrics
+
+        curves(read_metrics(metrics), asked.out)
+        return
+    motions = read_motions(asked.subject)
+    if asked.label is not None:
+        motions = motions.where(classes=_classes(asked.label))
+    motions = _some(motions, asked.count)
+    titles = [motions.class_names[label] for label in motions.label.tolist()]
+    if asked.out.suffix.lower() == ".png":
+        (sheet if asked.sheet else filmstrip)(motions.motion, motions.skeleton, asked.out, titles=titles)
+    else:
+        rates = motions.fps
+        fps = asked.fps or (float(rates) if isinstance(rates, float) else float(rates.mean()))
+        animate(motions.motion, motions.skeleton, asked.out, fps=fps, titles=titles)
+
+
+def _declare_plot(parser: ArgumentParser) -> None:
+    parser.add_argument("subject", metavar="FILE|RUN", type=Path, help="a file of motions, or a run folder")
+    kinds = "motions: .png, .gif, .webp, .apng or .mp4; run: .png"
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="PICTURE", help=kinds)
+    parser.add_argument(
+        "--label", action="append", metavar="CLASS", help="name or number; again for more; default: all"
+    )
+    parser.add_argument(
+        "--count", type=_positive, default=8, metavar="N", help="motions at most, of all classes in turn (8)"
+    )
+    parser.add_argument("--sheet", action="store_true", help="a .png with a cell instead of a row for each motion")
+    parser.add_argument(
+        "--fps", type=_rate, metavar="X", help="frames per second of an animation; default: as recorded"
+    )
+
+
+def data_info(asked: Namespace) -> None:
+    """Say what a file of motions holds and whether it looks sound."""
+    from kinetic.data.motion import read_motions
+    from kinetic.data.summary import summarise, summary_text
+
+    found = summarise(read_motions(asked.file))
+    print(_json(found) if asked.json else summary_text(found))
+
+
+def _declare_data_info(parser: ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help="a file or folder of motions")
+    _declare_json(parser)
+
+
+def skeleton_check(asked: Namespace) -> None:
+    """Say whether a skeleton file is sound, and the levels that networks will use."""
+    from kinetic.skeleton import SkeletonPyramid
+
+    skeleton = _skeleton(asked.skeleton)
+    levels = SkeletonPyramid.of(skeleton).keep
+    if asked.json:
+        plain = {"name": skeleton.name, "hash": skeleton.hash, "levels": [list(level) for level in levels]}
+        print(_json({**plain, "joints": list(skeleton.joints), "bones": [list(bone) for bone in skeleton.bones]}))
+        return
+    print(f"{asked.skeleton}: sound; {len(skeleton.joints)} joints, {len(skeleton.bones)} bones")
+    for number, level in enumerate(levels):
+        print(f"level {number}: {len(level):2} joints: {', '.join(skeleton.joints[joint] for joint in level)}")
+
+
+def _declare_skeleton_check(parser: ArgumentParser) -> None:
+    parser.add_argument("skeleton", metavar="NAME|FILE", help="a built-in skeleton, or a YAML file of one")
+    _declare_json(parser)
+
+
+def skeleton_show(asked: Namespace) -> None:
+    """Draw a skeleton at all levels that networks use."""
+    from kinetic.plot import skeleton_levels
+    from kinetic.skeleton import SkeletonPyramid
+
+    skeleton_levels(SkeletonPyramid.of(_skeleton(asked.skeleton)), asked.out)
+
+
+def _declare_skeleton_show(parser: ArgumentParser) -> None:
+    parser.add_argument("skeleton", metavar="NAME|FILE", help="a built-in skeleton, or a YAML file of one")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="PICTURE", help="where it goes: .png")
+
+
+def _declare_json(parser: ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
+
+
+def _classes(words: list[str] | None) -> list[str | int] | None:
+    return None if words is None else [int(word) if word.isdecimal() else word for word in words]
+
+
+def _some(motions: MotionSet, count: int) -> MotionSet:
+    """At most so many motions: the first of every class, then the second of every class, and so on."""
+    seen: dict[int, int] = {}
+    turns = []
+    for row, label in enumerate(motions.label.tolist()):
+        seen[label] = seen.get(label, -1) + 1
+        turns.append((seen[label], label, row))
+    chosen = sorted(turns)[:count]
+    return motions.select([row for _, _, row in sorted(chosen, key=lambda turn: turn[1:])])
+
+
+def _skeleton(name: str) -> Skeleton:
+    from kinetic.loading import unknown
+    from kinetic.skeleton import SKELETONS, load_skeleton
+
+    if name in SKELETONS:
+        return SKELETONS[name]
+    if not Path(name).exists():
+        raise WrongRequest(f"{name}: neither a file nor a built-in skeleton; {unknown(name, SKELETONS)}")
+    return load_skeleton(name)
+
+
+VERBS: dict[str, Verb] = {
+    "fit": Verb(fit, _declare_fit, "train what experiment files describe"),
+    "sample": Verb(sample, _declare_sample, "draw motions from a trained generator"),
+    "evaluate": Verb(evaluate, _declare_evaluate, "score generated motions against real ones"),
+    "plot": Verb(plot, _declare_plot, "draw motions, or the metrics of a run"),
+    "data info": Verb(data_info, _declare_data_info, "what a file of motions holds"),
+    "skeleton check": Verb(skeleton_check, _declare_skeleton_check, "whether a skeleton is sound, and its levels"),
+    "skeleton show": Verb(skeleton_show, _declare_skeleton_show, "draw the levels of a skeleton"),
+}
+"""What may follow `kinetic`, in the order of the help."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what was typed; the exit status."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    debug = "--debug" in arguments
+    with _sigterm_stops():
+        try:
+            asked = parse(arguments)
+            asked.run(asked)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            return 130
+        except Stopped as stop:
+            return 128 + stop.number
+        except BrokenPipeError:  # `kinetic ... | head`: nobody reads on
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            print(f"kinetic: {_one_line(error)}", file=sys.stderr)
+            return 2 if isinstance(error, WRONG_REQUEST) else 1
+        return 0
+
+
+def parse(arguments: Sequence[str]) -> Namespace:
+    """What was typed, with `run` the function to call with it. Raises WrongRequest; `--help` prints and exits."""
+    words = list(arguments)
+    verb = next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in VERBS), None)
+    if verb is None:
+        _no_verb(words)
+    parser = _Parser(prog=f"kinetic {verb}", description=VERBS[verb].run.__doc__, allow_abbrev=False)
+    VERBS[verb].declare(parser)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    return parser.parse_intermixed_args(words[len(verb.split()) :], Namespace(run=VERBS[verb].run))
+
+
+class _Parser(ArgumentParser):
+    """An argument parser that complains in one line, and names the option that was probably meant."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(formatter_class=_Help, **options)
+
+    def error(self, message: str) -> NoReturn:
+        from kinetic.loading import unknown
+
+        if found := re.search(r"^unrecognized arguments: (--[^\s=]+)", message):
+            word = found.group(1)
+            known = [option for option in self._option_string_actions if option.startswith("--")]
+            near = unknown(word, known)
+            message = f"{word}: unknown option; {near if near.startswith('did') else f'see {self.prog} --help'}"
+        raise WrongRequest(f"{self.prog.removeprefix('kinetic ')}: {message}")
+
+
+class _Help(HelpFormatter):
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=min(120, shutil.get_terminal_size((100, 24)).columns))
+
+
+@contextmanager
+def _sigterm_stops() -> Iterator[None]:
+    """Inside, SIGTERM raises Stopped. Training puts its own handler over this one while it runs."""
+
+    def stop(number: int, frame: FrameType | None) -> NoReturn:
+        raise Stopped(number)
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread, which alone may set handlers
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _no_verb(words: list[str]) -> NoReturn:
+    from kinetic.loading import unknown
+
+    group = [verb for verb in VERBS if words and verb.startswith(f"{words[0]} ")]
+    asks = {"-h", "--help"} & set(words[:2])
+    if not words or asks:
+        print("usage: kinetic VERB ...   (kinetic VERB --help says more)\n")
+        for verb in group or VERBS:
+            print(f"  {verb:16}{VERBS[verb].meaning}")
+        print(f"\n{textwrap.dedent(EXIT_STATUS)}" if not group else "", end="")
+        raise SystemExit(0)
+    if words[0] == "--version":
+        print(f"kinetic {kinetic.__version__}")
+        raise SystemExit(0)
+    if group:
+        raise WrongRequest(f"{' '.join(words[:2])}: unknown verb; expected one of: {', '.join(group)}")
+    raise WrongRequest(f"{words[0]}: unknown verb; {unknown(words[0], VERBS)}")
+
+
+EXIT_STATUS = """\
+Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 stopped by Ctrl-C, 143 by SIGTERM.
+"""
+
+
+def _settings() -> Any:
+    from kinetic.loading import settings
+
+    return settings()
+
+
+def _typed(key: str, text: str) -> object:
+    from kinetic.loading import value_from_text
+
+    return value_from_text(key, text)
+
+
+def _positive(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
+
+
+def _natural(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise ArgumentTypeError(f"expected a whole number from 0 on, got {text!r}")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= 1000:
+        raise ArgumentTypeError(f"expected frames per second up to 1000, got {text!r}")
+    return rate
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, WRONG_REQUEST) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _json(plain: object) -> str:
+    return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,296 @@
+"""Scores of generated motions beside the floor that real motions reach among themselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from scipy import stats
+from torch import Tensor
+
+import kinetic
+from kinetic.config import Experiment
+from kinetic.data.motion import MotionSet, read_motions
+from kinetic.experiment import Run, draw, load_run, prepare
+from kinetic.metrics.frechet import FrechetDistance
+from kinetic.metrics.mmd import mmd_per_class
+from kinetic.metrics.score import Score
+from kinetic.models.encoder import Encoder
+
+__all__ = ["Report", "Row", "evaluate"]
+
+CHUNK = 256
+"""Motions whose features are computed together."""
+
+
+class Row(NamedTuple):
+    """A score of generated motions and, beside it, the same score of real ones."""
+
+    score: Score
+    floor: Score
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `evaluate` found: rows in a fixed order, and what was compared, in words."""
+
+    subject: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON holds them."""
+        return {
+            "subject": self.subject,
+            "scores": {row.score.metric: row.score.to_dict() for row in self.rows},
+            "floors": {row.floor.metric: row.floor.to_dict() for row in self.rows},
+            "notes": list(self.notes),
+        }
+
+    def to_text(self) -> str:
+        """A table: metric, generated, floor; then what was compared."""
+        lines = [("metric", "generated", "real (floor)", "estimator")]
+        for score, floor in self.rows:
+            lines.append((score.metric, _number(score), _number(floor), score.estimator))
+        widths = [max(len(line[i]) for line in lines) for i in range(4)]
+        table = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        ]
+        table.insert(1, "-" * (sum(widths) + 6))
+        return "\n".join([self.subject, *table, *self.notes]) + "\n"
+
+
+def _number(score: Score) -> str:
+    text = f"{score.value:.3f}"
+    return text if score.interval is None else f"{text} +- {score.interval:.3f}"
+
+
+def evaluate(
+    subject: Run | MotionSet | str | os.PathLike[str],
+    *,
+    encoder: Run | str | os.PathLike[str] | None = None,
+    reference: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    count: int | None = None,
+    seeds: int = 5,
+    truncation: float | None = None,
+) -> Report:
+    """Score a run, or motions made by anyone, against held-out real motions.
+
+    Real motions are those that the run did not train on, or that the recognition network did not when motions are
+    scored. Generated ones have the labels of the real ones, so both sides hold the classes in equal shares. The floor
+    compares real training motions, as many, with the same real test motions; the floor of `accuracy` is the accuracy on
+    the real test motions.
+
+    Args:
+        subject: a run of a generator, its folder or checkpoint, or motions with labels, or a file of them
+        encoder: a run of the recognition network; None leaves out `frechet` and `accuracy`
+        reference: a file of real motions; None = the data of the run, else of the encoder
+        split: which of them are held out; None = as in the experiment
+        count: motions generated per class; None = as many as there are real ones
+        seeds: how often motions are generated; their spread gives the 95% interval
+        truncation: psi of the generated motions; None = none
+
+    Raises:
+        ValueError: when nothing says what to compare with, or joints, frames or classes of the sides differ
+        FileNotFoundError: when there is no such run or file
+    """
+    if seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    network = load_run(encoder) if isinstance(encoder, (str, os.PathLike)) else encoder
+    if network is not None and network.experiment.model != "encoder":
+        raise ValueError(f"{network.path}: expected the run of a recognition network, found a generator")
+    run, motions, name = _subject(subject)
+    source = run if run is not None else network
+    if source is None and reference is None:
+        raise ValueError(f"{name}: nothing says which real motions to compare with; pass a reference or an encoder")
+    experiment = source.experiment if source is not None else Experiment()
+    real = _real(experiment, reference, split)
+    if run is not None:
+        _check(run, real)
+    fakes = _fakes(run, motions, real, count=count, seeds=seeds, truncation=truncation, experiment=experiment)
+    floors = [_like(real.train, real.test.label, seed) for seed in range(seeds)]
+    label = {
+        "reference": f"{real.test.source or 'motions'}/{split or experiment.data.split}/test",
+        "n_real": len(real.test),
+        "balance": "reference" if count is None and run is not None else "balanced" if run is not None else "as given",
+        "seeds": tuple(range(seeds)) if run is not None else (),
+        "truncation": (1.0 if truncation is None else truncation) if run is not None else None,
+        "scaling": f"metres, centred: {experiment.data.centering}",
+        "frames": real.test.shape[2],
+        "fps": None if isinstance(real.test.fps, np.ndarray) else real.test.fps,
+        "version": kinetic.__version__,
+    }
+    rows = []
+    notes = [f"{len(real.test)} real motions ({label['reference']}), {len(fakes[0])} generated, {len(fakes)} seeds"]
+    if network is not None:
+        model, own = _encoder(network, real.test), dict(label)
+        own |= {"network": "st-gcn encoder", "network_data": network.summary, "network_hash": model.hash}
+        accuracy = _accuracy(model, real.test)
+        rows.append(_row("frechet", "gaussian", own, fakes, floors, lambda found: _frechet(model, found, real.test)))
+        hit = _row("accuracy", "recognised", own, fakes, [real.test], lambda found: _accuracy(model, found))
+        rows.append(hit)
+        notes.append(
+            f"features: st-gcn encoder {model.hash} trained on {network.summary}, accuracy {accuracy:.3f} on real test"
+        )
+    rows.append(_row("mmd_frame", "sagcn", label, fakes, floors, lambda found: _mmd(found, real.test, "frame")))
+    rows.append(_row("mmd_sequence", "sagcn", label, fakes, floors, lambda found: _mmd(found, real.test, "sequence")))
+    notes.append(f"coordinates: {label['scaling']}; floor: real training motions with the same labels; interval: 95%")
+    return Report(name, tuple(rows), tuple(notes))
+
+
+class _Real(NamedTuple):
+    train: MotionSet
+    test: MotionSet
+
+
+def _subject(subject: Run | MotionSet | str | os.PathLike[str]) -> tuple[Run | None, MotionSet | None, str]:
+    if isinstance(subject, Run):
+        return subject, None, str(subject.path)
+    if isinstance(subject, MotionSet):
+        return None, subject, subject.source or "motions"
+    path = Path(subject)
+    if (path / "config.yaml").exists() or path.suffix in (".ckpt", ".pth"):
+        run = load_run(path)
+        if run.experiment.model != "gan":
+            raise ValueError(f"{path}: expected the run of a generator, or motions, found a recognition network")
+        return run, None, str(path)
+    return None, read_motions(path), str(path)
+
+
+def _real(experiment: Experiment, reference: str | os.PathLike[str] | None, split: str | None) -> _Real:
+    data = experiment.data
+    if reference is not None:
+        data = replace(data, source=os.fspath(reference), classes=None)
+    if split is not None:
+        data = replace(data, split=split)  # type: ignore[arg-type]
+    prepared = prepare(replace(experiment, data=data))
+    return _Real(prepared.train, prepared.test)
+
+
+def _check(run: Run, real: _Real) -> None:
+    if run.class_names != real.test.class_names:
+        raise ValueError(
+            f"{run.path}: generates {len(run.class_names)} classes ({', '.join(run.class_names[:3])} ...), "
+            f"the real motions have {len(real.test.class_names)} ({', '.join(real.test.class_names[:3])} ...)"
+        )
+    if run.skeleton.hash != real.test.skeleton.hash:
+        raise ValueError(f"{run.path}: generates the joints of another skeleton than the real motions have")
+
+
+def _fakes(
+    run: Run | None,
+    motions: MotionSet | None,
+    real: _Real,
+    *,
+    count: int | None,
+    seeds: int,
+    truncation: float | None,
+    experiment: Experiment,
+) -> list[MotionSet]:
+    if run is not None:
+        label = real.test.label if count is None else np.repeat(np.arange(len(run.class_names)), count)
+        return [draw(run, label, seed=seed, truncation=truncation) for seed in range(seeds)]
+    if motions is None:
+        raise ValueError("there is nothing to score: pass a run or motions")
+    if motions.skeleton.hash != real.test.skeleton.hash:
+        raise ValueError("the generated motions have another skeleton than the real ones")
+    if motions.class_names != real.test.class_names:
+        known = [name for name in motions.class_names if name in real.test.class_names]
+        if len(known) < len(motions.class_names):
+            missing = sorted(set(motions.class_names) - set(known))
+            raise ValueError(
+                f"the real motions have no class {missing[0]!r}; theirs: {', '.join(real.test.class_names)}"
+            )
+        number = np.array([real.test.class_names.index(name) for name in motions.class_names])
+        motions = replace(motions, label=number[motions.label], class_names=real.test.class_names)
+    return [motions.resampled(real.test.shape[2]).centred(experiment.data.centering)]
+
+
+def _like(motions: MotionSet, label: np.ndarray, seed: int) -> MotionSet:
+    """As many motions of each class as there are labels of it, or all where there are fewer, without repetition."""
+    rng = np.random.default_rng([seed, 1])
+    rows = []
+    for each, wanted in zip(*np.unique(label, return_counts=True), strict=True):
+        own = np.flatnonzero(motions.label == each)
+        rows.append(rng.permutation(own)[:wanted])
+    return motions.select(np.sort(np.concatenate(rows)))
+
+
+def _row(
+    metric: str,
+    estimator: str,
+    label: dict[str, Any],
+    fakes: Sequence[MotionSet],
+    floors: Sequence[MotionSet],
+    measure: Callable[[MotionSet], float],
+) -> Row:
+    found, real = [measure(motions) for motions in fakes], [measure(motions) for motions in floors]
+    score = Score(
+        metric=metric,
+        estimator=estimator,
+        value=float(np.mean(found)),
+        interval=_interval(found),
+        n_fake=len(fakes[0]),
+        **label,
+    )
+    floor = replace(
+        score,
+        value=float(np.mean(real)),
+        interval=_interval(real),
+        n_fake=len(floors[0]),
+        truncation=None,
+        seeds=tuple(range(len(floors))),
+    )
+    return Row(score, floor)
+
+
+def _interval(values: Sequence[float]) -> float | None:
+    """Half of the 95% confidence interval of the mean, by Student's t; None for one value."""
+    if len(values) < 2:
+        return None
+    spread = float(np.std(values, ddof=1)) / len(values) ** 0.5
+    return float(stats.t.ppf(0.975, len(values) - 1)) * spread
+
+
+def _encoder(run: Run, motions: MotionSet) -> Encoder:
+    model: Encoder = run.module.encoder  # type: ignore[assignment]
+    if run.class_names != motions.class_names or run.skeleton.hash != motions.skeleton.hash:
+        raise ValueError(f"{run.path}: the recognition network knows other classes or joints than these motions have")
+    if model.frames != motions.shape[2]:
+        raise ValueError(
+            f"{run.path}: the recognition network knows {model.frames} frames, motions have {motions.shape[2]}"
+        )
+    return model.eval()
+
+
+def _batches(motions: MotionSet) -> list[Tensor]:
+    return [
+        torch.from_numpy(np.ascontiguousarray(motions.motion[i : i + CHUNK])) for i in range(0, len(motions), CHUNK)
+    ]
+
+
+def _frechet(model: Encoder, fake: MotionSet, real: MotionSet) -> float:
+    metric = FrechetDistance(model.features, model.width)
+    for motions, is_real in ((real, True), (fake, False)):
+        for batch in _batches(motions):
+            metric.update(batch, real=is_real)
+    return float(metric.compute())
+
+
+@torch.no_grad()
+def _accuracy(model: Encoder, motions: MotionSet) -> float:
+    found = torch.cat([model(batch).argmax(dim=1) for batch in _batches(motions)])
+    return float((found == torch.from_numpy(motions.label)).double().mean())
+
+
+def _mmd(fake: MotionSet, real: MotionSet, mode: Any) -> float:
+    values = (
+        torch.from_numpy(np.ascontiguousarray(part)) for part in (fake.motion, fake.label, real.motion, real.label)
+    )
+    return float(mmd_per_class(*values, mode=mode).mean)

@@ -1,0 +1,641 @@
+"""From an experiment to a run and from a run to motions: the one place that knows both settings and classes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import torch
+
+from kinetic.config import Experiment
+from kinetic.data.motion import MotionSet, MotionWriter, read_motions
+from kinetic.data.synthetic import synthesise
+from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
+from kinetic.models.encoder import Encoder
+from kinetic.models.stgcn import Critic, Generator
+from kinetic.nn.noise import GaussianNoise, QuantileNoise, plain_draw
+from kinetic.nn.pooling import POOLING
+from kinetic.skeleton import Skeleton, SkeletonPyramid, load_skeleton
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule
+
+    from kinetic.data.module import Scaler
+
+__all__ = ["Prepared", "Run", "build", "fit", "load_experiment", "load_run", "prepare", "sample"]
+
+CHUNK = 256
+"""Motions drawn at a time while one call of `sample` is written."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The motions of an experiment, ready to train on.
+
+    Attributes:
+        train, test: the two sides of the split, centred and resampled, in metres
+        scaler: metres to network coordinates, from the training side
+    """
+
+    train: MotionSet
+    test: MotionSet
+    scaler: Scaler
+
+
+def prepare(experiment: Experiment) -> Prepared:
+    """Open, select, centre and split the motions of an experiment, and fit their scaler on the training side."""
+    from kinetic.data.module import Scaler
+
+    data = experiment.data
+    if data.source == "synthetic":
+        made = data.synthetic
+        motions = synthesise(
+            data.classes,
+            subjects=made.subjects,
+            repeats=made.repeats,
+            frames=data.frames,
+            seed=made.seed,
+            sensor_noise=made.sensor_noise,
+            dropout=made.dropout,
+        )
+    else:
+        motions = read_motions(data.source)
+        if data.classes is not None:
+            motions = motions.where(classes=data.classes)
+    if experiment.skeleton is not None:
+        motions = motions.on(load_skeleton(experiment.skeleton))
+    motions = motions.resampled(data.frames).centred(data.centering)
+    train, test = (motions, motions) if data.split == "none" else motions.split(data.split)
+    kind: Literal["minmax", "standard", "none"] = "none" if experiment.model == "encoder" else data.scaling
+    return Prepared(train, test, Scaler.fit(train.motion, kind))
+
+
+def build(
+    experiment: Experiment, *, skeleton: Skeleton, classes: int, scaler: Scaler, steps: int | None = None
+) -> LightningModule:
+    """The module that an experiment trains, with weights that follow from its seed."""
+    from kinetic.training.encoder import EncoderTraining
+    from kinetic.training.losses import LOSSES
+    from kinetic.training.randomness import seeded
+    from kinetic.training.wgan import KineticGAN
+
+    settings = experiment.training
+    with seeded(experiment.seed, device=torch.device("cpu")):
+        if experiment.model == "encoder":
+            own = experiment.encoder
+            encoder = Encoder(
+                skeleton,
+                classes=classes,
+                frames=experiment.data.frames,
+                widths=own.widths,
+                dropout=own.dropout,
+            )
+            return EncoderTraining(
+                encoder,
+                steps=steps or 1,
+                learning_rate=settings.learning_rate,
+                smoothing=own.smoothing,
+                augment=own.augment,
+                seed=experiment.seed,
+            )
+        generator, critic = build_networks(experiment, skeleton=skeleton, classes=classes)
+    generator.scaler = scaler
+    quantile = settings.quantile
+    return KineticGAN(
+        generator,
+        critic,
+        learning_rate=settings.learning_rate,
+        betas=settings.betas,
+        critic_steps=settings.critic_steps,
+        penalty=settings.penalty,
+        penalty_every=settings.penalty_every,
+        loss=LOSSES[settings.loss],
+        draw=plain_draw
+        if quantile is None
+        else QuantileNoise(quantile.q, nudge=quantile.nudge, std=quantile.std, kind=quantile.kind),
+        ema=experiment.generator.ema,
+        seed=experiment.seed,
+        max_norm=settings.max_norm,
+    )
+
+
+def build_networks(experiment: Experiment, *, skeleton: Skeleton, classes: int) -> tuple[Generator, Critic]:
+    """Generator and critic of an experiment, with fresh weights."""
+    pyramid, data = SkeletonPyramid.of(skeleton), experiment.data
+    own, other = experiment.generator, experiment.critic
+    generator = Generator(
+        pyramid,
+        classes=classes,
+        frames=data.frames,
+        channels=skeleton.channels,
+        latent=own.latent,
+        mapping_depth=own.mapping_depth,
+        mapping=own.mapping,
+        widths=own.widths,
+        last_width=own.last_width,
+        label_width=own.label_width,
+        upsampling=own.upsampling,
+        output=own.output,
+        partition=own.partition,
+        halved_top=own.halved_top,
+    )
+    critic = Critic(
+        pyramid,
+        classes=classes,
+        frames=data.frames,
+        channels=skeleton.channels,
+        widths=other.widths,
+        label=other.label,
+        label_width=other.label_width,
+        features=other.features,
+        pooling=POOLING[other.pooling],
+        input_noise=GaussianNoise(other.noise.std, shared=other.noise.shared, decay=other.noise.decay),
+        label_smoothing=other.label_smoothing,
+        partition=other.partition,
+    )
+    return generator, critic
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run, ready to use.
+
+    Attributes:
+        path: what was opened
+        experiment: every setting
+        module: the trained module in evaluation mode
+        skeleton, class_names, fps: of the motions it was trained on
+        summary: what it was trained on, in words
+    """
+
+    path: Path
+    experiment: Experiment
+    module: LightningModule
+    skeleton: Skeleton
+    class_names: tuple[str, ...]
+    fps: float
+    summary: str
+
+    @property
+    def generator(self) -> Generator:
+        """The generator that samples are drawn from. Raises ValueError when the run trained something else."""
+        if self.experiment.model != "gan":
+            raise ValueError(f"{self.path}: this run trained a recognition network, which generates nothing")
+        return cast(Generator, self.module.sampler)
+
+
+def load_run(path: str | os.PathLike[str]) -> Run:
+    """Open a run folder, or one of its checkpoints, which needs nothing beside it.
+
+    Raises:
+        FileNotFoundError: when there is no such folder or file, or the run has no checkpoint yet
+        ValueError: names the file and what is wrong with it
+    """
+    from kinetic.data.module import Scaler
+    from kinetic.training.checkpoint import read_checkpoint
+
+    file = Path(path)
+    if file.is_dir():
+        file = file / "checkpoints" / "last.ckpt"
+        if not file.exists():
+            raise FileNotFoundError(f"{path}: the run has no checkpoint yet ({file.name} is not there)")
+    content = read_checkpoint(file)
+    about = content.get("kinetic")
+    if not isinstance(about, Mapping) or not {"experiment", "skeleton", "class_names", "fps", "data"} <= set(about):
+        raise ValueError(f"{file}: expected a checkpoint of kinetic, found another one")
+    try:
+        experiment = from_plain(about["experiment"])
+        skeleton = Skeleton.from_dict(about["skeleton"])
+        class_names = tuple(str(name) for name in about["class_names"])
+        scaler = Scaler.for_shape(skeleton.channels, len(skeleton.joints))
+        module = build(experiment, skeleton=skeleton, classes=len(class_names), scaler=scaler)
+        module.load_state_dict(content["state_dict"])
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ValueError(f"{file}: {' '.join(str(error).split())[:300]}") from error
+    return Run(Path(path), experiment, module.eval(), skeleton, class_names, float(about["fps"]), str(about["data"]))
+
+
+def draw(
+    run: Run,
+    label: np.ndarray,
+    *,
+    seed: int = 0,
+    truncation: float | None = None,
+    space: Literal["w", "z"] = "w",
+) -> MotionSet:
+    """Generated motions with these labels (N,), in metres."""
+    parts = list(_drawn(run.generator, label, seed=seed, truncation=truncation, space=space))
+    return MotionSet(
+        motion=np.concatenate(parts),
+        label=label,
+        class_names=run.class_names,
+        skeleton=run.skeleton,
+        fps=run.fps,
+        source="generated",
+    )
+
+
+def _drawn(
+    generator: Generator, label: np.ndarray, *, seed: int, truncation: float | None, space: Literal["w", "z"]
+) -> Iterator[np.ndarray]:
+    """Batches of generated motions; the i-th follows from (seed, i) alone."""
+    from kinetic.training.randomness import mixed_seed
+
+    device = generator.embedding.weight.device
+    rng = torch.Generator(device)
+    for i in range(0, len(label), CHUNK):
+        rng.manual_seed(mixed_seed(seed, i))
+        wanted = torch.from_numpy(label[i : i + CHUNK]).to(device)
+        motion = generator.sample(len(wanted), wanted, truncation=truncation, space=space, generator=rng)
+        yield motion.cpu().numpy()
+
+
+def sample(
+    run: Run | str | os.PathLike[str],
+    label: str | int | Sequence[str | int] | None = None,
+    *,
+    count: int = 10,
+    seed: int = 0,
+    truncation: float | None = None,
+    space: Literal["w", "z"] = "w",
+    out: str | os.PathLike[str] | None = None,
+) -> MotionSet:
+    """Motions of some classes, `count` of each, in metres.
+
+    Args:
+        run: a run, its folder, one of its checkpoints, or published weights (`.pth`), whose motions stay in [-1, 1]
+        label: names or numbers of classes; None = all
+        seed: the same seed gives the same motions
+        truncation: psi, from 0 (all alike) to 1 (none); None = none
+        space: where to truncate
+        out: file (.npz) or folder that they are written to batch by batch, so that any number fits in memory; what is
+            returned is then read from it
+
+    Raises:
+        ValueError: for a class that is not there (with the nearest names), or numbers out of range
+        FileNotFoundError: when there is no such run
+    """
+    opened = run if isinstance(run, Run) else _open_generator(run)
+    if count < 1:
+        raise ValueError(f"count must be at least 1, got {count}")
+    if truncation is not None and not 0 <= truncation <= 1:
+        raise ValueError(f"truncation lies between 0 (all alike) and 1 (none), got {truncation}")
+    like = MotionSet(
+        motion=np.empty(
+            (0, opened.skeleton.channels, opened.experiment.data.frames, len(opened.skeleton.joints)), np.float32
+        ),
+        label=np.empty(0, np.int64),
+        class_names=opened.class_names,
+        skeleton=opened.skeleton,
+    )
+    wanted = range(len(opened.class_names)) if label is None else [label] if isinstance(label, (str, int)) else label
+    labels = np.repeat(np.array([like.class_id(one) for one in wanted], dtype=np.int64), count)
+    notes = {
+        "run": opened.path.name,
+        "seed": seed,
+        "truncation": truncation,
+        "space": space,
+        "trained on": opened.summary,
+    }
+    if out is None:
+        return replace(draw(opened, labels, seed=seed, truncation=truncation, space=space), notes=notes)
+    with MotionWriter(
+        out,
+        len(labels),
+        frames=opened.experiment.data.frames,
+        class_names=opened.class_names,
+        skeleton=opened.skeleton,
+        fps=opened.fps,
+        source="generated",
+        notes=notes,
+    ) as writer:
+        at = 0
+        for motion in _drawn(opened.generator, labels, seed=seed, truncation=truncation, space=space):
+            writer.write(motion, labels[at : at + len(motion)])
+            at += len(motion)
+    return read_motions(out)
+
+
+def _open_generator(path: str | os.PathLike[str]) -> Run:
+    """A run, or a file of published weights taken for one."""
+    if Path(path).suffix != ".pth":
+        return load_run(path)
+    from kinetic.models.weights import load_published_generator
+    from kinetic.training.wgan import KineticGAN
+
+    generator = load_published_generator(path)
+    pyramid = generator.pyramid
+    critic = Critic(pyramid, classes=generator.classes, frames=generator.frames, channels=generator.channels)
+    return Run(
+        path=Path(path),
+        experiment=Experiment(name=Path(path).stem),
+        module=KineticGAN(generator, critic).eval(),
+        skeleton=replace(pyramid.levels[0], channels=generator.channels),
+        class_names=tuple(f"A{number + 1}" for number in range(generator.classes)),
+        fps=30.0,
+        summary="published weights; coordinates in [-1, 1]",
+    )
+
+
+def fit(
+    experiment: Experiment,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    resume: bool = False,
+    progress: bool = True,
+) -> Path:
+    """Train what an experiment describes; returns the run folder.
+
+    The folder holds `config.yaml` (every setting), `environment.json`, `metrics.csv`, `samples/` and `checkpoints/`
+    with `last.ckpt` and, for a generator, `best.ckpt`: the one whose motions were nearest to training motions (MMDa).
+
+    Args:
+        out: the run folder; None = runs/ and the experiment's name
+        resume: go on from the last checkpoint there, if there is one; then the end is the same to the last bit as if it
+            had never stopped
+        progress: show a line of progress
+
+    Raises:
+        FileExistsError: when the folder holds a run and `resume` is not set
+        ValueError: when the run there has other settings or data
+        Diverged, NotFinite: when training fails; checkpoints stay as they were
+        Interrupted: when a signal stopped it; what was done is saved
+    """
+    from pytorch_lightning import Trainer
+    from pytorch_lightning.utilities import rank_zero_only
+
+    from kinetic.data.module import MotionData
+    from kinetic.training.checkpoint import RunCheckpoint, interruptible, read_checkpoint
+    from kinetic.training.watch import MetricsTable, Progress, Sampling, Table
+
+    folder = Path(out) if out is not None else Path("runs") / experiment.name
+    last = folder / "checkpoints" / "last.ckpt"
+    leader = getattr(rank_zero_only, "rank", 0) == 0
+    start = _claim(folder, experiment, resume=resume) if leader else resume and last.exists()
+    settings = experiment.training
+    prepared = prepare(experiment)
+    train = prepared.train
+    odd = train.check("training motions")
+    if leader:
+        print("".join(f"kinetic: note: {each}\n" for each in odd), end="", file=sys.stderr)
+    data = MotionData(
+        train,
+        scaler=prepared.scaler,
+        batch_size=experiment.data.batch_size,
+        seed=experiment.seed,
+        balanced=experiment.data.balanced,
+        workers=experiment.data.workers,
+    )
+    steps = settings.steps or settings.epochs * len(data.sampler)
+    module = build(
+        experiment, skeleton=train.skeleton, classes=len(train.class_names), scaler=prepared.scaler, steps=steps
+    )
+    done = 0
+    content = read_checkpoint(last) if start else None
+    if content is not None:
+        try:
+            data.load_state_dict(content["data"])
+            module.load_state_dict(content["state_dict"])
+        except (ValueError, RuntimeError, KeyError) as error:
+            raise ValueError(f"{last}: does not fit this experiment: {' '.join(str(error).split())[:300]}") from error
+        done = int(content["batches"])
+    if done >= steps:
+        print(f"kinetic: {folder} is complete: {done} batches", file=sys.stderr)
+        return folder
+    data.steps, data.start = steps, done
+    with interruptible() as asked:
+        checkpoint = RunCheckpoint(
+            last.parent,
+            steps=steps,
+            save_every=settings.save_every,
+            keep_every=settings.keep_every,
+            about=_about(experiment, train),
+            data=data.state_dict(),
+            asked=asked,
+            start=content,
+        )
+        callbacks: list[Any] = [checkpoint]
+        if leader:
+            _describe(folder, experiment)
+            table = Table(folder / "metrics.csv", done=done)
+            gan = experiment.model == "gan"
+            look = _looker(folder, train) if gan else _tester(prepared.test)
+            name = "mmd/train" if gan else "accuracy/test"
+            every = settings.sample_every
+            callbacks += [
+                MetricsTable(table, every=settings.log_every),
+                Sampling(every=every, steps=steps, look=look, name=name, table=table, checkpoint=checkpoint),
+            ]
+        if leader and progress:
+            shown = ("loss/critic", "loss/generator", "loss/encoder", "accuracy/train")
+            callbacks.append(Progress(steps=steps, motions=experiment.data.batch_size, show=shown))
+        with _quiet():
+            trainer = Trainer(
+                accelerator=settings.accelerator,
+                devices=settings.devices,
+                num_nodes=settings.nodes,
+                strategy=_strategy(experiment),
+                precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+                max_epochs=1,
+                callbacks=callbacks,
+                logger=_loggers(settings.loggers, folder),
+                log_every_n_steps=2**31,
+                use_distributed_sampler=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                default_root_dir=folder,
+            )
+            trainer.fit(module, datamodule=data)
+    return folder
+
+
+def _claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
+    """Whether the folder holds a checkpoint of this experiment to go on from. Refuses one that is not to be touched."""
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder}: is a file; a run needs a folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        config = folder / "config.yaml"
+        if not config.exists():
+            raise FileExistsError(f"{folder}: holds something that is no run; choose another folder with --out")
+        if not resume:
+            raise FileExistsError(f"{folder}: holds a run already; go on with --resume, or choose another with --out")
+        before, now = to_plain(load_experiment(config)), to_plain(experiment)
+        if changed := _differences(before, now):
+            raise ValueError(f"{folder}: the run there has other settings: {'; '.join(changed[:5])}")
+    return resume and (folder / "checkpoints" / "last.ckpt").exists()
+
+
+FREE = ("training.steps", "training.epochs", "training.save_every", "data.workers")
+"""Settings that may change when a run goes on."""
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+    changed = []
+    for key, value in now.items():
+        old, name = before.get(key), f"{prefix}{key}"
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            changed += _differences(old, value, f"{name}.")
+        elif value != old and name not in FREE:
+            changed.append(f"{name} was {old}, is {value}")
+    return changed
+
+
+def _about(experiment: Experiment, train: MotionSet) -> dict[str, Any]:
+    """What makes a checkpoint complete: plain values only, so that it can be read safely."""
+    split = experiment.data.split
+    return {
+        "experiment": to_plain(experiment),
+        "skeleton": train.skeleton.to_dict(),
+        "class_names": list(train.class_names),
+        "fps": float(np.mean(train.fps)),
+        "data": f"{train.source or 'motions'}/{split}/train ({len(train)} motions)",
+    }
+
+
+def _describe(folder: Path, experiment: Experiment) -> None:
+    """Make the folder tell what it holds, before anything long begins."""
+    from kinetic.training.checkpoint import replace_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save_experiment(experiment, folder / "config.yaml")
+    facts = {
+        "seed": experiment.seed,
+        "started with": sys.argv[1:],
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "threads": torch.get_num_threads(),
+        "versions": {name: _version(name) for name in ("kinetic", "torch", "pytorch-lightning", "numpy")},
+        "commit": _commit(),
+    }
+    replace_file(folder / "environment.json", lambda file: file.write(json.dumps(facts, indent=2).encode()))
+
+
+def _version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str | None:
+    """The commit of the library's checkout, if it is in one."""
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()
+
+
+def _strategy(experiment: Experiment) -> Any:
+    """One process, or as many as there are devices; parts of a network that a step does not use are expected."""
+    settings = experiment.training
+    if settings.devices * settings.nodes == 1:
+        return "auto"
+    from pytorch_lightning.strategies import DDPStrategy
+
+    backend = None if settings.accelerator == "gpu" else "gloo"
+    return DDPStrategy(process_group_backend=backend, find_unused_parameters=experiment.model == "gan")
+
+
+def _loggers(names: Sequence[str], folder: Path) -> Any:
+    made: list[Any] = []
+    for name in names:
+        if name == "tensorboard":
+            from pytorch_lightning.loggers import TensorBoardLogger
+
+            made.append(TensorBoardLogger(folder, name="", version="tensorboard"))
+        else:
+            from pytorch_lightning.loggers import WandbLogger
+
+            made.append(WandbLogger(name=folder.name, save_dir=folder))
+    return made or False
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's remarks on what is meant here are not for the user."""
+    import logging
+    import warnings
+
+    log = logging.getLogger("pytorch_lightning")
+    level = log.level
+    log.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"pytorch_lightning\..*")
+        warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
+        try:
+            yield
+        finally:
+            log.setLevel(level)
+
+
+def _looker(folder: Path, train: MotionSet) -> Callable[[Any, int], float | None]:
+    """Draws sheets and an animation of samples, and measures how far they are from training motions (MMDa)."""
+    from kinetic.metrics.mmd import mmd_per_class
+    from kinetic.plot import animate, sheet
+
+    classes = len(train.class_names)
+    rng = np.random.default_rng(0)
+    rows = [rng.permutation(np.flatnonzero(train.label == each))[:16] for each in range(classes)]
+    rows = [part for part in rows if len(part) >= 2]
+    real = train.select(np.sort(np.concatenate(rows)))
+    truth, label = torch.from_numpy(np.ascontiguousarray(real.motion)), torch.from_numpy(real.label)
+    shown = torch.arange(min(16, max(classes, 8))) % classes
+    fps = float(np.mean(train.fps))
+
+    def look(module: Any, done: int) -> float:
+        sampler = module.sampler
+        device = sampler.embedding.weight.device
+        generator = torch.Generator(device).manual_seed(0)
+        motion = sampler.sample(len(shown), shown.to(device), generator=generator).cpu().numpy()
+        fake = sampler.sample(len(label), label.to(device), generator=generator).cpu()
+        if not np.isfinite(motion).all() or not bool(fake.isfinite().all()):
+            return float("nan")
+        samples = folder / "samples"
+        samples.mkdir(exist_ok=True)
+        titles = [train.class_names[each] for each in shown.tolist()]
+        sheet(motion, train.skeleton, samples / f"{done:08d}.png", titles=titles)
+        animate(motion[:8], train.skeleton, samples / "latest.webp", titles=titles[:8], fps=fps)
+        return float(mmd_per_class(fake, label, truth, label).mean)
+
+    return look
+
+
+def _tester(test: MotionSet) -> Callable[[Any, int], float | None]:
+    """Prints the accuracy of the recognition network on the held-out motions; it selects nothing."""
+
+    @torch.no_grad()
+    def look(module: Any, done: int) -> None:
+        encoder = module.encoder
+        device = next(encoder.parameters()).device
+        encoder.eval()
+        right = 0
+        for i in range(0, len(test), CHUNK):
+            motion = torch.from_numpy(np.ascontiguousarray(test.motion[i : i + CHUNK])).to(device)
+            right += int((encoder(motion).argmax(dim=1).cpu().numpy() == test.label[i : i + CHUNK]).sum())
+        encoder.train()
+        print(
+            f"kinetic: after {done} batches {right / len(test):.3f} of {len(test)} test motions are recognised",
+            file=sys.stderr,
+        )
+
+    return look

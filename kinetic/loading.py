@@ -1,0 +1,333 @@
+"""Experiments from YAML files and overrides, and back: the typed reader of `kinetic.config`.
+
+A file holds differences from the defaults. Only YAML's plain values are read, and only into what the annotations of the
+dataclasses allow: nothing is imported or called because a file says so. Every complaint is one line with the file, the
+dotted key and what is possible there. (jsonargparse was tried first: it takes `critik: {}` and `critic: 3` in silence,
+and explains a wrong value under an optional section in ten lines.)
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from functools import cache
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from kinetic.config import Experiment
+
+__all__ = [
+    "Setting",
+    "from_plain",
+    "load_experiment",
+    "save_experiment",
+    "settings",
+    "to_plain",
+    "unknown",
+    "value_from_text",
+    "yaml_text",
+]
+
+LARGEST = 1_000_000
+"""Bytes of the largest file that is read as an experiment."""
+
+NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One key of an experiment: `training.penalty`, say.
+
+    Attributes:
+        kind: its annotation
+        default: its value when nobody says otherwise
+        meaning: its line in the docstring
+    """
+
+    kind: Any
+    default: object
+    meaning: str
+
+    @property
+    def possible(self) -> str:
+        """What may stand there, in words."""
+        return _possible(self.kind)
+
+
+def load_experiment(*paths: str | os.PathLike[str], **overrides: Any) -> Experiment:
+    """The experiment that files describe; later files win over earlier ones, overrides over all.
+
+    Overrides are sections, or dotted keys: `load_experiment("a.yaml", seed=1, critic={"pooling": "max"})` or
+    `load_experiment("a.yaml", **{"critic.pooling": "max"})`.
+
+    Raises ValueError naming file, key and what is possible, and FileNotFoundError.
+    """
+    sources = [(f"{path}: ", _checked(_read_file(Path(path)), f"{path}: ")) for path in paths]
+    given: dict[str, Any] = {}
+    for key, value in overrides.items():
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        given = _merged(given, value)
+    sources.append(("", _checked(given, "")))
+    plain: dict[str, Any] = {}
+    for _, source in sources:
+        plain = _merged(plain, source)
+    try:
+        return _built(Experiment, plain)
+    except ValueError as error:  # a value out of its range: blame the last one who named it
+        word = str(error).split()[0]
+        named = [where for where, source in sources if any(f".{key}".endswith(f".{word}") for key in _dotted(source))]
+        raise ValueError(f"{named[-1] if named else ''.join(where for where, _ in sources)}{error}") from None
+
+
+def from_plain(plain: Mapping[str, Any], *, where: str = "") -> Experiment:
+    """The experiment that `to_plain` gave, or that differs from the defaults as `plain` says. Raises ValueError."""
+    prefix = f"{where}: " if where else ""
+    try:
+        return _built(Experiment, _checked(plain, ""))
+    except ValueError as error:
+        raise ValueError(f"{prefix}{error}") from None
+
+
+def to_plain(experiment: Experiment) -> dict[str, Any]:
+    """Every setting, as dictionaries, lists, words and numbers: what run folders and checkpoints hold."""
+    plain: dict[str, Any] = _plain(experiment)
+    return plain
+
+
+def yaml_text(plain: Mapping[str, Any]) -> str:
+    """Nested plain values as YAML, sections as blocks and lists in one line."""
+    return yaml.dump(dict(plain), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+def save_experiment(experiment: Experiment, path: str | os.PathLike[str]) -> None:
+    """Write every setting, defaults included, as YAML that `load_experiment` reads back to an equal experiment."""
+    path = Path(path)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_text(yaml_text(to_plain(experiment)), encoding="utf-8")
+        os.replace(beside, path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+@cache
+def settings() -> Mapping[str, Setting]:
+    """Every key that a file or the command line may set, by its dotted name, in the order of `kinetic.config`."""
+    return types.MappingProxyType(dict(_settings(Experiment, "")))
+
+
+def value_from_text(key: str, text: str) -> object:
+    """The value that somebody typed after `--key` on a command line, before it is checked.
+
+    Words stay words where a word is expected; lists need no brackets: `--data.classes "walk,sit down"`.
+    """
+    kind, optional = _without_none(settings()[key].kind)
+    if optional and text == "null":
+        return None
+    if kind is str or get_origin(kind) is Literal:
+        return text
+    if get_origin(kind) in (list, tuple) and not text.lstrip().startswith("["):
+        text = f"[{text}]"
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return text
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader that refuses a key given twice, which YAML itself forgives in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands there twice", problem_mark=key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML's safe dumper with lists in one line."""
+
+
+_Dumper.add_representer(list, lambda dumper, rows: dumper.represent_sequence("tag:yaml.org,2002:seq", rows, True))
+
+
+def _read_file(path: Path) -> object:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; an experiment is a YAML file such as experiments/demo.yaml")
+    if (size := path.stat().st_size) > LARGEST:
+        raise ValueError(f"{path}: {size} bytes are no experiment file; at most {LARGEST} are read")
+    try:
+        plain = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ValueError(f"{path}{line}: {error.problem or error.context}") from None
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"{path}: not a YAML text file: {' '.join(str(error).split())}") from None
+    return {} if plain is None else plain
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(old)
+    for key, value in new.items():
+        before = result.get(key)
+        result[key] = _merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def _dotted(plain: Mapping[str, Any], prefix: str = "") -> set[str]:
+    keys = set()
+    for key, value in plain.items():
+        keys |= {prefix + key} | (_dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else set())
+    return keys
+
+
+def _checked(plain: object, prefix: str) -> dict[str, Any]:
+    """The same nested values, each of the type its annotation wants."""
+    if not isinstance(plain, Mapping):
+        raise ValueError(f"{prefix}expected settings such as `seed: 0`, got {_shown(plain)}")
+    try:
+        return _checked_section(Experiment, plain, "")
+    except ValueError as error:
+        raise ValueError(f"{prefix}{error}") from None
+
+
+def _checked_section(owner: type, plain: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
+    kinds = get_type_hints(owner)
+    result = {}
+    for key, value in plain.items():
+        if key not in kinds:
+            raise ValueError(f"{prefix}{key}: unknown key; {_instead(str(key), prefix, list(kinds))}")
+        result[key] = _checked_value(kinds[key], value, prefix + key)
+    return result
+
+
+def _instead(key: str, prefix: str, known: list[str]) -> str:
+    section, dot, rest = key.partition(".")
+    if dot and section in known:
+        return f"in a file, sections nest: {section}: {{{rest}: ...}}"
+    near = _nearest(key, known)
+    return f"did you mean {prefix}{near}?" if near else f"expected one of: {', '.join(prefix + name for name in known)}"
+
+
+def _checked_value(kind: Any, value: Any, key: str) -> Any:
+    wanted, optional = _without_none(kind)
+    origin, inner = get_origin(wanted), get_args(wanted)
+    if value is None and optional:
+        return None
+    if is_dataclass(wanted) and isinstance(value, Mapping):
+        return _checked_section(wanted, value, f"{key}.")  # type: ignore[arg-type]
+    if origin is Literal and not isinstance(value, bool) and str(value) in inner:
+        return str(value)  # `precision: 32` is a number to YAML
+    if origin in (list, tuple) and isinstance(value, list | tuple):
+        if origin is list or inner[-1] is Ellipsis:
+            return [_checked_value(inner[0], entry, key) for entry in value]
+        if len(inner) == len(value):
+            return [_checked_value(one, entry, key) for one, entry in zip(inner, value, strict=True)]
+    if wanted is str and isinstance(value, str):
+        return value
+    if wanted is bool and isinstance(value, bool):
+        return value
+    if wanted is int and isinstance(value, Integral) and not isinstance(value, bool):
+        return int(value)
+    if wanted is float and not isinstance(value, bool):
+        if isinstance(value, str) and NUMBER.fullmatch(value):
+            value = float(value)  # 1e-4 is a word to YAML 1.1
+        if isinstance(value, Real) and math.isfinite(value):
+            return float(value)
+    close = f"; did you mean {near!r}?" if (near := _nearest(str(value), inner if origin is Literal else ())) else ""
+    raise ValueError(f"{key}: expected {_possible(kind)}, got {_shown(value)}{close}")
+
+
+def _built(owner: Any, plain: Mapping[str, Any]) -> Any:
+    kinds = get_type_hints(owner)
+    values = {}
+    for key, value in plain.items():
+        wanted, _ = _without_none(kinds[key])
+        if is_dataclass(wanted) and value is not None:
+            value = _built(wanted, value)
+        elif get_origin(wanted) is tuple and value is not None:
+            value = tuple(value)
+        values[key] = value
+    return owner(**values)
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def _settings(owner: Any, prefix: str) -> Iterable[tuple[str, Setting]]:
+    kinds = get_type_hints(owner)
+    meanings = _meanings(owner.__doc__ or "")
+    for entry in fields(owner):
+        kind = kinds[entry.name]
+        section, optional = _without_none(kind)
+        if not is_dataclass(section) or optional:
+            default = entry.default if entry.default is not MISSING else None
+            yield prefix + entry.name, Setting(kind, default, meanings.get(entry.name, ""))
+        if is_dataclass(section):
+            yield from _settings(section, f"{prefix}{entry.name}.")
+
+
+def _meanings(docstring: str) -> dict[str, str]:
+    found = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", docstring, flags=re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+def _without_none(kind: Any) -> tuple[Any, bool]:
+    if get_origin(kind) in (Union, types.UnionType):
+        (kind,) = (part for part in get_args(kind) if part is not type(None))
+        return kind, True
+    return kind, False
+
+
+def _possible(kind: Any) -> str:
+    wanted, optional = _without_none(kind)
+    origin, inner = get_origin(wanted), get_args(wanted)
+    if is_dataclass(wanted):
+        words = f"a section with {', '.join(entry.name for entry in fields(wanted))}"
+    elif origin is Literal:
+        words = f"one of {', '.join(map(str, inner))}"
+    elif origin in (list, tuple):
+        many = "" if origin is list or inner[-1] is Ellipsis else f"{len(inner)} "
+        words = f"a list of {many}{PLURALS.get(inner[0]) or _possible(inner[0]).removeprefix('one of ')}"
+    else:
+        words = WORDS[wanted]
+    return f"{words}, or null" if optional else words
+
+
+WORDS: dict[Any, str] = {str: "a word", bool: "true or false", int: "a whole number", float: "a number"}
+PLURALS: dict[Any, str] = {str: "words", int: "whole numbers", float: "numbers"}
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "null"
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _nearest(word: str, known: Iterable[str]) -> str | None:
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
+
+
+def unknown(word: str, known: Iterable[str]) -> str:
+    """What to say after an unknown word: the one that was probably meant, or the list of all."""
+    known = list(known)
+    near = _nearest(word, known)
+    return f"did you mean {near}?" if near else f"expected one of: {', '.join(known)}"

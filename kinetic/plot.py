@@ -1,0 +1,429 @@
+"""Still pictures and animations of motions, skeletons and training curves, without a screen.
+
+People are shown as the camera sees them: Kinect data has x to the sensor's left, so picture x is -x, and a person who
+faces the camera has the left hand on the right of the picture.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from kinetic.skeleton import Skeleton, SkeletonPyramid
+
+__all__ = ["animate", "curves", "filmstrip", "sheet", "skeleton_levels"]
+
+LEFT, RIGHT, MIDDLE = (33, 113, 181), (214, 69, 46), (45, 48, 56)
+PAPER, FLOOR, INK = (255, 255, 255), (222, 224, 229), (40, 42, 48)
+SMOOTH = 3
+"""Pictures are drawn this much larger and then shrunk, which smooths edges."""
+
+
+@dataclass(frozen=True)
+class _Camera:
+    """From coordinates to the plane of the picture: x to the right, y up, and depth towards the viewer."""
+
+    turn: float = math.radians(20)
+    tilt: float = math.radians(8)
+
+    def see(self, motion: np.ndarray) -> np.ndarray:
+        """(..., C, T, V) -> (..., 3, T, V). Two coordinates are shown as they are, y up."""
+        if motion.shape[-3] == 2:
+            x, y = np.moveaxis(motion, -3, 0)
+            return np.stack([x, y, np.zeros_like(x)], axis=-3)
+        x, y, z = np.moveaxis(motion, -3, 0)
+        right, near = -x, -z
+        right, near = (
+            right * math.cos(self.turn) + near * math.sin(self.turn),
+            near * math.cos(self.turn) - right * math.sin(self.turn),
+        )
+        near = near - near.mean(axis=-1, keepdims=True)  # the floor stays where it is when a person walks away
+        up = y * math.cos(self.tilt) - near * math.sin(self.tilt)
+        return np.stack([right, up, near], axis=-3)
+
+
+def _motions(motion: Any, skeleton: Skeleton) -> np.ndarray:
+    motion = np.asarray(motion, dtype=np.float64)
+    motion = motion[None] if motion.ndim == 3 else motion
+    if motion.ndim != 4 or motion.shape[1] not in (2, 3) or motion.shape[3] != len(skeleton.joints):
+        raise ValueError(
+            f"expected motions (N, C, T, V) of {len(skeleton.joints)} joints in 2 or 3 coordinates, got {motion.shape}"
+        )
+    if motion.size == 0:
+        raise ValueError(f"there is nothing to draw: the motions have shape {motion.shape}")
+    bad = np.argwhere(~np.isfinite(motion).all(axis=(1, 3)))
+    if len(bad):
+        raise ValueError(f"motion {bad[0, 0]} holds NaN or infinite coordinates in frame {bad[0, 1]}")
+    return motion
+
+
+def _titles(titles: Sequence[str] | None, n: int) -> list[str]:
+    if titles is None:
+        return [""] * n
+    if len(titles) != n:
+        raise ValueError(f"expected a title for each of {n} motions, got {len(titles)}")
+    return [str(title) for title in titles]
+
+
+def _sides(skeleton: Skeleton) -> list[tuple[int, int, tuple[int, int, int]]]:
+    """Bones with their colours."""
+    left, right = set(skeleton.left), set(skeleton.right)
+    return [(a, b, LEFT if {a, b} & left else RIGHT if {a, b} & right else MIDDLE) for a, b in skeleton.bones]
+
+
+def _head(skeleton: Skeleton) -> int | None:
+    names = [name.lower() for name in skeleton.joints]
+    return next((names.index(name) for name in ("head", "nose") if name in names), None)
+
+
+class _Canvas:
+    """A picture in which persons are drawn in metres."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.size = (width, height)
+        self.image = Image.new("RGB", (width * SMOOTH, height * SMOOTH), PAPER)
+        self.pen = ImageDraw.Draw(self.image)
+
+    def person(
+        self, pose: np.ndarray, skeleton: Skeleton, *, at: tuple[float, float], scale: float, fade: float = 0.0
+    ) -> None:
+        """A pose (3, V) with its origin at a pixel, `scale` pixels per metre; far limbs first."""
+        x, y = at[0] * SMOOTH + pose[0] * scale * SMOOTH, at[1] * SMOOTH - pose[1] * scale * SMOOTH
+        thick = max(2.0, 0.052 * scale * SMOOTH)
+        bones = sorted(_sides(skeleton), key=lambda bone: pose[2, bone[0]] + pose[2, bone[1]])
+        for a, b, colour in bones:
+            colour = _faded(colour, fade)
+            self.pen.line([(x[a], y[a]), (x[b], y[b])], fill=colour, width=round(thick))
+            for joint in (a, b):
+                self._dot(x[joint], y[joint], thick / 2, colour)
+        if (head := _head(skeleton)) is not None:
+            self._dot(x[head], y[head], 0.085 * scale * SMOOTH, _faded(MIDDLE, fade))
+
+    def _dot(self, x: float, y: float, radius: float, colour: tuple[int, int, int]) -> None:
+        self.pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
+
+    def floor(self, x0: float, x1: float, y: float) -> None:
+        self.pen.line([(x0 * SMOOTH, y * SMOOTH), (x1 * SMOOTH, y * SMOOTH)], fill=FLOOR, width=2 * SMOOTH)
+
+    def text(self, x: float, y: float, text: str, size: float, anchor: str = "la", width: float | None = None) -> None:
+        font = ImageFont.load_default(size * SMOOTH)
+        while width is not None and len(text) > 3 and self.pen.textlength(text, font=font) > width * SMOOTH:
+            text = text[:-2].rstrip(" .") + "…"
+        self.pen.text((x * SMOOTH, y * SMOOTH), text, fill=INK, font=font, anchor=anchor)
+
+    def done(self) -> Image.Image:
+        return self.image.resize(self.size, Image.Resampling.BOX)
+
+
+def _faded(colour: tuple[int, int, int], share: float) -> tuple[int, int, int]:
+    r, g, b = (round(c + (p - c) * share) for c, p in zip(colour, PAPER, strict=True))
+    return r, g, b
+
+
+def _rooted(seen: np.ndarray, skeleton: Skeleton) -> np.ndarray:
+    """Each pose moved so that the centre joint is at x 0; up and down stay: (N, 3, T, V)."""
+    seen = seen.copy()
+    seen[:, 0] -= seen[:, 0, :, skeleton.center, None]
+    return seen
+
+
+def _extent(seen: np.ndarray) -> tuple[float, float, float]:
+    """Half width, lowest and highest y of everything: robust against single wild joints."""
+    half = float(np.quantile(np.abs(seen[:, 0]), 0.999))
+    low, high = (float(v) for v in np.quantile(seen[:, 1], [0.001, 0.999]))
+    high = max(high + 0.12, low + 0.5)
+    return max(half, 0.25 * (high - low)), low, high
+
+
+def filmstrip(
+    motion: Any,
+    skeleton: Skeleton,
+    path: str | os.PathLike[str],
+    *,
+    titles: Sequence[str] | None = None,
+    frames: int = 8,
+) -> Path:
+    """A PNG with a row for each motion (N, C, T, V): `frames` poses in time order, on one scale, titles on the left.
+
+    Raises:
+        ValueError: for another suffix, other shapes, or coordinates that are not finite
+    """
+    motion = _motions(motion, skeleton)
+    target = _target(path, (".png",))
+    names = _titles(titles, len(motion))
+    if frames < 1:
+        raise ValueError(f"frames must be at least 1, got {frames}")
+    chosen = np.linspace(0, motion.shape[2] - 1, frames).round().astype(int)
+    seen = _rooted(_Camera().see(motion), skeleton)[:, :, chosen]
+    half, low, high = _extent(seen)
+    margin = 118 if any(names) else 10
+    cell = (1000 - margin - 10) / frames
+    scale = min(cell / (1.75 * half), 150 / (high - low))
+    height = scale * (high - low) + 26
+    canvas = _Canvas(1000, round(height * len(motion)))
+    for row, (poses, name) in enumerate(zip(seen, names, strict=True)):
+        bottom = (row + 1) * height - 10
+        canvas.floor(margin, 990, bottom + 2)
+        canvas.text(10, bottom - height / 2 + 8, name, 14, "lm", margin - 14)
+        for i in range(frames):
+            canvas.person(poses[:, i], skeleton, at=(margin + (i + 0.5) * cell, bottom + low * scale), scale=scale)
+    return _save(target, canvas.done())
+
+
+def sheet(
+    motion: Any, skeleton: Skeleton, path: str | os.PathLike[str], *, titles: Sequence[str] | None = None
+) -> Path:
+    """A contact sheet as PNG: a cell for each motion (N, C, T, V), with five poses from pale to dark.
+
+    Raises:
+        ValueError: for another suffix, other shapes, or coordinates that are not finite
+    """
+    motion = _motions(motion, skeleton)
+    target = _target(path, (".png",))
+    names = _titles(titles, len(motion))
+    poses = 5
+    chosen = np.linspace(0, motion.shape[2] - 1, poses).round().astype(int)
+    seen = _rooted(_Camera().see(motion), skeleton)[:, :, chosen]
+    half, low, high = _extent(seen)
+    columns = min(4, len(motion))
+    rows = -(-len(motion) // columns)
+    width = 1000 / columns
+    step = width / (poses + 0.6)
+    scale = min(step / (1.15 * half), 150 / (high - low))
+    height = scale * (high - low) + 34
+    canvas = _Canvas(1000, round(rows * height))
+    for i, (own, name) in enumerate(zip(seen, names, strict=True)):
+        left, bottom = (i % columns) * width, (i // columns + 1) * height - 8
+        canvas.floor(left + 8, left + width - 8, bottom + 2)
+        canvas.text(left + width / 2, bottom - height + 12, name, 13, "ma", width - 20)
+        for j in range(poses):
+            at = (left + (j + 0.8) * step, bottom + low * scale)
+            canvas.person(own[:, j], skeleton, at=at, scale=scale, fade=0.55 * (1 - j / (poses - 1)))
+    return _save(target, canvas.done())
+
+
+def animate(
+    motion: Any,
+    skeleton: Skeleton,
+    path: str | os.PathLike[str],
+    *,
+    fps: float = 30.0,
+    titles: Sequence[str] | None = None,
+    size: int = 220,
+) -> Path:
+    """Motions (N, C, T, V) side by side as .gif, .webp, .apng or .mp4 (the last needs the extra `video`).
+
+    GIF counts time in hundredths of a second: its frames are chosen so that the motion keeps its pace.
+
+    Args:
+        fps: frames per second of the motion
+        titles: one for each motion
+        size: height of a panel, in pixels
+
+    Raises:
+        ValueError: for an unknown suffix, other shapes, or coordinates that are not finite
+        ModuleNotFoundError: for .mp4 without PyAV, naming the extra
+    """
+    motion = _motions(motion, skeleton)
+    target = _target(path, tuple(WRITERS))
+    names = _titles(titles, len(motion))
+    if not (math.isfinite(fps) and fps > 0):
+        raise ValueError(f"fps must be positive, got {fps}")
+    seen = _Camera().see(motion)
+    seen[:, 0] -= seen[:, 0, :, skeleton.center].mean(axis=1)[:, None, None]
+    half, low, high = _extent(seen)
+    columns = min(len(motion), 4)
+    rows = -(-len(motion) // columns)
+    scale = (size - 34) / (high - low)
+    width = max(2.15 * half * scale, 0.55 * size)
+
+    def frame(t: int) -> Image.Image:
+        canvas = _Canvas(2 * round(columns * width / 2), 2 * round(rows * size / 2))
+        for i, name in enumerate(names):
+            left, bottom = (i % columns) * width, (i // columns + 1) * size - 10
+            canvas.floor(left + 8, left + width - 8, bottom + 2)
+            canvas.text(left + width / 2, bottom - size + 14, name, 12, "ma", width - 10)
+            canvas.person(seen[i][:, t], skeleton, at=(left + width / 2, bottom + low * scale), scale=scale)
+        return canvas.done()
+
+    temporary = _beside(target)
+    try:
+        WRITERS[target.suffix.lower()](temporary, frame, motion.shape[2], fps)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def _write_gif(path: Path, frame: Callable[[int], Image.Image], count: int, fps: float) -> None:
+    """Frames at whole hundredths of a second, at least two, which viewers keep."""
+    step = max(2, round(100 / fps))
+    shown = max(1, round(count * 100 / fps / step))
+    images = [frame(min(count - 1, round(i * step * fps / 100))) for i in range(shown)]
+    palette = images[len(images) // 2].quantize(128)
+    images = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
+    images[0].save(path, "GIF", save_all=True, append_images=images[1:], duration=step * 10, loop=0)
+
+
+def _write_pillow(kind: str, **options: Any) -> Callable[[Path, Callable[[int], Image.Image], int, float], None]:
+    def write(path: Path, frame: Callable[[int], Image.Image], count: int, fps: float) -> None:
+        marks = [round(1000 * i / fps) for i in range(count + 1)]
+        duration = [b - a for a, b in zip(marks, marks[1:], strict=False)]
+        images = [frame(t) for t in range(count)]
+        images[0].save(path, kind, save_all=True, append_images=images[1:], duration=duration, loop=0, **options)
+
+    return write
+
+
+def _write_mp4(path: Path, frame: Callable[[int], Image.Image], count: int, fps: float) -> None:
+    try:
+        import av
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "an .mp4 needs PyAV: pip install 'kinetic[video]'; or choose .gif or .webp"
+        ) from error
+    with av.open(str(path), "w", format="mp4") as file:
+        stream: Any = None
+        for t in range(count):
+            image = frame(t)
+            if stream is None:
+                stream = file.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+                stream.width, stream.height, stream.pix_fmt = image.width, image.height, "yuv420p"
+                stream.options = {"crf": "20"}
+            for packet in stream.encode(av.VideoFrame.from_image(image)):
+                file.mux(packet)
+        for packet in stream.encode():
+            file.mux(packet)
+
+
+WRITERS: dict[str, Callable[[Path, Callable[[int], Image.Image], int, float], None]] = {
+    ".gif": _write_gif,
+    ".webp": _write_pillow("WEBP", quality=85, method=2),
+    ".apng": _write_pillow("PNG"),
+    ".mp4": _write_mp4,
+}
+
+
+# Where the joints of NTU-25 are when a person stands and faces the camera: x to the left of the person, y up.
+REST = {
+    "ntu25": "0,0 0,3 0,6.2 0,7.6 1.6,5.3 2.2,3.4 2.6,1.5 2.8,.6 -1.6,5.3 -2.2,3.4 -2.6,1.5 -2.8,.6 .8,-.4 .9,-4 .9,-7.4 "
+    "1.5,-8 -.8,-.4 -.9,-4 -.9,-7.4 -1.5,-8 0,5.5 3,-.3 2.3,.1 -3,-.3 -2.3,.1"
+}
+
+
+def _layout(skeleton: Skeleton) -> np.ndarray:
+    """A place for each joint (V, 2): a standing person where one is known, else the tree from its centre down."""
+    known = REST.get(skeleton.name.removesuffix("_2d"), "").split()
+    if len(known) == len(skeleton.joints):
+        return np.array([[-float(x), float(y)] for x, y in (pair.split(",") for pair in known)])
+    parents, place = skeleton.parents(), np.zeros((len(skeleton.joints), 2))
+    hops = skeleton.hops()[skeleton.center]
+    leaf = 0.0
+
+    def put(joint: int) -> float:
+        nonlocal leaf
+        xs = [put(int(child)) for child in np.flatnonzero(parents == joint)]
+        if not xs:
+            leaf += 1
+        place[joint] = (float(np.mean(xs)) if xs else leaf), -2.0 * hops[joint]
+        return float(place[joint, 0])
+
+    put(skeleton.center)
+    return place
+
+
+def skeleton_levels(pyramid: SkeletonPyramid, path: str | os.PathLike[str]) -> Path:
+    """A PNG of all levels of a pyramid: joints with their numbers in the first level, whose names are listed beside."""
+    target = _target(path, (".png",))
+    place = _layout(pyramid.levels[0])
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    names = pyramid.levels[0].joints
+    axes = figure.subplots(1, len(pyramid.levels) + 1, width_ratios=[*[1] * len(pyramid.levels), 0.9])
+    for level, (skeleton, keep, ax) in enumerate(zip(pyramid.levels, pyramid.keep, axes, strict=False)):
+        own = place[list(keep)]
+        for a, b, colour in _sides(skeleton):
+            ax.plot(*own[[a, b]].T, color=np.array(colour) / 255, linewidth=2.5, solid_capstyle="round", zorder=1)
+        ax.scatter(*own.T, s=120, color="white", edgecolors=np.array(INK) / 255, zorder=2)
+        for number, (x, y) in zip(keep, own, strict=True):
+            ax.text(x, y, str(number), ha="center", va="center", fontsize=6.5, zorder=3)
+        ax.set_title(f"level {level}: {len(keep)} joint{'s' if len(keep) > 1 else ''}", fontsize=10)
+        ax.set_xlim(place[:, 0].min() - 1, place[:, 0].max() + 1)
+        ax.set_ylim(place[:, 1].min() - 1, place[:, 1].max() + 1)
+    for ax in axes:
+        ax.axis("off")
+    half = -(-len(names) // 2) if len(names) > 20 else len(names)
+    for column, begin in enumerate(range(0, len(names), half)):
+        text = "\n".join(f"{i} {names[i]}" for i in range(begin, min(begin + half, len(names))))
+        axes[-1].text(0.55 * column, 0.95, text, fontsize=6.5, va="top", transform=axes[-1].transAxes, parse_math=False)
+    return _save_figure(target, figure)
+
+
+def curves(table: Mapping[str, tuple[Sequence[float], Sequence[float]]], path: str | os.PathLike[str]) -> Path:
+    """A PNG with a small plot for each column of a table: name -> (batches, values)."""
+    target = _target(path, (".png",))
+    if not table:
+        raise ValueError("there is nothing to draw: the table has no columns")
+    columns = min(4, len(table))
+    rows = -(-len(table) // columns)
+    figure = Figure(figsize=(11, 2.3 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for ax, (name, (steps, values)) in zip(axes, table.items(), strict=False):
+        ax.plot(steps, values, color=np.array(LEFT) / 255, linewidth=1.0, marker="." if len(steps) < 20 else None)
+        ax.set_title(name, fontsize=9, parse_math=False)
+        ax.tick_params(labelsize=7)
+        ax.grid(alpha=0.25)
+        finite = np.asarray(values)[np.isfinite(values)]
+        if len(finite) and finite.min() > 0 and finite.max() > 100 * finite.min():
+            ax.set_yscale("log")
+    for ax in axes[len(table) :]:
+        ax.axis("off")
+    for ax in axes[max(0, len(table) - columns) : len(table)]:
+        ax.set_xlabel("batches", fontsize=8)
+    return _save_figure(target, figure)
+
+
+def _target(path: str | os.PathLike[str], known: Sequence[str]) -> Path:
+    target = Path(path)
+    if target.suffix.lower() not in known:
+        raise ValueError(
+            f"{target}: expected a name that ends in {', '.join(known)}, got {target.suffix or 'no suffix'}"
+        )
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{target}: there is no folder {target.parent}")
+    return target
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
+
+
+def _save(target: Path, image: Image.Image) -> Path:
+    temporary = _beside(target)
+    try:
+        image.save(temporary, "PNG")
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+def _save_figure(target: Path, figure: Figure) -> Path:
+    temporary = _beside(target)
+    try:
+        figure.savefig(temporary, dpi=100, metadata={"Software": None})
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target

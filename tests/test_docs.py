@@ -1,0 +1,126 @@
+"""What README and docs say holds: their Python runs, their links lead somewhere, their commands are understood."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from kinetic import cli
+from kinetic.loading import load_experiment
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [
+    page
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+    if page.exists()
+]
+EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def blocks(text: str, *languages: str) -> list[tuple[int, str]]:
+    """(line, code) of each fenced block in one of these languages."""
+    found = re.finditer(r"^(`{3,})(\S*)[^\n]*\n(.*?)^\1\s*$", text, flags=re.MULTILINE | re.DOTALL)
+    return [(text[: block.start(3)].count("\n"), block[3]) for block in found if block[2] in languages]
+
+
+def commands(text: str) -> list[list[str]]:
+    """Every `kinetic ...` in a shell block, as words; prompts, comments and continued lines are understood."""
+    found = []
+    for _, block in blocks(text, "sh", "console", "bash", "shell"):
+        for line in block.replace("\\\n", " ").splitlines():
+            for part in re.split(r"&&|;|\|(?!\S)", line.removeprefix("$ ")):
+                words = shlex.split(part, comments=True)
+                if words[:1] == ["kinetic"]:
+                    found.append(words[1:])
+                elif words[1:3] == ["-m", "kinetic"]:
+                    found.append(words[3:])
+    return found
+
+
+def links(text: str) -> list[str]:
+    """What a page links to or shows, outside its code."""
+    prose = re.sub(r"^(`{3,}).*?^\1\s*$", "", text, flags=re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"`[^`\n]*`", "", prose)
+    return re.findall(r"\]\(([^)\s]+)", prose) + re.findall(r"(?:src|href)=\"([^\"]+)\"", prose)
+
+
+def anchors(text: str) -> set[str]:
+    heads = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p.read_text("utf-8"), "python")], ids=name)
+def test_python_of_a_page_runs_in_order(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    scope = {"__name__": "__main__"}
+    for line, code in blocks(page.read_text("utf-8"), "python"):
+        exec(compile("\n" * line + code, str(page), "exec"), scope)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_links_lead_somewhere(page):
+    lost = []
+    for link in links(page.read_text("utf-8")):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (
+            anchor and target.suffix == ".md" and anchor not in anchors(target.read_text("utf-8"))
+        ):
+            lost.append(link)
+    assert lost == []
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        pytest.param(page, words, id=f"{name(page)}: {shlex.join(words)}")
+        for page in PAGES
+        for words in commands(page.read_text("utf-8"))
+    ],
+)
+def test_commands_are_understood(page, words):
+    asked = cli.parse(words)
+    for file in getattr(asked, "files", ()):
+        if file.startswith("experiments/"):
+            assert (ROOT / file).is_file()
+
+
+def test_commands_of_the_makefile_are_understood():
+    found = re.findall(r"^\t\$\(KINETIC\) (.*)$", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE)
+    assert len(found) >= 4
+    for line in found:
+        cli.parse(shlex.split(line))
+
+
+@pytest.mark.parametrize("file", EXPERIMENTS, ids=name)
+def test_experiment_files_load(file):
+    if file.stem.startswith("ablation"):
+        pytest.skip("a grid, not an experiment")
+    load_experiment(file)
+
+
+def test_there_are_experiments():
+    assert EXPERIMENTS
+
+
+def test_a_page_is_read_as_people_read_it():
+    text = (
+        "# A b, c!\n[x](y.md#z) ![p](q.png) `[no](no)`\n"
+        "```python\na = 1\n```\n"
+        "```console\n$ kinetic fit a.yaml \\\n  --seed 1 && kinetic data info b.npz  # why\nan answer\n```\n"
+        "```text\nkinetic nothing\n```\n"
+    )
+    assert blocks(text, "python") == [(3, "a = 1\n")]
+    assert commands(text) == [["fit", "a.yaml", "--seed", "1"], ["data", "info", "b.npz"]]
+    assert links(text) == ["y.md#z", "q.png"]
+    assert anchors(text) == {"a-b-c"}
