@@ -156,8 +156,10 @@ def time_lightning(state: State) -> float:
             enable_model_summary=False,
             callbacks=[clock],
         )
-        trainer.fit(state.gan, DataLoader(batches, batch_size=None))
-        talk.setLevel(level)
+        try:
+            trainer.fit(state.gan, DataLoader(batches, batch_size=None))  # type: ignore[arg-type]
+        finally:
+            talk.setLevel(level)
     return clock.ended - clock.began
 
 

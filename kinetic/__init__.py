@@ -48,7 +48,7 @@ _NAMES = {
     "kinetic.experiment": ("fit", "load_run", "sample"),
     "kinetic.loading": ("load_experiment",),
     "kinetic.metrics.frechet": ("FrechetDistance", "frechet_distance"),
-    
+    "kinetic.metrics.mmd": ("mmd",),
     "kinetic.models.stgcn": ("Critic", "Generator"),
     "kinetic.models.weights": (
         "load_published_critic",

@@ -35,6 +35,9 @@ LARGEST_FILE = 1 << 20
 MOST_JOINTS = 1000
 """Joints of the largest skeleton: distances are a table of all pairs."""
 
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2  # lists within lists, which YAML can nest by reference, make long texts otherwise
+
 _Thing = TypeVar("_Thing", bound=Hashable)
 
 
@@ -107,8 +110,9 @@ class Skeleton:
                 raise ValueError(f"keep[{i}] must hold fewer joints than the level before, got all {len(before)}")
             before = set(kept)
 
-    def _named(self, joints: Iterable[int]) -> str:
-        return ", ".join(self.joints[i] for i in joints) or "none"
+    def _named(self, joints: Collection[int]) -> str:
+        some = ", ".join(self.joints[i] for i in list(joints)[:10])
+        return f"{some} and {len(joints) - 10} more" if len(joints) > 10 else some or "none"
 
     def _hops_from(self, start: int) -> list[int]:
         """Bones on the shortest way from one joint to each; -1 where there is none."""
@@ -188,26 +192,26 @@ class Skeleton:
             raise ValueError(f"a skeleton needs joints, bones and center; there is no {missing[0]}")
         joints = plain["joints"]
         if not isinstance(joints, (list, tuple)) or not all(isinstance(joint, str) for joint in joints):
-            raise ValueError(f"joints must be a list of names, got {reprlib.repr(joints)}")
+            raise ValueError(f"joints must be a list of names, got {_SHORT.repr(joints)}")
         joints = tuple(joints)
 
         def joint(value: Any) -> int:
             if isinstance(value, int) and not isinstance(value, bool):
                 return value
             if not isinstance(value, str):
-                raise ValueError(f"a joint is a name or a number from 0 on, got {reprlib.repr(value)}")
+                raise ValueError(f"a joint is a name or a number from 0 on, got {_SHORT.repr(value)}")
             if value not in joints:
                 raise ValueError(f"there is no joint {value!r}{_near(value, joints)}")
             return joints.index(value)
 
         def several(value: Any, what: str) -> tuple[int, ...]:
             if not isinstance(value, (list, tuple)):
-                raise ValueError(f"{what} must be a list of joints, got {reprlib.repr(value)}")
+                raise ValueError(f"{what} must be a list of joints, got {_SHORT.repr(value)}")
             return tuple(joint(entry) for entry in value)
 
         bones = [several(bone, "a bone") for bone in _list(plain["bones"], "bones")]
         if odd := [bone for bone in bones if len(bone) != 2]:
-            raise ValueError(f"a bone joins two joints, got {list(odd[0])}")
+            raise ValueError(f"a bone joins two joints, got {_SHORT.repr(list(odd[0]))}")
         if not isinstance(plain.get("name", ""), str) or type(plain.get("channels", 3)) is not int:
             raise ValueError("name must be a text and channels a number")
         skeleton = cls(
@@ -228,7 +232,7 @@ class Skeleton:
 
 def _list(value: Any, what: str) -> list[Any]:
     if not isinstance(value, (list, tuple)):
-        raise ValueError(f"{what} must be a list, got {reprlib.repr(value)}")
+        raise ValueError(f"{what} must be a list, got {_SHORT.repr(value)}")
     return list(value)
 
 
@@ -400,8 +404,10 @@ class _Loader(yaml.SafeLoader):
     """YAML's plain values, no more, and no key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        if again := _repeated([key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]):
-            raise yaml.constructor.ConstructorError(None, None, f"{again[0]} stands there twice", node.start_mark)
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys[::-1]:
+            if sum(key.value == other.value for other in keys) > 1:
+                raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands there twice", problem_mark=key.start_mark)
         return super().construct_mapping(node, deep)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from kinetic import cli
 from kinetic.loading import load_experiment
+from kinetic.skeleton import SkeletonPyramid, load_skeleton
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -17,7 +18,8 @@ PAGES = [
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
     if page.exists()
 ]
-EXPERIMENTS = sorted((ROOT / "experiments").rglob("*.yaml"))
+EXPERIMENTS = sorted((ROOT / "experiments").glob("*.yaml"))
+SKELETONS = sorted((ROOT / "experiments" / "skeletons").glob("*.yaml"))
 
 
 def name(path: Path) -> str:
@@ -107,6 +109,11 @@ def test_experiment_files_load(file):
     if file.stem.startswith("ablation"):
         pytest.skip("a grid, not an experiment")
     load_experiment(file)
+
+
+@pytest.mark.parametrize("file", SKELETONS, ids=name)
+def test_skeleton_files_are_sound(file):
+    SkeletonPyramid.of(load_skeleton(file))
 
 
 def test_there_are_experiments():

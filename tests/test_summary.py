@@ -73,6 +73,14 @@ def test_a_large_set_is_looked_at_in_parts(monkeypatch):
     assert summarise(motions()) == whole
 
 
+def test_the_range_is_that_of_each_axis():
+    motion = rigid()
+    motion[2, 1, 3, 7], motion[0, 1, 0, 0] = 50.0, -60.0
+    found = summarise(motions(motion=motion))["range"]
+    assert found[1] == [-60.0, 50.0]
+    assert found[0] == [round(float(motion[:, 0].min()), 4), round(float(motion[:, 0].max()), 4)]
+
+
 def test_it_is_json_and_text():
     found = summarise(motions(fps=np.array([15.0, 30.0, 30.0])))
     assert json.loads(json.dumps(found)) == found

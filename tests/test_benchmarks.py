@@ -1,0 +1,172 @@
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import critic_step, cycle, harness, literal, pairs, sampling
+from benchmarks.__main__ import NAMES, main
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def few_threads():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def golden(shared):
+    with np.load(shared / "data/reference/golden.npz") as file:
+        return {name: torch.from_numpy(file[name]) for name in file.files}
+
+
+def load(model, shared, name):
+    model.load_state_dict(torch.load(shared / "data/reference" / name, weights_only=True))
+    return model.eval()
+
+
+def test_literal_networks_have_the_published_sizes():
+    assert sum(p.numel() for p in literal.Generator().parameters()) == 3_944_401
+    assert sum(p.numel() for p in literal.Critic().parameters()) == 3_332_115
+
+
+def test_literal_critic_and_penalty_are_the_published_ones(shared, golden):
+    critic = load(literal.Critic(), shared, "discriminator_ntu.pth")
+    label = golden["label"]
+    with torch.no_grad():
+        for motion, score in (("real", "critic_real"), ("motion", "critic_fake")):
+            torch.testing.assert_close(critic(golden[motion], label), golden[score], rtol=0, atol=1e-5)
+    penalty = literal.gradient_penalty(critic, golden["real"], golden["motion"], label, golden["alpha"])
+    assert penalty.item() == pytest.approx(golden["gradient_penalty"].item(), abs=1e-5)
+
+
+def test_literal_generator_is_the_published_one(shared, golden):
+    # w is about 4e5, so float32 knows what enters tanh to 1e-3 only; what it leaves is 1 or -1 for 99 of 100 entries
+    generator = load(literal.Generator(), shared, "generator_ntu_mlp4.pth").double()
+    z, label = golden["z"].double(), golden["label"]
+    with torch.no_grad():
+        w = generator.map(torch.cat([generator.label_emb(label), z], dim=1))
+        torch.testing.assert_close(w.float(), golden["w"], rtol=1e-6, atol=0.5)
+        motion = generator(z, label).float()
+    saturated = motion.abs() == 1
+    assert saturated.float().mean() > 0.98
+    assert torch.equal(motion.sign(), golden["motion"].sign())
+    torch.testing.assert_close(motion[saturated], golden["motion"][saturated], rtol=0, atol=1e-5)
+    torch.testing.assert_close(motion, golden["motion"], rtol=0, atol=3e-3)
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_both_generators_make_the_same_motions(training):
+    published, ours = (pairs.in_double(model).train(training) for model in pairs.generators(CPU))
+    z, label = torch.randn(3, 512, dtype=torch.float64), torch.tensor([0, 7, 59])
+    noise = ours.draw_noise(3, like=z)
+    torch.testing.assert_close(published(z, label, noise), ours(z, label, noise), rtol=0, atol=1e-7)
+    assert 0.01 < ours(z, label, noise).std() < 0.9
+
+
+def test_truncation_to_nothing_leaves_the_mean_and_the_mean_is_drawn_anew(monkeypatch):
+    monkeypatch.setattr(literal, "DRAWS", 10)
+    generator = pairs.generators(CPU)[0].eval()
+    noise = [torch.zeros(2, 1, *shape) for shape in pairs.generators(CPU)[1].noise_shapes]
+    with torch.no_grad():
+        one, two = (generator(torch.randn(2, 512), torch.tensor([0, 1]), noise, truncation=0.0) for _ in range(2))
+    assert torch.allclose(one[0], one[1], atol=1e-6) and not torch.allclose(one[0], two[0], atol=1e-6)
+
+
+def test_a_difference_is_found_and_refused():
+    one = {"a": torch.ones(3), "b": torch.full((3,), 1e-9)}
+    assert pairs.apart(one, {"a": torch.ones(3), "b": torch.full((3,), 2e-9)}) < 1e-5
+    assert pairs.apart(one, one | {"a": torch.tensor([1.0, 1.0, 1.3])}) == pytest.approx(0.3 / 3**0.5)
+    with pytest.raises(ValueError, match="score"):
+        pairs.require({"loss": 0.0, "score": 1e-3})
+    with pytest.raises(ValueError, match="score"):
+        pairs.require({"score": float("nan")})
+
+
+def test_check_sees_a_weight_that_differs():
+    state = critic_step.setup(CPU, batch=2)
+    with torch.no_grad():
+        state.ours.blocks[2].graph.importance[1, 0, 10] += 0.01
+    with pytest.raises(ValueError, match="scores"):
+        critic_step.check(state)
+
+
+def test_multiply_adds_of_known_work():
+    a, b = torch.rand(3, 5), torch.rand(5, 7, requires_grad=True)
+    assert harness.multiply_adds(lambda: a @ b) == 3 * 5 * 7
+    assert harness.multiply_adds(lambda: (a @ b).sum().backward()) == 2 * 3 * 5 * 7
+    assert harness.multiply_adds(lambda: torch.conv2d(torch.rand(2, 3, 4, 4), torch.rand(6, 3, 1, 1))) == 2 * 16 * 18
+
+
+def test_ours_needs_a_third_of_the_multiply_adds_of_the_published_critic():
+    published, ours = pairs.critics(CPU)
+    one = torch.rand(1, 3, 64, 25), torch.tensor([3])
+    counts = [harness.multiply_adds(lambda m=m: m(*one)) for m in (published, ours)]
+    assert counts[0] / counts[1] > 2.9 and counts[1] < 90e6
+
+
+def test_runs_take_turns_and_the_first_is_not_counted():
+    order = []
+
+    def way(name, result):
+        order.append(name)
+        return result
+
+    seconds = harness.interleave({"a": lambda: way("a", 3.0), "b": lambda: way("b", torch.ones(1))}, repeats=2)
+    assert order == ["a", "b", "b", "a", "a", "b"]
+    assert seconds["a"] == [3.0, 3.0] and 0 < min(seconds["b"])
+
+
+def test_results_that_are_not_numbers_are_refused():
+    with pytest.raises(ValueError, match="bad"):
+        harness.interleave({"bad": lambda: torch.tensor(float("nan"))}, repeats=1)
+
+
+def test_ratio_is_the_median_of_neighbouring_runs():
+    assert harness.ratio([4.0, 40.0, 6.0], [2.0, 10.0, 6.0]) == (2.0, 1.0, 4.0)
+
+
+@pytest.mark.parametrize("benchmark", [critic_step, cycle, sampling], ids=lambda b: b.__name__)
+def test_every_benchmark_says_what_matters_and_has_its_parts(benchmark):
+    assert "number that matters" in benchmark.__doc__
+    assert callable(getattr(benchmark, f"time_{benchmark.BASELINE}")) and callable(benchmark.time_kinetic)
+    assert benchmark.__name__.rpartition(".")[2] in NAMES
+
+
+def test_command_prints_ratios_and_writes_them(tmp_path, capsys):
+    file = tmp_path / "found.json"
+    changes = ["--set", "batch=2", "--set", "motions=2", "--repeats", "1", "--threads", "1"]
+    assert main(["critic_step", "sampling", *changes, "--json", str(file)]) == 0
+    text = capsys.readouterr().out
+    assert "threads 1" in text and "critic_step (batch 2)" in text and "sampling (motions 2)" in text
+    found = json.loads(file.read_text())
+    assert [report["name"] for report in found["benchmarks"]] == ["critic_step", "sampling"]
+    for report in found["benchmarks"]:
+        assert report["seconds"]["literal"]["ratio"] == 1 and report["seconds"]["kinetic"]["ratio"] > 0
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_cycle_agrees_and_trains_under_lightning():
+    state = cycle.setup(CPU, batch=2)
+    assert len(cycle.check(state)) == 2
+    before = int(state.gan.batches)
+    assert cycle.time_lightning(state) > 0
+    assert int(state.gan.batches) - before == 2 * cycle.CRITIC_STEPS
+
+
+@pytest.mark.parametrize(
+    "wrong", [["cycles"], ["--repeats", "0"], ["--set", "batch"], ["--set", "bats=3"], ["--set", "batch=0"]], ids=str
+)
+def test_wrong_requests_are_refused(wrong, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(wrong)
+    assert stop.value.code == 2 and "error" in capsys.readouterr().err

@@ -1,0 +1,190 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from kinetic.data.motion import read_motions, write_motions
+from kinetic.data.synthetic import synthesise
+from kinetic.experiment import build_networks, draw, fit, load_run, prepare, sample
+from kinetic.loading import load_experiment
+from kinetic.skeleton import COCO17, NTU25
+from kinetic.training.checkpoint import read_checkpoint, write_checkpoint
+from kinetic.training.watch import read_metrics
+
+GAN = {
+    "data": {"frames": 16, "batch_size": 8, "scaling": "standard", "centering": "first",
+             "synthetic": {"subjects": 2, "repeats": 1}},
+    "generator": {"latent": 8, "mapping_depth": 2, "widths": [16, 8, 8, 8, 8], "mapping": "equalized",
+                  "output": "linear", "ema": 0.5},
+    "critic": {"widths": [8] * 6},
+    "training": {"steps": 4, "critic_steps": 2, "log_every": 1, "sample_every": 0, "accelerator": "cpu"},
+}  # fmt: skip
+
+
+def tiny(**changes):
+    return load_experiment(**{**GAN, **changes})
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return fit(tiny(), tmp_path_factory.mktemp("runs") / "tiny", progress=False)
+
+
+def test_a_run_folder_explains_itself(run):
+    found = sorted(path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file())
+    assert found == [
+        "checkpoints/best.ckpt", "checkpoints/last.ckpt", "config.yaml", "environment.json", "metrics.csv",
+        "samples/00000004.png", "samples/latest.webp",
+    ]  # fmt: skip
+    assert load_experiment(run / "config.yaml") == tiny()
+    assert json.loads((run / "environment.json").read_text())["seed"] == 0
+    metrics = read_metrics(run / "metrics.csv")
+    assert metrics["loss/critic"][0] == [1, 2, 3, 4] and metrics["mmd/train"][0] == [4]
+
+
+def test_samples_leave_in_metres_near_the_training_motions(run):
+    train = prepare(tiny()).train
+    motions = sample(run, "wave", count=3)
+    assert motions.shape == (3, 3, 16, 25) and motions.fps == train.fps
+    gap = np.abs(motions.motion.mean(axis=(0, 2)) - train.motion.mean(axis=(0, 2)))
+    assert gap.max() < 3 * train.motion.std() and set(motions.label) == {motions.class_names.index("wave")}
+
+
+def test_a_checkpoint_needs_nothing_beside_it(run, tmp_path):
+    moved = tmp_path / "alone.ckpt"
+    moved.write_bytes((run / "checkpoints" / "last.ckpt").read_bytes())
+    assert np.array_equal(sample(moved, count=1).motion, sample(run, count=1).motion)
+
+
+def test_same_seed_same_motions_and_the_average_is_sampled(run):
+    one, two, other = sample(run, count=2), sample(run, count=2), sample(run, count=2, seed=1)
+    assert np.array_equal(one.motion, two.motion) and not np.array_equal(one.motion, other.motion)
+    opened = load_run(run)
+    assert opened.generator is opened.module.average
+
+
+def test_a_file_of_samples_is_what_memory_would_have_held(run, tmp_path):
+    held = sample(run, ["walk", 0], count=150)
+    kept = sample(run, ["walk", 0], count=150, out=tmp_path / "motions.npz")
+    assert len(held) == 300 and np.array_equal(held.motion, kept.motion)
+    assert np.array_equal(read_motions(tmp_path / "motions.npz").label, held.label)
+
+
+def test_truncation_reaches_the_generator(run):
+    plain, whole, half = (sample(run, "walk", count=4, truncation=psi).motion for psi in (None, 1.0, 0.5))
+    assert np.allclose(plain, whole, atol=1e-6) and not np.allclose(plain, half, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [({"label": "wlak"}, "walk"), ({"label": 12}, "0 to 11"), ({"count": 0}, "count"), ({"truncation": 2}, "between")],
+)
+def test_wrong_requests_for_samples_are_refused(run, options, message):
+    with pytest.raises(ValueError, match=message):
+        sample(run, **options)
+
+
+def test_a_folder_with_a_run_is_not_overwritten(run):
+    with pytest.raises(FileExistsError, match="--resume"):
+        fit(tiny(), run, progress=False)
+
+
+def test_a_folder_with_something_else_is_not_touched(tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(FileExistsError, match="no run"):
+        fit(tiny(), tmp_path, progress=False)
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
+def test_going_on_with_other_settings_is_refused_by_name(run):
+    with pytest.raises(ValueError, match=r"critic.pooling was mean, is max"):
+        fit(tiny(critic={"widths": [8] * 6, "pooling": "max"}), run, resume=True, progress=False)
+
+
+def test_a_longer_run_goes_on_from_a_shorter_one(tmp_path, run):
+    def until(steps):
+        return tiny(training={**GAN["training"], "steps": steps})
+
+    fit(until(2), tmp_path / "a", progress=False)
+    fit(until(4), tmp_path / "a", resume=True, progress=False)
+    one, two = (read_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (tmp_path / "a", run))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_checkpoint_of_another_skeleton_is_refused(run, tmp_path):
+    content = read_checkpoint(run / "checkpoints" / "last.ckpt")
+    content["kinetic"]["skeleton"] = COCO17.to_dict()
+    write_checkpoint(tmp_path / "other.ckpt", content)
+    with pytest.raises(ValueError, match="other.ckpt"):
+        load_run(tmp_path / "other.ckpt")
+
+
+def test_a_run_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        load_run(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match="no checkpoint yet"):
+        load_run(tmp_path / "empty")
+
+
+def test_nan_in_the_data_names_the_file_and_the_motion(tmp_path):
+    motions = synthesise(["walk", "wave"], subjects=2, repeats=1, frames=16)
+    write_motions(motions, tmp_path / "bad.npz")
+    with np.load(tmp_path / "bad.npz") as arrays:
+        content = dict(arrays)
+    content["motion"][5, 0, 0, 0] = np.nan
+    np.savez(tmp_path / "bad.npz", **content)
+    with pytest.raises(ValueError, match=r"bad.npz.*5"):
+        fit(tiny(data={**GAN["data"], "source": str(tmp_path / "bad.npz")}), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_a_skeleton_file_replaces_that_of_the_data(tmp_path):
+    from kinetic.skeleton import save_skeleton
+
+    save_skeleton(NTU25, tmp_path / "mine.yaml")
+    assert prepare(tiny(skeleton=str(tmp_path / "mine.yaml"))).train.skeleton.hash == NTU25.hash
+    save_skeleton(COCO17, tmp_path / "coco.yaml")
+    with pytest.raises(ValueError, match="17"):
+        prepare(tiny(skeleton=str(tmp_path / "coco.yaml")))
+
+
+def test_scaling_is_fitted_on_the_training_side_only():
+    prepared = prepare(tiny())
+    scaled = prepared.scaler(torch.from_numpy(prepared.train.motion))
+    assert scaled.mean(dim=(0, 2)).abs().max() < 1e-4
+    whole = torch.from_numpy(np.concatenate([prepared.train.motion, prepared.test.motion]))
+    assert prepared.scaler(whole).mean(dim=(0, 2)).abs().max() > 1e-3
+
+
+def test_published_weights_are_sampled(shared):
+    motions = sample(shared / "data/reference/generator_ntu_mlp4.pth", [0, 59], count=2)
+    assert motions.shape == (4, 3, 64, 25) and np.abs(motions.motion).max() <= 1
+
+
+def test_every_option_reaches_the_networks():
+    experiment = tiny(
+        generator={**GAN["generator"], "last_width": 24, "upsampling": "linear", "partition": "full"},
+        critic={"widths": [8] * 6, "pooling": "gem", "noise": {"std": 0.5, "shared": "call"}, "label_smoothing": 0.25,
+                "features": ["bone"], "label": "project"},
+    )  # fmt: skip
+    generator, critic = build_networks(experiment, skeleton=NTU25, classes=3)
+    assert (generator.last_width, generator.upsampling, generator.partition) == (24, "linear", "full")
+    assert critic.pooling.__name__ == "gem_pool" and (critic.input_noise.std, critic.input_noise.shared) == (0.5, "call")
+    assert critic.embedding.smoothing == 0.25 and critic.features == ("bone",) and not critic.painted
+
+
+def test_two_processes_train_one_model(tmp_path):
+    (tmp_path / "two.yaml").write_text(json.dumps({**GAN, "training": {**GAN["training"], "devices": 2}}))
+    command = [sys.executable, "-m", "kinetic", "fit", str(tmp_path / "two.yaml"), "--out", str(tmp_path / "two")]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert done.returncode == 0, done.stderr
+    content = read_checkpoint(tmp_path / "two" / "checkpoints" / "last.ckpt")
+    assert content["batches"] == 4 and content["circumstances"]["processes"] == 2
+    assert draw(load_run(tmp_path / "two"), np.array([0, 1])).shape == (2, 3, 16, 25)
