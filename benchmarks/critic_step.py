@@ -67,7 +67,7 @@ def critic_loss(critic: Critic, real: Tensor, fake: Tensor, label: Tensor, alpha
     """What one critic step of `KineticGAN` minimises: reals and fakes are scored in one batch."""
     real_score, fake_score = critic(torch.cat([real, fake]), label.repeat(2)).float().chunk(2)
     penalty = gradient_penalty(lambda motion: critic(motion, label).float(), real, fake, alpha)
-    return wasserstein_loss(real_score, fake_score) + 9 * penalty
+    return wasserstein_loss(real_score, fake_score) + 10 * penalty
 
 
 def _coarse_loss(critic: Critic, real: Tensor, *others: Tensor) -> Tensor:
@@ -138,7 +138,7 @@ def _traceable_loss(critic: Critic, real: Tensor, fake: Tensor, label: Tensor, a
     real_score, fake_score = critic(torch.cat([real, fake]), label.repeat(2)).chunk(2)
     slope = torch.func.grad(total)(torch.lerp(fake, real, alpha))
     penalty = (slope.flatten(1).norm(dim=1) - 1).square().mean()
-    return wasserstein_loss(real_score, fake_score) + 9 * penalty
+    return wasserstein_loss(real_score, fake_score) + 10 * penalty
 
 
 def time_compiled(state: State) -> Tensor:

@@ -250,6 +250,7 @@ class TrainingConfig:
         learning_rate: of Adam, for both networks
         betas: of Adam, for both networks
         quantile: quantile-masked stochastic noise; null = none
+        mismatch: share of real motions with a wrong label among what the critic is to reject; 0 = none (published)
         precision: 32 = float32; bf16 = mixed precision with bfloat16
         log_every: batches from one row of metrics.csv to the next
         save_every: batches from one checkpoint to the next
@@ -271,6 +272,7 @@ class TrainingConfig:
     learning_rate: float = 2e-4
     betas: tuple[float, float] = (0.5, 0.999)
     quantile: QuantileConfig | None = None
+    mismatch: float = 0.0
     precision: Literal["32", "bf16"] = "32"
     log_every: int = 10
     save_every: int = 500
@@ -289,6 +291,7 @@ class TrainingConfig:
         _at_least("training", 0, penalty=self.penalty, sample_every=self.sample_every, keep_every=self.keep_every)
         if not self.learning_rate > 0:
             raise ValueError(f"training.learning_rate must be positive, got {self.learning_rate}")
+        _within("training", 0, 0.99, mismatch=self.mismatch)
         for beta in self.betas:
             _within("training", 0, 0.999999, betas=beta)
 

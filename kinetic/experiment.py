@@ -122,6 +122,7 @@ def build(
         draw=plain_draw
         if quantile is None
         else QuantileNoise(quantile.q, nudge=quantile.nudge, std=quantile.std, kind=quantile.kind),
+        mismatch=settings.mismatch,
         ema=experiment.generator.ema,
         seed=experiment.seed,
         max_norm=settings.max_norm,

@@ -71,6 +71,7 @@ def test_all_switches_off_equal_the_baseline_and_each_alone_does_not():
         {"loss": SOFTPLUS},
         {"penalty_every": 4},
         {"critic_steps": 2},
+        {"mismatch": 0.5},
     ):
         assert not torch.equal(baseline, weights(train(module(**options)))), options
 

@@ -38,6 +38,8 @@ class KineticGAN(LightningModule):
         penalty_every: critic steps from one penalty to the next; the weight is multiplied by it (Karras et al. 2020)
         loss: the game
         draw: (generator, z, label) -> fakes that the critic sees
+        mismatch: share of the fakes' weight in the critic's loss that real motions with a wrong label take, so that
+            the critic learns what a label means (Reed et al. 2016, algorithm 1); 0 = none
         ema: decay of the averaged generator; 0 = none
         seed: of all that is random
         max_norm: stop with `Diverged` when the critic's gradient is longer; None = never
@@ -58,6 +60,7 @@ class KineticGAN(LightningModule):
         penalty_every: int = 1,
         loss: Loss = WASSERSTEIN,
         draw: Callable[[nn.Module, Tensor, Tensor], Tensor] = plain_draw,
+        mismatch: float = 0.0,
         ema: float = 0.0,
         seed: int = 0,
         max_norm: float | None = 1e6,
@@ -75,7 +78,10 @@ class KineticGAN(LightningModule):
         self.average = _frozen_copy(generator) if ema > 0 else None
         self.learning_rate, self.betas = learning_rate, betas
         self.critic_steps, self.penalty, self.penalty_every = critic_steps, penalty, penalty_every
+        if not 0 <= mismatch < 1 or (mismatch and generator.classes < 2):
+            raise ValueError(f"mismatch is a share from 0 to 1 and needs two classes, got {mismatch}")
         self.loss, self.draw, self.ema, self.seed, self.max_norm = loss, draw, ema, seed, max_norm
+        self.mismatch = mismatch
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
         self.register_buffer("latest", torch.zeros(2))
 
@@ -122,9 +128,14 @@ class KineticGAN(LightningModule):
         def score(motion: Tensor) -> Tensor:
             return self.critic(motion, label).float()
 
-        both = self.critic(torch.cat([real, fake]), label.repeat(2)).float()
-        real_score, fake_score = both.chunk(2)
+        motions, labels = [real, fake], [label, label]
+        if self.mismatch:
+            step = torch.randint(1, self.critic.classes, label.shape, device=label.device)
+            motions, labels = [*motions, real], [*labels, (label + step) % self.critic.classes]
+        real_score, fake_score, *wrong = self.critic(torch.cat(motions), torch.cat(labels)).float().split(len(real))
         loss = self.loss.critic(real_score, fake_score)
+        if self.mismatch:
+            loss = torch.lerp(loss, self.loss.critic(real_score, wrong[0]), self.mismatch)
         penalty = loss.new_zeros(())
         if done % self.penalty_every == 0:
             penalty = self.loss.penalty(score, real, fake, alpha)
