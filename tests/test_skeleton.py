@@ -348,11 +348,12 @@ def test_names_of_built_in_skeletons():
 # hash, dictionaries and files
 
 
-def test_hash_tells_graphs_apart_but_not_names_sides_or_order_of_bones():
+def test_hash_tells_graphs_apart_whatever_their_name_sides_or_order_of_bones():
     same = replace(NTU25, name="other", left=(), right=(), bones=tuple((b, a) for a, b in reversed(NTU25.bones)))
     assert same.hash == NTU25.hash
     others = [replace(NTU25, center=1), NTU25_2D, replace(NTU25, bones=NTU25.bones[:-1] + ((24, 23),)), COCO17]
-    assert len({NTU25.hash, *(other.hash for other in others)}) == 5
+    others.append(replace(NTU25, joints=("Pelvis", *NTU25.joints[1:])))
+    assert len({NTU25.hash, *(other.hash for other in others)}) == 6
 
 
 @BUILT_IN
