@@ -40,7 +40,7 @@ class KineticGAN(LightningModule):
         draw: (generator, z, label) -> fakes that the critic sees
         mismatch: share of the fakes' weight in the critic's loss that real motions with a wrong label take, so that
             the critic learns what a label means (Reed et al. 2016, algorithm 1); 0 = none
-        ema: decay of the averaged generator; 0 = none
+        ema: decay of the averaged generator, less in the beginning, when n steps average over about n / 9; 0 = none
         seed: of all that is random
         max_norm: stop with `Diverged` when the critic's gradient is longer; None = never
     """
@@ -160,7 +160,8 @@ class KineticGAN(LightningModule):
         self._watch(loss, norm)
         self.latest.copy_(torch.stack([loss.detach(), norm]))
         if self.average is not None:
-            _average(self.average, self.generator, self.ema)
+            steps = int(self.batches) // self.critic_steps
+            _average(self.average, self.generator, min(self.ema, (1 + steps) / (10 + steps)))
 
     def _step(self, optimizer: torch.optim.Optimizer, model: nn.Module, loss: Tensor) -> Tensor:
         """One step of one network; returns the length of its gradient."""
