@@ -3,7 +3,8 @@
 The number that matters is the ratio of `kinetic` to `literal`. `share of the machine` is the rate of the counted
 multiply-adds of `kinetic` over the rate of one large matrix product, measured in the same process: what is left to gain
 without computing less. `bf16` runs the forward passes under autocast; the errors of all gradients are measured from
-float64, since a fast step in another direction is worth nothing.
+float64, since a fast step in another direction is worth nothing. Real and fake are the same noise here, so that their
+scores nearly cancel: a hard case for 8 bits of mantissa.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import literal
-from benchmarks.harness import multiply_adds, product_seconds
+from benchmarks.harness import PRODUCT, multiply_adds
 from benchmarks.pairs import apart, critics, few, gradients, in_double, overall, require
 from kinetic.models.stgcn import Critic
 from kinetic.training.losses import gradient_penalty, wasserstein_loss
@@ -141,14 +142,19 @@ def _traceable_loss(critic: Critic, real: Tensor, fake: Tensor, label: Tensor, a
     return wasserstein_loss(real_score, fake_score) + 10 * penalty
 
 
+def _trust(label: Tensor, *_: object) -> Tensor:
+    """In place of the check of labels, which looks at their values and so stops a trace."""
+    return label
+
+
+@mock.patch("kinetic.models.stgcn._label", _trust)
 def time_compiled(state: State) -> Tensor:
-    if state.compiled is not None:
-        return _step(state.compiled(state.ours, *_batch(state)), state.ours_optimizer)
     began = time.perf_counter()
-    state.compiled = torch.compile(_traceable_loss, fullgraph=True)
-    with mock.patch("kinetic.models.stgcn._label", lambda label, *_: label):  # it looks at values, which stops a trace
-        loss = _step(state.compiled(state.ours, *_batch(state)), state.ours_optimizer)
-    state.found["seconds to compile"] = time.perf_counter() - began
+    if first := state.compiled is None:
+        state.compiled = torch.compile(_traceable_loss, fullgraph=True)
+    loss = _step(state.compiled(state.ours, *_batch(state)), state.ours_optimizer)
+    if first:
+        state.found["seconds to compile (few if torch has it cached)"] = time.perf_counter() - began
     return loss
 
 
@@ -157,7 +163,7 @@ def facts(state: State, seconds: dict[str, float]) -> dict[str, float]:
         one = state.real[:1], state.label[:1]
         published, ours = (multiply_adds(partial(m, *one)) for m in (state.published, state.ours))
     step = {way.__name__: multiply_adds(partial(way, state)) for way in (time_literal, time_kinetic)}
-    possible = 1 / product_seconds(state.real.device)
+    possible = 1 / seconds[PRODUCT]
     return {
         "million multiply-adds to score a motion, literal": published / 1e6,
         "million multiply-adds to score a motion, kinetic": ours / 1e6,

@@ -7,7 +7,8 @@ A benchmark is a module with
     setup(device, **params) -> state
     check(state) -> name -> number      that all ways give the same, or an error; runs before anything is timed
     time_<way>(state)                   does the work once and returns a tensor of it, or its own seconds
-    facts(state, seconds) -> name -> number     what follows from counts and from the median seconds of each way
+    facts(state, seconds) -> name -> number     what follows from counts and from the median seconds of each way; with
+                                                them, those of a matrix product, under `PRODUCT`
 
 Ways whose name begins with `compiled` run on request only. Machines are shared and clocks change, so a ratio is the
 median of the ratios of neighbouring runs; absolute times are for orientation.
@@ -29,7 +30,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-__all__ = ["Report", "interleave", "machine", "multiply_adds", "product_seconds", "ratio", "run", "show"]
+__all__ = ["PRODUCT", "Report", "interleave", "machine", "multiply_adds", "product_seconds", "ratio", "run", "show"]
 
 
 @dataclass(frozen=True)
@@ -119,11 +120,14 @@ def multiply_adds(work: Callable[[], object]) -> float:
     return counter.operations / 2
 
 
+PRODUCT = "product"
+"""Under this name `facts` finds the seconds of a matrix product per multiply-add, taken between the other runs."""
+
 SIZE = 1024
 """Rows of the square matrices whose product shows what a machine can do."""
 
 
-def product_seconds(device: torch.device, *, dtype: torch.dtype = torch.float32, repeats: int = 10) -> float:
+def product_seconds(device: torch.device, *, dtype: torch.dtype = torch.float32, repeats: int = 3) -> float:
     """Seconds of a product of square matrices, per multiply-add: the shortest of several."""
     a = torch.rand(SIZE, SIZE, device=device).to(dtype)
     best = float("inf")
@@ -146,8 +150,9 @@ def run(
         way = name.removeprefix("time_")
         if way != name and (compiled or not way.startswith("compiled")):
             ways[way] = lambda function=function: function(state)  # type: ignore[misc]
-    seconds = interleave(ways, repeats=repeats)
+    seconds = interleave({**ways, PRODUCT: lambda: product_seconds(device)}, repeats=repeats)
     medians = {way: statistics.median(each) for way, each in seconds.items()}
+    del seconds[PRODUCT]
     name = benchmark.__name__.rpartition(".")[2]
     return Report(name, chosen, benchmark.BASELINE, checks, seconds, benchmark.facts(state, medians))
 

@@ -118,6 +118,7 @@ class GeneratorConfig:
         label_width: width of the label embedding; null = the number of classes (published)
         upsampling: how frames are doubled
         output: last activation; tanh needs data scaled to [-1, 1]
+        norm: batch normalisation (published), or pixel: every joint and frame by itself
         partition: joints grouped by distance to the centre up to one hop (published) or by their true distance (full)
         halved_top: halve the mean of the neighbours at the first joint expansion (published)
         ema: decay of the averaged copy of the weights that samples are drawn from; 0 = none
@@ -131,6 +132,7 @@ class GeneratorConfig:
     label_width: int | None = None
     upsampling: Literal["nearest", "linear"] = "nearest"
     output: Literal["tanh", "linear"] = "tanh"
+    norm: Literal["batch", "pixel"] = "batch"
     partition: Literal["published", "full"] = "published"
     halved_top: bool = True
     ema: float = 0.0

@@ -146,6 +146,7 @@ def build_networks(experiment: Experiment, *, skeleton: Skeleton, classes: int) 
         label_width=own.label_width,
         upsampling=own.upsampling,
         output=own.output,
+        norm=own.norm,
         partition=own.partition,
         halved_top=own.halved_top,
     )

@@ -174,7 +174,10 @@ def test_every_option_reaches_the_networks():
     )  # fmt: skip
     generator, critic = build_networks(experiment, skeleton=NTU25, classes=3)
     assert (generator.last_width, generator.upsampling, generator.partition) == (24, "linear", "full")
-    assert critic.pooling.__name__ == "gem_pool" and (critic.input_noise.std, critic.input_noise.shared) == (0.5, "call")
+    assert critic.pooling.__name__ == "gem_pool" and (critic.input_noise.std, critic.input_noise.shared) == (
+        0.5,
+        "call",
+    )
     assert critic.embedding.smoothing == 0.25 and critic.features == ("bone",) and not critic.painted
 
 

@@ -233,6 +233,15 @@ def assert_same(a, b, name="content"):
         assert a == b, name
 
 
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The last bits depend on how many there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module", params=[Game, Classifier])
 def whole(request, tmp_path_factory):
     """A run that nobody interrupts, and its module."""

@@ -85,8 +85,8 @@ def test_average_follows_slowly_and_is_what_samples():
     followed = gan.average.state_dict()[name] - start[name]
     assert 0 < followed.norm() < 0.95 * moved.norm()
     assert gan.sampler is gan.average and module().sampler.training
-    buffers = "blocks.1.norm.running_mean"
-    assert torch.equal(gan.average.state_dict()[buffers], gan.generator.state_dict()[buffers])
+    counts = "blocks.1.norm.num_batches_tracked"
+    assert torch.equal(gan.average.state_dict()[counts], gan.generator.state_dict()[counts])
 
 
 def test_average_is_not_trained_by_an_optimizer():

@@ -69,11 +69,26 @@ class MappingNetwork(nn.Module):
         return f"width={len(self.biases[0])}, depth={len(self.weights)}, start={self.start!r}"
 
 
-class _Norm(nn.BatchNorm1d):
+class _BatchNorm(nn.BatchNorm1d):
     """Batch normalisation over joints, motions and frames: (V, N, T, C) -> (V, N, T, C)."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x.flatten(0, 2)).view_as(x)
+
+
+class _PixelNorm(nn.Module):
+    """Brings the channels at every joint and frame to unit size, then scales and shifts: (V, N, T, C), same shape."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = x.square().mean(dim=-1, keepdim=True).add(1e-6).rsqrt()
+        return x * size * self.weight + self.bias
+
+
+_NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": _BatchNorm, "pixel": _PixelNorm}
 
 
 class _Up(nn.Module):
@@ -90,8 +105,8 @@ class _Up(nn.Module):
         outputs: int,
         frames: tuple[int, int],
         *,
-        norm: bool,
-        skip_norm: bool,
+        norm: Callable[[int], nn.Module] | None,
+        skip_norm: Callable[[int], nn.Module] | None,
         residual: Literal["none", "conv", "identity"],
         upsampling: Literal["nearest", "linear"],
         activation: Callable[[Tensor], Tensor],
@@ -100,11 +115,11 @@ class _Up(nn.Module):
         self.graph = GraphConv(adjacency, inputs, outputs, spread=spread)
         self.resize = Resize(*frames, kind=upsampling)
         self.time = TemporalConv(outputs, outputs)
-        self.norm = _Norm(outputs) if norm else None
+        self.norm = norm(outputs) if norm is not None else None
         self.spread = JointMap(spread) if spread is not None else None
         self.residual = residual
         self.skip = PointConv(inputs, outputs) if residual == "conv" else None
-        self.skip_norm = _Norm(outputs) if residual == "conv" and skip_norm else None
+        self.skip_norm = skip_norm(outputs) if residual == "conv" and skip_norm is not None else None
         self.noise = nn.Parameter(torch.zeros(outputs))
         self.activation = activation
 
@@ -194,6 +209,7 @@ class Generator(nn.Module):
         label_width: width of the label embedding; None = `classes`, as published
         upsampling: `nearest` (published) or `linear` in time
         output: `tanh` (published) or `linear`
+        norm: `batch` (published) or `pixel`, which looks at no other motion (Karras et al. 2018, 4.2)
         partition: `published` groups joints by distances known up to one hop, `full` by true distances
         halved_top: halve the mean of the neighbours where one joint becomes several (published)
 
@@ -216,6 +232,7 @@ class Generator(nn.Module):
         label_width: int | None = None,
         upsampling: Literal["nearest", "linear"] = "nearest",
         output: Literal["tanh", "linear"] = "tanh",
+        norm: Literal["batch", "pixel"] = "batch",
         partition: Literal["published", "full"] = "published",
         halved_top: bool = True,
     ) -> None:
@@ -223,11 +240,14 @@ class Generator(nn.Module):
         _check_sizes(pyramid, classes=classes, frames=frames, channels=channels)
         if output not in ("tanh", "linear"):
             raise ValueError(f"output must be tanh or linear, got {output!r}")
+        if norm not in _NORMS:
+            raise ValueError(f"norm must be batch or pixel, got {norm!r}")
         if len(widths) != 5:
             raise ValueError(f"widths are the channels after blocks 0 to 4, got {len(widths)} of them")
         self.pyramid = pyramid
         self.classes, self.frames, self.channels, self.latent = classes, frames, channels, latent
         self.partition, self.halved_top, self.upsampling, self.output = partition, halved_top, upsampling, output
+        self.norm = norm
         self.last_width = last_width or channels
         label_width = classes if label_width is None else label_width
         self.embedding = nn.Embedding(classes, label_width)
@@ -251,8 +271,8 @@ class Generator(nn.Module):
                     sizes[i],
                     sizes[i + 1],
                     (times[max(i - 1, 0)], times[i]),
-                    norm=i in (1, 3, 5),
-                    skip_norm=not last,
+                    norm=_NORMS[norm] if i in (1, 3, 5) else None,
+                    skip_norm=None if last else _NORMS[norm],
                     residual=residuals[i],
                     upsampling=upsampling,
                     activation=_leaky if not last else torch.tanh if output == "tanh" else _identity,

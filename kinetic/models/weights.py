@@ -251,6 +251,7 @@ def save_published_generator(generator: Generator, path: str | os.PathLike[str])
             "mapping": (generator.mapping.start, "published"),
             "upsampling": (generator.upsampling, "nearest"),
             "output": (generator.output, "tanh"),
+            "norm": (generator.norm, "batch"),
             "partition": (generator.partition, "published"),
             "halved_top": (generator.halved_top, True),
             "last_width": (generator.last_width, generator.channels),

@@ -205,10 +205,13 @@ def _frozen_copy(model: Generator) -> Generator:
 
 @torch.no_grad()
 def _average(target: nn.Module, source: nn.Module, decay: float) -> None:
-    """Move weights by 1 - decay towards those of source; copy statistics and counts."""
+    """Move weights and running statistics by 1 - decay towards those of source; copy counts."""
     torch._foreach_lerp_(_list(target.parameters()), _list(source.parameters()), 1 - decay)
     for own, other in zip(target.buffers(), source.buffers(), strict=True):
-        own.copy_(other)
+        if own.is_floating_point():
+            own.lerp_(other, 1 - decay)
+        else:
+            own.copy_(other)
 
 
 def _list(tensors: Iterable[Tensor]) -> list[Tensor]:
