@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from kinetic.models.encoder import Encoder
-from kinetic.nn.graph import TemporalConv
 from kinetic.skeleton import COCO17, H36M16, NTU25, NTU25_2D
 from kinetic.training.encoder import turn
 
@@ -51,16 +50,6 @@ def test_scores_are_the_last_layer_on_the_features():
 def test_features_of_a_motion_do_not_depend_on_its_batch():
     network, motion = encoder(), motions(6)
     torch.testing.assert_close(network.features(motion)[2:3], network.features(motion[2:3]), rtol=1e-4, atol=1e-5)
-
-
-def test_time_convolution_is_that_of_the_other_networks():
-    block = encoder().blocks[2]
-    width, kernel = block.time.conv.in_channels, block.time.conv.kernel_size[1]
-    other = TemporalConv(width, width, kernel=kernel, bias=False)
-    with torch.no_grad():
-        other.weight.copy_(block.time.conv.weight.squeeze(2).mT)
-    x = torch.randn(25, 2, 8, width)
-    torch.testing.assert_close(block.time(x), other(x, 4), rtol=1e-4, atol=1e-5)
 
 
 def test_place_does_not_matter_but_movement_does():

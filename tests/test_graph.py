@@ -69,7 +69,7 @@ def test_the_cheaper_order_is_taken():
 def test_temporal_conv_equals_convolution_then_nearest_resize(frames):
     module = TemporalConv(3, 5).double()
     x = torch.randn(2, 3, 16, 7, dtype=torch.float64)
-    conv = functional.conv2d(x, module.weight.transpose(1, 2)[..., None], module.bias, padding=(1, 0))
+    conv = functional.conv2d(x, module.weight.transpose(2, 3), module.bias, padding=(1, 0))
     expected = functional.interpolate(conv, size=(frames, 7))
     torch.testing.assert_close(from_joints_first(module(to_joints_first(x), frames)), expected)
 

@@ -191,8 +191,8 @@ def test_golden_outputs_of_the_published_networks(shared):
     with torch.no_grad():
         torch.testing.assert_close(generator.map(golden["z"], label), golden["w"], rtol=1e-5, atol=1.0)
         motion = generator(golden["z"], label)
-        # Its w is about 4e5, so tanh is saturated nearly everywhere, and where it is not, float32 itself is uncertain by
-        # 1e-3: float64 is as far from the golden file as float32 is.
+        # Its w is about 4e5, so tanh is saturated nearly everywhere, and where it is not, float32 itself is uncertain
+        # by 1e-3: float64 is as far from the golden file as float32 is.
         gap = (motion - golden["motion"]).abs()
         assert gap.mean() < 1e-6 and (gap > 1e-5).float().mean() < 0.005 and gap.max() < 2e-3
         for motions, scores in ((real, "critic_real"), (golden["motion"], "critic_fake")):

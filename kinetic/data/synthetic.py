@@ -126,6 +126,11 @@ def _mix(a: np.ndarray, b: object, share: np.ndarray) -> np.ndarray:
     return a + (np.asarray(b) - a) * share[..., None]
 
 
+def _arc(a: np.ndarray, b: object, share: np.ndarray) -> np.ndarray:
+    """From wrists at a to b, on a way around the shoulder: passing close to it would whip the elbow about."""
+    return _mix(a, b, share) + (4 * share * (1 - share))[..., None] * np.array([0.12, 0.0, 0.25])
+
+
 def _through(s: np.ndarray, *poses: tuple[float, object]) -> np.ndarray:
     """A smooth curve (M, T, 3) that is at each pose, a vector or (M, T, 3), at its time: at rest at both ends."""
     times = np.array([time for time, _ in poses])
@@ -267,7 +272,7 @@ def _wave(p: _Person, s: np.ndarray, t: np.ndarray, body: _Script) -> None:
     up = _hold(s, 0.0, 0.22, 0.82, 1.05)
     beat = np.sin(2 * np.pi * (1.9 * p.tempo * t + p.phase))
     target = _vector(0.42 + 0.26 * p.vigour * beat, 0.62 - 0.05 * np.abs(beat), 0.28)
-    body.wrists[1] = _mix(body.wrists[1], target, up)
+    body.wrists[1] = _arc(body.wrists[1], target, up)
     body.elbows[1] = _mix(body.elbows[1], [1.0, -0.7, 0.1], up)
 
 
@@ -289,7 +294,7 @@ def _throw(p: _Person, s: np.ndarray, t: np.ndarray, body: _Script) -> None:
         (0.52, [0.28, 0.66, 0.50]), (0.58, [0.00, 0.32, 0.90]), (0.68, [-0.32, -0.40, 0.66]), (0.96, rest),
     )  # fmt: skip
     body.elbows[1] = _through(
-        s, (0.05, hang), (0.23, [0.6, -0.3, -0.9]), (0.37, [1.0, -0.3, -0.3]), (0.45, [1.0, -0.2, 0.1]),
+        s, (0.05, hang), (0.23, [-0.3, -0.6, -0.8]), (0.37, [0.4, -1.0, -0.2]), (0.45, [0.8, -0.6, 0.1]),
         (0.58, [1.0, -0.5, 0.1]), (0.68, [1.0, -0.4, 0.0]), (0.96, hang),
     )  # fmt: skip
     body.wrists[0] = _mix(body.wrists[0], [0.25, 0.05, 0.8], 0.85 * back)
@@ -335,7 +340,7 @@ def _punch(p: _Person, s: np.ndarray, t: np.ndarray, body: _Script) -> None:
 
 def _salute(p: _Person, s: np.ndarray, t: np.ndarray, body: _Script) -> None:
     up = _hold(s, 0.06, 0.32, 0.72, 0.98)
-    body.wrists[1] = _mix(body.wrists[1], _vector(-p.inward + 0.34 + 0 * s, 0.40, 0.22), up)
+    body.wrists[1] = _arc(body.wrists[1], _vector(-p.inward + 0.34 + 0 * s, 0.40, 0.22), up)
     body.elbows[1] = _mix(body.elbows[1], [1.0, 0.1, 0.15], up)
     body.wrists[0] = _mix(body.wrists[0], [0.03, -0.99, 0.02], up)
     body.lean -= 0.03 * up

@@ -11,33 +11,10 @@ from einops import rearrange, reduce
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kinetic.nn.graph import GraphConv, PointConv
+from kinetic.nn.graph import BatchNorm, GraphConv, PointConv, TemporalConv
 from kinetic.skeleton import Skeleton
 
 __all__ = ["Encoder"]
-
-
-class _Norm(nn.BatchNorm1d):
-    """Batch normalisation over joints, motions and frames: (V, N, T, C) -> (V, N, T, C)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.flatten(0, 2)).view_as(x)
-
-
-class _Time(nn.Module):
-    """Convolution over every `stride`-th frame: (V, N, T, C) -> (V, N, T', C).
-
-    Computes what `kinetic.nn.graph.TemporalConv` does. Torch's own convolution is up to twice as fast forth and back,
-    which is all that is needed here; a critic needs gradients of gradients.
-    """
-
-    def __init__(self, channels: int, *, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(channels, channels, (1, kernel), (1, stride), (0, kernel // 2), bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.conv(rearrange(x, "v n t c -> (v n) c 1 t"))  # a view, channels last in memory
-        return rearrange(y, "(v n) c 1 t -> v n t c", v=len(x))
 
 
 class _Block(nn.Module):
@@ -46,14 +23,15 @@ class _Block(nn.Module):
     def __init__(self, adjacency: np.ndarray, inputs: int, outputs: int, *, kernel: int, stride: int) -> None:
         super().__init__()
         self.graph = GraphConv(adjacency, inputs, outputs)
-        self.graph_norm = _Norm(outputs)
-        self.time = _Time(outputs, kernel=kernel, stride=stride)
-        self.time_norm = _Norm(outputs)
+        self.graph_norm = BatchNorm(outputs)
+        self.time = TemporalConv(outputs, outputs, kernel=kernel, bias=False)
+        self.time_norm = BatchNorm(outputs)
         self.skip = PointConv(inputs, outputs) if inputs != outputs else None
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.time_norm(self.time(functional.relu(self.graph_norm(self.graph(x)))))
+        y = functional.relu(self.graph_norm(self.graph(x)))
+        y = self.time_norm(self.time(y, x.shape[2] // self.stride))
         kept = x[:, :, :: self.stride]
         return functional.relu(y + (kept if self.skip is None else self.skip(kept)))
 

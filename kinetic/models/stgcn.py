@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinetic.nn.graph import (
+    BatchNorm,
     GraphConv,
     JointMap,
     PointConv,
@@ -38,6 +39,8 @@ SLOPE = 0.2
 def _label(label: Tensor, n: int, classes: int) -> Tensor:
     if label.shape != (n,) or label.is_floating_point():
         raise ValueError(f"expected {n} integer labels, got shape {tuple(label.shape)} of {label.dtype}")
+    if torch.compiler.is_compiling() or label.device.type != "cpu":
+        return label  # looking at it would make a GPU wait; the embedding itself refuses what is out of range
     if n and not (0 <= int(label.min()) and int(label.max()) < classes):
         raise ValueError(f"labels lie between 0 and {classes - 1}, got {int(label.min())} to {int(label.max())}")
     return label
@@ -69,13 +72,6 @@ class MappingNetwork(nn.Module):
         return f"width={len(self.biases[0])}, depth={len(self.weights)}, start={self.start!r}"
 
 
-class _BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation over joints, motions and frames: (V, N, T, C) -> (V, N, T, C)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.flatten(0, 2)).view_as(x)
-
-
 class _PixelNorm(nn.Module):
     """Brings the channels at every joint and frame to unit size, then scales and shifts: (V, N, T, C), same shape."""
 
@@ -88,7 +84,7 @@ class _PixelNorm(nn.Module):
         return x * size * self.weight + self.bias
 
 
-_NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": _BatchNorm, "pixel": _PixelNorm}
+_NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": BatchNorm, "pixel": _PixelNorm}
 
 
 class _Up(nn.Module):

@@ -98,7 +98,7 @@ def _to_ours(value: Tensor, kind: str) -> Tensor:
     if kind == "graph":  # (3 D, C, 1, 1)
         return _from_conv(value).unflatten(0, (3, -1))  # (3, D, C)
     if kind == "time":  # (D, C, 3, 1)
-        return value[..., 0].transpose(1, 2)  # (D, 3, C)
+        return value.transpose(2, 3)  # (D, C, 1, 3)
     return _from_conv(value) if kind == "point" else value.flatten() if kind == "channel" else value
 
 
@@ -107,7 +107,7 @@ def _to_published(value: Tensor, kind: str) -> Tensor:
     if kind == "graph":
         return _conv(value.flatten(0, 1))  # (3 D, C, 1, 1)
     if kind == "time":
-        return value.transpose(1, 2)[..., None]  # (D, C, 3, 1)
+        return value.transpose(2, 3)  # (D, C, 3, 1)
     return _conv(value) if kind == "point" else value[None, :, None, None] if kind == "channel" else value
 
 

@@ -15,7 +15,16 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["GraphConv", "JointMap", "PointConv", "Resize", "TemporalConv", "from_joints_first", "to_joints_first"]
+__all__ = [
+    "BatchNorm",
+    "GraphConv",
+    "JointMap",
+    "PointConv",
+    "Resize",
+    "TemporalConv",
+    "from_joints_first",
+    "to_joints_first",
+]
 
 
 def to_joints_first(motion: Tensor) -> Tensor:
@@ -54,6 +63,13 @@ class JointMap(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.matrix.shape[0]} -> {self.matrix.shape[1]}"
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation over joints, motions and frames: (V, N, T, C) -> (V, N, T, C)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(0, 2)).view_as(x)
 
 
 class PointConv(nn.Module):
@@ -162,19 +178,18 @@ class TemporalConv(nn.Module):
         if kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, got {kernel}")
         self.kernel = kernel
-        self.weight = _uniform(torch.empty(outputs, kernel, inputs), kernel * inputs)
+        self.weight = _uniform(torch.empty(outputs, inputs, 1, kernel), kernel * inputs)
         self.bias = _uniform(torch.empty(outputs), kernel * inputs) if bias else None
 
     def forward(self, x: Tensor, frames: int | None = None) -> Tensor:
-        t = x.shape[2]
-        step = stride(t, frames or t)
-        half = self.kernel // 2
-        padded = functional.pad(x, (0, 0, half, half))
-        windows = torch.cat([padded[:, :, i : i + t : step] for i in range(self.kernel)], dim=-1)
-        return functional.linear(windows, self.weight.flatten(1), self.bias)
+        v, _, t, _ = x.shape
+        step = (1, stride(t, frames or t))
+        x = rearrange(x, "v n t c -> (v n) c 1 t")  # a view: channels stay last in memory, which convolutions like best
+        y = functional.conv2d(x, self.weight, self.bias, step, (0, self.kernel // 2))
+        return rearrange(y, "(v n) c 1 t -> v n t c", v=v)
 
     def extra_repr(self) -> str:
-        return f"{self.weight.shape[2]} -> {self.weight.shape[0]}, kernel={self.kernel}"
+        return f"{self.weight.shape[1]} -> {self.weight.shape[0]}, kernel={self.kernel}"
 
 
 def stride(frames: int, kept: int) -> int:
