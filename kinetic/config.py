@@ -253,6 +253,7 @@ class TrainingConfig:
         betas: of Adam, for both networks
         quantile: quantile-masked stochastic noise; null = none
         mismatch: share of real motions with a wrong label among what the critic is to reject; 0 = none (published)
+        diversity: weight of mode seeking in the generator's loss; 0 = none (published)
         precision: 32 = float32; bf16 = mixed precision with bfloat16
         log_every: batches from one row of metrics.csv to the next
         save_every: batches from one checkpoint to the next
@@ -275,6 +276,7 @@ class TrainingConfig:
     betas: tuple[float, float] = (0.5, 0.999)
     quantile: QuantileConfig | None = None
     mismatch: float = 0.0
+    diversity: float = 0.0
     precision: Literal["32", "bf16"] = "32"
     log_every: int = 10
     save_every: int = 500
@@ -290,7 +292,14 @@ class TrainingConfig:
         _at_least("training", 1, steps=self.steps, epochs=self.epochs, penalty_every=self.penalty_every)
         _at_least("training", 1, critic_steps=self.critic_steps, log_every=self.log_every, save_every=self.save_every)
         _at_least("training", 1, devices=self.devices, nodes=self.nodes)
-        _at_least("training", 0, penalty=self.penalty, sample_every=self.sample_every, keep_every=self.keep_every)
+        _at_least(
+            "training",
+            0,
+            penalty=self.penalty,
+            diversity=self.diversity,
+            sample_every=self.sample_every,
+            keep_every=self.keep_every,
+        )
         if not self.learning_rate > 0:
             raise ValueError(f"training.learning_rate must be positive, got {self.learning_rate}")
         _within("training", 0, 0.99, mismatch=self.mismatch)

@@ -123,6 +123,7 @@ def build(
         if quantile is None
         else QuantileNoise(quantile.q, nudge=quantile.nudge, std=quantile.std, kind=quantile.kind),
         mismatch=settings.mismatch,
+        diversity=settings.diversity,
         ema=experiment.generator.ema,
         seed=experiment.seed,
         max_norm=settings.max_norm,

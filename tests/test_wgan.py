@@ -72,6 +72,7 @@ def test_all_switches_off_equal_the_baseline_and_each_alone_does_not():
         {"penalty_every": 4},
         {"critic_steps": 2},
         {"mismatch": 0.5},
+        {"diversity": 0.1},
     ):
         assert not torch.equal(baseline, weights(train(module(**options)))), options
 

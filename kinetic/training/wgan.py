@@ -40,6 +40,8 @@ class KineticGAN(LightningModule):
         draw: (generator, z, label) -> fakes that the critic sees
         mismatch: share of the fakes' weight in the critic's loss that real motions with a wrong label take, so that
             the critic learns what a label means (Reed et al. 2016, algorithm 1); 0 = none
+        diversity: weight of the ratio by which two latents differ more than their motions do, which the generator
+            lessens so that a class does not shrink to one motion (Mao et al. 2019, eq. 5); 0 = none
         ema: decay of the averaged generator, less in the beginning, when n steps average over about n / 9; 0 = none
         seed: of all that is random
         max_norm: stop with `Diverged` when the critic's gradient is longer; None = never
@@ -61,6 +63,7 @@ class KineticGAN(LightningModule):
         loss: Loss = WASSERSTEIN,
         draw: Callable[[nn.Module, Tensor, Tensor], Tensor] = plain_draw,
         mismatch: float = 0.0,
+        diversity: float = 0.0,
         ema: float = 0.0,
         seed: int = 0,
         max_norm: float | None = 1e6,
@@ -81,7 +84,7 @@ class KineticGAN(LightningModule):
         if not 0 <= mismatch < 1 or (mismatch and generator.classes < 2):
             raise ValueError(f"mismatch is a share from 0 to 1 and needs two classes, got {mismatch}")
         self.loss, self.draw, self.ema, self.seed, self.max_norm = loss, draw, ema, seed, max_norm
-        self.mismatch = mismatch
+        self.mismatch, self.diversity = mismatch, diversity
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
         self.register_buffer("latest", torch.zeros(2))
 
@@ -110,7 +113,7 @@ class KineticGAN(LightningModule):
                 fake = self.draw(self.generator, z, label)
             seen = self._critic_step(critic_optimizer, motion, fake.detach(), label, alpha, done)
             if generator_turn:
-                self._generator_step(generator_optimizer, fake, label)
+                self._generator_step(generator_optimizer, fake, z, label)
         self.batches += 1
         self.log_dict(
             {**seen, "loss/generator": self.latest[0], "norm/generator": self.latest[1]}, on_step=True, on_epoch=False
@@ -150,10 +153,14 @@ class KineticGAN(LightningModule):
             "norm/critic": norm,
         }
 
-    def _generator_step(self, optimizer: torch.optim.Optimizer, fake: Tensor, label: Tensor) -> None:
+    def _generator_step(self, optimizer: torch.optim.Optimizer, fake: Tensor, z: Tensor, label: Tensor) -> None:
         self.critic.requires_grad_(False)
         try:
             loss = self.loss.generator(self.critic(fake, label).float())
+            if self.diversity:
+                other = torch.randn_like(z)
+                gap = (fake - self.draw(self.generator, other, label)).abs().mean()
+                loss = loss + self.diversity * (z - other).abs().mean() / (gap + 1e-5)
             norm = self._step(optimizer, self.generator, loss)
         finally:
             self.critic.requires_grad_(True)

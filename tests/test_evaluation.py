@@ -1,0 +1,112 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kinetic.data.motion import write_motions
+from kinetic.evaluation import evaluate
+from kinetic.experiment import fit, prepare
+from kinetic.loading import load_experiment
+
+DATA = {"frames": 16, "batch_size": 8, "centering": "first", "classes": ["walk", "sit down", "wave"],
+        "synthetic": {"subjects": 4, "repeats": 1}}  # fmt: skip
+GAN = {
+    "data": {**DATA, "scaling": "standard"},
+    "generator": {"latent": 8, "mapping_depth": 2, "widths": [8] * 5, "mapping": "equalized", "output": "linear"},
+    "critic": {"widths": [8] * 6},
+    "training": {"steps": 3, "sample_every": 0, "accelerator": "cpu"},
+}
+ENCODER = {
+    "model": "encoder",
+    "data": DATA,
+    "encoder": {"widths": [16, 16]},
+    "training": {"steps": 60, "learning_rate": 1e-2, "sample_every": 0, "accelerator": "cpu"},
+}
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory):
+    return fit(load_experiment(**ENCODER), tmp_path_factory.mktemp("runs") / "encoder", progress=False)
+
+
+@pytest.fixture(scope="module")
+def gan(tmp_path_factory):
+    return fit(load_experiment(**GAN), tmp_path_factory.mktemp("runs") / "gan", progress=False)
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    return prepare(load_experiment(**ENCODER))
+
+
+def scores(report):
+    return {row.score.metric: row for row in report.rows}
+
+
+def test_an_untrained_generator_is_far_above_the_floor(gan, encoder):
+    report = evaluate(gan, encoder=encoder, seeds=2)
+    rows = scores(report)
+    assert list(rows) == ["frechet", "accuracy", "mmd_frame", "mmd_sequence"]
+    for metric in ("frechet", "mmd_frame", "mmd_sequence"):
+        assert rows[metric].score.value > 2 * rows[metric].floor.value
+    assert rows["accuracy"].score.value < rows["accuracy"].floor.value
+    assert all(row.score.interval is not None and row.score.seeds == (0, 1) for row in report.rows)
+    assert rows["frechet"].score.network_hash and rows["frechet"].score.reference == "synthetic/xsub/test"
+
+
+def test_the_floor_scores_as_the_floor_when_it_is_handed_in(encoder, prepared):
+    rows = scores(evaluate(prepared.train, encoder=encoder, seeds=1))
+    for metric in ("frechet", "mmd_frame", "mmd_sequence"):
+        assert rows[metric].score.value == pytest.approx(rows[metric].floor.value, rel=0.05)
+
+
+def test_the_reference_itself_is_perfect(encoder, prepared):
+    rows = scores(evaluate(prepared.test, encoder=encoder, seeds=1))
+    assert rows["frechet"].score.value < 1e-6 and rows["mmd_frame"].score.value == 0
+    assert rows["accuracy"].score.value == rows["accuracy"].floor.value
+
+
+def test_wrong_labels_and_collapse_are_seen(encoder, prepared):
+    test = prepared.test
+    rolled = dataclasses.replace(test, label=np.roll(test.label, len(test) // 3))
+    assert scores(evaluate(rolled, encoder=encoder, seeds=1))["accuracy"].score.value < 0.5
+    first = {k: int(np.flatnonzero(test.label == k)[0]) for k in range(3)}
+    collapsed = test.select(np.array([first[k] for k in test.label.tolist()]))
+    rows = scores(evaluate(collapsed, encoder=encoder, seeds=1))
+    assert rows["mmd_frame"].score.value > 3 * rows["mmd_frame"].floor.value
+    assert rows["frechet"].score.value > 1.5 * rows["frechet"].floor.value
+
+
+def test_a_file_by_anyone_is_scored_with_classes_matched_by_name(encoder, prepared, tmp_path):
+    test = prepared.test
+    order = ("wave", "walk", "sit down")
+    number = np.array([order.index(name) for name in test.class_names])
+    write_motions(dataclasses.replace(test, label=number[test.label], class_names=order), tmp_path / "theirs.npz")
+    report = evaluate(tmp_path / "theirs.npz", encoder=encoder, seeds=1)
+    assert scores(report)["mmd_sequence"].score.value == 0
+    assert scores(report)["frechet"].score.seeds == () and scores(report)["frechet"].score.truncation is None
+
+
+def test_without_an_encoder_coordinates_are_compared(gan):
+    assert list(scores(evaluate(gan, seeds=1))) == ["mmd_frame", "mmd_sequence"]
+
+
+def test_the_report_is_a_table_and_plain_values(gan):
+    report = evaluate(gan, seeds=1)
+    assert "mmd_frame" in report.to_text() and "floor" in report.to_text()
+    plain = report.to_dict()
+    assert plain["scores"]["mmd_frame"]["estimator"] == "sagcn" and plain["floors"].keys() == plain["scores"].keys()
+
+
+def test_what_cannot_be_compared_is_refused(gan, encoder, prepared, tmp_path):
+    with pytest.raises(ValueError, match="nothing says"):
+        evaluate(prepared.test)
+    with pytest.raises(ValueError, match="recognition network"):
+        evaluate(gan, encoder=gan)
+    with pytest.raises(ValueError, match="recognition network"):
+        evaluate(encoder)
+    with pytest.raises(ValueError, match="seeds"):
+        evaluate(gan, seeds=0)
+    strange = dataclasses.replace(prepared.test, class_names=("walk", "sit down", "fly"))
+    with pytest.raises(ValueError, match="'fly'"):
+        evaluate(strange, encoder=encoder)

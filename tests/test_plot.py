@@ -1,0 +1,119 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kinetic.plot import LEFT, RIGHT, animate, curves, filmstrip, sheet, skeleton_levels
+from kinetic.skeleton import COCO17, NTU25, SkeletonPyramid
+
+
+def standing(n=2, frames=6):
+    """People who face the camera with their arms a little spread: (n, 3, frames, 25)."""
+    from kinetic.data.synthetic import synthesise
+
+    motions = synthesise(["wave"], subjects=2, repeats=1, frames=64, sensor_noise=0.0)
+    return motions.motion[motions.view == 2][:1, :, :frames].repeat(n, axis=0)
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def where(picture, colour):
+    """Mean column of the pixels that have a colour."""
+    return np.argwhere(np.abs(picture - np.array(colour)).sum(axis=2) < 30)[:, 1].mean()
+
+
+def test_the_left_hand_of_a_person_who_faces_us_is_on_our_right(tmp_path):
+    picture = pixels(filmstrip(standing(1), NTU25, tmp_path / "a.png", frames=1))
+    assert where(picture, LEFT) > where(picture, RIGHT) + 5
+
+
+def test_a_strip_is_as_wide_as_a_page_and_has_a_row_for_each_motion(tmp_path):
+    one, three = (pixels(filmstrip(standing(n), NTU25, tmp_path / f"{n}.png")).shape for n in (1, 3))
+    assert one[1] == three[1] == 1000 and abs(three[0] - 3 * one[0]) <= 2
+
+
+def test_a_joint_that_moves_changes_the_picture(tmp_path):
+    motion = standing(1)
+    before = pixels(sheet(motion, NTU25, tmp_path / "a.png", titles=["a"]))
+    motion[0, 1, -1, 7] += 0.3
+    assert (before != pixels(sheet(motion, NTU25, tmp_path / "b.png", titles=["a"]))).any()
+
+
+def test_two_coordinates_are_drawn_too(tmp_path):
+    flat = np.random.default_rng(0).normal(size=(2, 2, 8, 17))
+    assert pixels(filmstrip(flat, COCO17, tmp_path / "flat.png", titles=["a", "b"])).std() > 1
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp", ".apng"])
+def test_an_animation_lasts_as_long_as_the_motion(tmp_path, suffix):
+    path = animate(standing(2, 15), NTU25, tmp_path / f"a{suffix}", fps=30, titles=["a", "b"], size=80)
+    with Image.open(path) as image:
+        total = 0
+        for i in range(image.n_frames):
+            image.seek(i)
+            image.load()
+            total += image.info["duration"]
+    assert image.n_frames >= 14 and total == pytest.approx(500, abs=20)
+
+
+def test_a_film_has_every_frame(tmp_path):
+    av = pytest.importorskip("av")
+    path = animate(standing(1, 12), NTU25, tmp_path / "a.mp4", size=81)
+    with av.open(str(path)) as film:
+        frames = [frame for frame in film.decode(video=0)]
+    assert len(frames) == 12 and frames[0].width % 2 == 0 and frames[0].height % 2 == 0
+
+
+@pytest.mark.parametrize("draw", [filmstrip, sheet])
+def test_same_motion_same_bytes(tmp_path, draw):
+    one, two = (draw(standing(), NTU25, tmp_path / name).read_bytes() for name in ("a.png", "b.png"))
+    assert one == two
+
+
+@pytest.mark.parametrize("skeleton", [NTU25, COCO17], ids=lambda s: s.name)
+def test_all_levels_of_a_skeleton_are_drawn(tmp_path, skeleton):
+    assert pixels(skeleton_levels(SkeletonPyramid.of(skeleton), tmp_path / "levels.png")).std() > 5
+
+
+def test_curves_take_any_name_and_gaps(tmp_path):
+    table = {"loss/$\\frac{$": ([1, 2, 3], [1.0, float("nan"), 0.1]), "norm": ([1, 2], [1.0, 1e6])}
+    assert pixels(curves(table, tmp_path / "curves.png")).std() > 1
+
+
+def test_nan_is_refused_by_motion_and_frame(tmp_path):
+    motion = standing(3)
+    motion[2, 0, 4, 0] = np.nan
+    with pytest.raises(ValueError, match="motion 2 .* frame 4"):
+        filmstrip(motion, NTU25, tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda to: animate(standing(), NTU25, to / "a.avi"), "gif.*webp.*apng.*mp4"),
+        (lambda to: filmstrip(standing(), NTU25, to / "a.jpg"), "png"),
+        (lambda to: filmstrip(standing(), COCO17, to / "a.png"), "17 joints"),
+        (lambda to: filmstrip(standing(2), NTU25, to / "a.png", titles=["one"]), "each of 2"),
+        (lambda to: animate(standing(), NTU25, to / "a.gif", fps=0), "fps"),
+        (lambda to: curves({}, to / "a.png"), "nothing"),
+    ],
+)
+def test_wrong_requests_are_refused(tmp_path, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(tmp_path)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        sheet(standing(), NTU25, tmp_path / "nowhere" / "a.png")
+
+
+def test_drawing_needs_no_screen():
+    program = "import sys, kinetic.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
