@@ -3,6 +3,9 @@ PYTHON := .venv/bin/python
 KINETIC := $(PYTHON) -m kinetic
 DONE := .venv/.done
 
+# Threads that wait for work let other programs have the processor.
+export OMP_WAIT_POLICY := passive
+
 .PHONY: demo test lint docs bench clean
 
 # Trains a small recognition network and a small generator on the embedded motions, scores and draws what came out.
@@ -11,8 +14,10 @@ demo: $(DONE)
 	$(KINETIC) fit experiments/demo_encoder.yaml --out runs/demo_encoder
 	$(KINETIC) fit experiments/demo.yaml experiments/fast.yaml --out runs/demo
 	$(KINETIC) evaluate runs/demo --encoder runs/demo_encoder
-	$(KINETIC) sample runs/demo --count 4 -o runs/demo/motions.npz
-	$(KINETIC) plot runs/demo/motions.npz -o runs/demo/motions.png
+	$(KINETIC) sample runs/demo --count 1 -o runs/demo/motions.npz
+	$(KINETIC) plot runs/demo/motions.npz --count 12 -o runs/demo/motions.png
+	$(KINETIC) plot runs/demo/motions.npz --count 12 -o runs/demo/motions.webp
+	@echo "look at runs/demo/motions.png and runs/demo/motions.webp"
 
 test: lint
 	$(PYTHON) -m pytest
