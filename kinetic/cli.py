@@ -86,10 +86,12 @@ def fit(asked: Namespace) -> None:
     from kinetic.training.checkpoint import Interrupted
 
     try:
-        print(fit(experiment, out=asked.out, resume=asked.resume, progress=not asked.quiet))
+        folder = fit(experiment, out=asked.out, resume=asked.resume, progress=not asked.quiet)
     except Interrupted as stop:
         print(f"kinetic: {stop}; the same command with --resume goes on", file=sys.stderr)
         raise Stopped(stop.number) from stop
+    if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes speaks
+        print(folder)
 
 
 def _declare_fit(parser: ArgumentParser) -> None:

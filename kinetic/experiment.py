@@ -472,22 +472,23 @@ def _claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
         if not resume:
             raise FileExistsError(f"{folder}: holds a run already; go on with --resume, or choose another with --out")
         before, now = to_plain(load_experiment(config)), to_plain(experiment)
-        if changed := _differences(before, now):
+        free = FREE if experiment.model == "gan" else ("data.workers",)  # an encoder's learning rate knows its end
+        if changed := _differences(before, now, free):
             raise ValueError(f"{folder}: the run there has other settings: {'; '.join(changed[:5])}")
     return resume and (folder / "checkpoints" / "last.ckpt").exists()
 
 
 FREE = ("training.steps", "training.epochs", "training.save_every", "data.workers")
-"""Settings that may change when a run goes on."""
+"""Settings that may change when the run of a generator goes on."""
 
 
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str], prefix: str = "") -> list[str]:
     changed = []
     for key, value in now.items():
         old, name = before.get(key), f"{prefix}{key}"
         if isinstance(value, Mapping) and isinstance(old, Mapping):
-            changed += _differences(old, value, f"{name}.")
-        elif value != old and name not in FREE:
+            changed += _differences(old, value, free, f"{name}.")
+        elif value != old and name not in free:
             changed.append(f"{name} was {old}, is {value}")
     return changed
 

@@ -65,7 +65,7 @@ def test_a_film_has_every_frame(tmp_path):
     av = pytest.importorskip("av")
     path = animate(standing(1, 12), NTU25, tmp_path / "a.mp4", size=81)
     with av.open(str(path)) as film:
-        frames = [frame for frame in film.decode(video=0)]
+        frames = list(film.decode(video=0))
     assert len(frames) == 12 and frames[0].width % 2 == 0 and frames[0].height % 2 == 0
 
 
