@@ -3,9 +3,6 @@ PYTHON := .venv/bin/python
 KINETIC := $(PYTHON) -m kinetic
 DONE := .venv/.done
 
-# Threads that wait for work let other programs have the processor.
-export OMP_WAIT_POLICY := passive
-
 .PHONY: demo test lint docs bench clean
 
 # Trains a small recognition network and a small generator on the embedded motions, scores and draws what came out.
