@@ -168,7 +168,10 @@ def _declare_evaluate(parser: ArgumentParser) -> None:
 def plot(asked: Namespace) -> None:
     """Draw motions as a still picture or an animation, or the metrics of a run as curves."""
     from kinetic.data.motion import read_motions
-    from kinetic.plot import animate, curves, filmstrip, sheet
+    from kinetic.plot import WRITERS, animate, curves, filmstrip, sheet
+
+    if asked.out.suffix.lower() not in (known := (".png", *WRITERS)):
+        raise WrongRequest(f"{asked.out}: expected a name that ends in {', '.join(known)}")
 
     metrics = asked.subject / "metrics.csv"
     if metrics.is_file():
