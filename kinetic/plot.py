@@ -137,12 +137,19 @@ def _rooted(seen: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     return seen
 
 
-def _extent(seen: np.ndarray) -> tuple[float, float, float]:
-    """Half width, lowest and highest y of everything: robust against single wild joints."""
-    half = float(np.quantile(np.abs(seen[:, 0]), 0.999))
-    low, high = (float(v) for v in np.quantile(seen[:, 1], [0.001, 0.999]))
-    high = max(high + 0.12, low + 0.5)
-    return max(half, 0.25 * (high - low)), low, high
+def _grounded(seen: np.ndarray) -> np.ndarray:
+    """Each motion moved so that its feet are at y 0 when they are lowest: (N, 3, T, V)."""
+    seen = seen.copy()
+    lowest = np.quantile(seen[:, 1].min(axis=2), 0.05, axis=1)  # (N,): robust against a single wild frame
+    seen[:, 1] -= lowest[:, None, None]
+    return seen
+
+
+def _extent(seen: np.ndarray) -> tuple[float, float]:
+    """Half width and height of everything: robust against single wild joints."""
+    half, high = (float(np.quantile(np.abs(seen[:, axis]), 0.999)) for axis in (0, 1))
+    high = max(high + 0.12, 0.5)
+    return max(half, 0.25 * high), high
 
 
 def filmstrip(
@@ -164,19 +171,19 @@ def filmstrip(
     if frames < 1:
         raise ValueError(f"frames must be at least 1, got {frames}")
     chosen = np.linspace(0, motion.shape[2] - 1, frames).round().astype(int)
-    seen = _rooted(_Camera().see(motion), skeleton)[:, :, chosen]
-    half, low, high = _extent(seen)
+    seen = _grounded(_rooted(_Camera().see(motion), skeleton))[:, :, chosen]
+    half, high = _extent(seen)
     margin = 118 if any(names) else 10
     cell = (1000 - margin - 10) / frames
-    scale = min(cell / (1.75 * half), 150 / (high - low))
-    height = scale * (high - low) + 26
+    scale = min(cell / (1.75 * half), 150 / high)
+    height = scale * high + 26
     canvas = _Canvas(1000, round(height * len(motion)))
     for row, (poses, name) in enumerate(zip(seen, names, strict=True)):
         bottom = (row + 1) * height - 10
         canvas.floor(margin, 990, bottom + 2)
         canvas.text(10, bottom - height / 2 + 8, name, 14, "lm", margin - 14)
         for i in range(frames):
-            canvas.person(poses[:, i], skeleton, at=(margin + (i + 0.5) * cell, bottom + low * scale), scale=scale)
+            canvas.person(poses[:, i], skeleton, at=(margin + (i + 0.5) * cell, bottom), scale=scale)
     return _save(target, canvas.done())
 
 
@@ -193,21 +200,21 @@ def sheet(
     names = _titles(titles, len(motion))
     poses = 5
     chosen = np.linspace(0, motion.shape[2] - 1, poses).round().astype(int)
-    seen = _rooted(_Camera().see(motion), skeleton)[:, :, chosen]
-    half, low, high = _extent(seen)
+    seen = _grounded(_rooted(_Camera().see(motion), skeleton))[:, :, chosen]
+    half, high = _extent(seen)
     columns = min(4, len(motion))
     rows = -(-len(motion) // columns)
     width = 1000 / columns
     step = width / (poses + 0.6)
-    scale = min(step / (1.15 * half), 150 / (high - low))
-    height = scale * (high - low) + 34
+    scale = min(step / (1.15 * half), 150 / high)
+    height = scale * high + 34
     canvas = _Canvas(1000, round(rows * height))
     for i, (own, name) in enumerate(zip(seen, names, strict=True)):
         left, bottom = (i % columns) * width, (i // columns + 1) * height - 8
         canvas.floor(left + 8, left + width - 8, bottom + 2)
         canvas.text(left + width / 2, bottom - height + 12, name, 13, "ma", width - 20)
         for j in range(poses):
-            at = (left + (j + 0.8) * step, bottom + low * scale)
+            at = (left + (j + 0.8) * step, bottom)
             canvas.person(own[:, j], skeleton, at=at, scale=scale, fade=0.55 * (1 - j / (poses - 1)))
     return _save(target, canvas.done())
 
@@ -241,10 +248,11 @@ def animate(
         raise ValueError(f"fps must be positive, got {fps}")
     seen = _Camera().see(motion)
     seen[:, 0] -= seen[:, 0, :, skeleton.center].mean(axis=1)[:, None, None]
-    half, low, high = _extent(seen)
+    seen = _grounded(seen)
+    half, high = _extent(seen)
     columns = min(len(motion), 4)
     rows = -(-len(motion) // columns)
-    scale = (size - 34) / (high - low)
+    scale = (size - 34) / high
     width = max(2.15 * half * scale, 0.55 * size)
 
     def frame(t: int) -> Image.Image:
@@ -253,7 +261,7 @@ def animate(
             left, bottom = (i % columns) * width, (i // columns + 1) * size - 10
             canvas.floor(left + 8, left + width - 8, bottom + 2)
             canvas.text(left + width / 2, bottom - size + 14, name, 12, "ma", width - 10)
-            canvas.person(seen[i][:, t], skeleton, at=(left + width / 2, bottom + low * scale), scale=scale)
+            canvas.person(seen[i][:, t], skeleton, at=(left + width / 2, bottom), scale=scale)
         return canvas.done()
 
     temporary = _beside(target)
@@ -270,9 +278,18 @@ def _write_gif(path: Path, frame: Callable[[int], Image.Image], count: int, fps:
     step = max(2, round(100 / fps))
     shown = max(1, round(count * 100 / fps / step))
     images = [frame(min(count - 1, round(i * step * fps / 100))) for i in range(shown)]
-    palette = images[len(images) // 2].quantize(128)
+    palette = _palette()
     images = [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
     images[0].save(path, "GIF", save_all=True, append_images=images[1:], duration=step * 10, loop=0)
+
+
+def _palette() -> Image.Image:
+    """The colours of a drawing and what lies between them and the paper, so that the paper of a GIF stays white."""
+    shades = [_faded(colour, share / 24) for colour in (LEFT, RIGHT, MIDDLE, INK) for share in range(25)]
+    shades.append(FLOOR)
+    image = Image.new("P", (1, 1))
+    image.putpalette([value for shade in shades for value in shade])
+    return image
 
 
 def _write_pillow(kind: str, **options: Any) -> Callable[[Path, Callable[[int], Image.Image], int, float], None]:
@@ -314,10 +331,14 @@ WRITERS: dict[str, Callable[[Path, Callable[[int], Image.Image], int, float], No
 }
 
 
-# Where the joints of NTU-25 are when a person stands and faces the camera: x to the left of the person, y up.
+# Where joints are when a person faces the camera: x to the left of the person, on the right of the picture; y up.
 REST = {
     "ntu25": "0,0 0,3 0,6.2 0,7.6 1.6,5.3 2.2,3.4 2.6,1.5 2.8,.6 -1.6,5.3 -2.2,3.4 -2.6,1.5 -2.8,.6 .8,-.4 .9,-4 "
-    ".9,-7.4 1.5,-8 -.8,-.4 -.9,-4 -.9,-7.4 -1.5,-8 0,5.5 3,-.3 2.3,.1 -3,-.3 -2.3,.1"
+    ".9,-7.4 1.5,-8 -.8,-.4 -.9,-4 -.9,-7.4 -1.5,-8 0,5.5 3,-.3 2.3,.1 -3,-.3 -2.3,.1",
+    "h36m16": "0,0 -.8,-.2 -.9,-4 -.9,-7.6 .8,-.2 .9,-4 .9,-7.6 0,3 0,5.5 0,7.6 1.6,5.3 2.2,3.4 2.6,1.5 -1.6,5.3 "
+    "-2.2,3.4 -2.6,1.5",
+    "coco17": "0,7 .5,7.5 -.5,7.5 1.1,7.2 -1.1,7.2 1.6,5.3 -1.6,5.3 2.2,3.4 -2.2,3.4 2.6,1.5 -2.6,1.5 .9,0 -.9,0 "
+    ".9,-4 -.9,-4 .9,-7.6 -.9,-7.6",
 }
 
 
@@ -325,7 +346,7 @@ def _layout(skeleton: Skeleton) -> np.ndarray:
     """A place for each joint (V, 2): a standing person where one is known, else the tree from its centre down."""
     known = REST.get(skeleton.name.removesuffix("_2d"), "").split()
     if len(known) == len(skeleton.joints):
-        return np.array([[-float(x), float(y)] for x, y in (pair.split(",") for pair in known)])
+        return np.array([[float(value) for value in pair.split(",")] for pair in known])
     parents, place = skeleton.parents(), np.zeros((len(skeleton.joints), 2))
     hops = skeleton.hops()[skeleton.center]
     leaf = 0.0

@@ -85,6 +85,24 @@ def test_curves_take_any_name_and_gaps(tmp_path):
     assert pixels(curves(table, tmp_path / "curves.png")).std() > 1
 
 
+def test_everybody_stands_on_the_floor(tmp_path):
+    motion = standing(2)
+    motion[1, 1] += 0.75  # a sensor that hangs lower
+    rows = np.split(pixels(sheet(motion, NTU25, tmp_path / "a.png")), 2, axis=1)
+    assert (rows[0] != rows[1]).mean() < 0.01
+
+
+def test_a_skeleton_faces_us(tmp_path):
+    picture = pixels(skeleton_levels(SkeletonPyramid.of(NTU25), tmp_path / "a.png"))[:, :220]  # level 0
+    assert where(picture, LEFT) > where(picture, RIGHT) + 20
+
+
+def test_the_paper_of_a_gif_is_white(tmp_path):
+    with Image.open(animate(standing(1), NTU25, tmp_path / "a.gif", size=80)) as image:
+        image.seek(2)
+        assert image.convert("RGB").getpixel((1, 1)) == (255, 255, 255)
+
+
 def test_nan_is_refused_by_motion_and_frame(tmp_path):
     motion = standing(3)
     motion[2, 0, 4, 0] = np.nan
