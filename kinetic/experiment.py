@@ -369,7 +369,8 @@ def fit(
 
     Raises:
         FileExistsError: when the folder holds a run and `resume` is not set
-        ValueError: when the run there has other settings or data
+        ValueError: when the run there has other settings or data, or a class has no training motions
+        ModuleNotFoundError: when a logger is asked for that is not installed, naming the extra
         Diverged, NotFinite: when training fails; checkpoints stay as they were
         Interrupted: when a signal stopped it; what was done is saved
     """
@@ -387,6 +388,11 @@ def fit(
     settings = experiment.training
     prepared = prepare(experiment)
     train = prepared.train
+    if empty := [name for name, count in train.counts().items() if count == 0]:
+        raise ValueError(
+            f"{train.source}: the training side of {experiment.data.split} has no motions of {', '.join(empty[:8])}"
+            f"{f' and {len(empty) - 8} more' if len(empty) > 8 else ''}; leave such classes out with data.classes"
+        )
     odd = train.check("training motions")
     if leader:
         print("".join(f"kinetic: note: {each}\n" for each in odd), end="", file=sys.stderr)
@@ -402,6 +408,7 @@ def fit(
     module = build(
         experiment, skeleton=train.skeleton, classes=len(train.class_names), scaler=prepared.scaler, steps=steps
     )
+    loggers = _loggers(settings.loggers, folder)
     done = 0
     content = read_checkpoint(last) if start else None
     if content is not None:
@@ -450,7 +457,7 @@ def fit(
                 precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
                 max_epochs=1,
                 callbacks=callbacks,
-                logger=_loggers(settings.loggers, folder),
+                logger=loggers,
                 log_every_n_steps=2**31,
                 use_distributed_sampler=False,
                 enable_progress_bar=False,
@@ -561,16 +568,19 @@ def _strategy(experiment: Experiment) -> Any:
 
 
 def _loggers(names: Sequence[str], folder: Path) -> Any:
+    from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+
     made: list[Any] = []
     for name in names:
-        if name == "tensorboard":
-            from pytorch_lightning.loggers import TensorBoardLogger
-
-            made.append(TensorBoardLogger(folder, name="", version="tensorboard"))
-        else:
-            from pytorch_lightning.loggers import WandbLogger
-
-            made.append(WandbLogger(name=folder.name, save_dir=folder))
+        try:
+            if name == "tensorboard":
+                made.append(TensorBoardLogger(folder, name="", version="tensorboard"))
+            else:
+                made.append(WandbLogger(name=folder.name, save_dir=folder))
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                f"training.loggers {name} needs an extra: pip install 'kinetic[{name}]'"
+            ) from error
     return made or False
 
 

@@ -1,3 +1,4 @@
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,7 +10,7 @@ import torch
 
 from kinetic.data.motion import read_motions, write_motions
 from kinetic.data.synthetic import synthesise
-from kinetic.experiment import build_networks, draw, fit, load_run, prepare, sample
+from kinetic.experiment import build, build_networks, draw, fit, load_run, prepare, sample
 from kinetic.loading import load_experiment
 from kinetic.skeleton import COCO17, NTU25
 from kinetic.training.checkpoint import read_checkpoint, write_checkpoint
@@ -143,6 +144,24 @@ def test_nan_in_the_data_names_the_file_and_the_motion(tmp_path):
     assert not (tmp_path / "run" / "checkpoints").exists()
 
 
+def test_a_class_without_training_motions_is_named(tmp_path):
+    motions = synthesise(["walk", "wave", "hop"], subjects=2, repeats=1, frames=16)
+    hop = motions.class_names.index("hop")
+    write_motions(
+        motions.select((motions.label != hop) | (motions.subject == motions.subject.max())), tmp_path / "a.npz"
+    )
+    with pytest.raises(ValueError, match="has no motions of hop; leave .* data.classes"):
+        fit(tiny(data={**GAN["data"], "source": str(tmp_path / "a.npz")}), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="tensorboard is installed")
+def test_a_logger_that_is_not_installed_names_its_extra(tmp_path):
+    with pytest.raises(ModuleNotFoundError, match=r"kinetic\[tensorboard\]"):
+        fit(tiny(training={**GAN["training"], "loggers": ["tensorboard"]}), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_skeleton_file_replaces_that_of_the_data(tmp_path):
     from kinetic.skeleton import save_skeleton
 
@@ -181,13 +200,38 @@ def test_every_option_reaches_the_networks():
     assert critic.embedding.smoothing == 0.25 and critic.features == ("bone",) and not critic.painted
 
 
-def test_two_processes_train_one_model(tmp_path):
-    (tmp_path / "two.yaml").write_text(json.dumps({**GAN, "training": {**GAN["training"], "devices": 2}}))
-    command = [sys.executable, "-m", "kinetic", "fit", str(tmp_path / "two.yaml"), "--out", str(tmp_path / "two")]
+def trained(tmp_path, devices, **changes):
+    """The last checkpoint of a run by so many processes."""
+    settings = {**GAN, **changes, "training": {**GAN["training"], "devices": devices}}
+    file, folder = tmp_path / f"{devices}.yaml", tmp_path / str(devices)
+    file.write_text(json.dumps(settings))
+    command = [sys.executable, "-m", "kinetic", "fit", str(file), "--out", str(folder)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=240, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     assert done.returncode == 0, done.stderr
-    content = read_checkpoint(tmp_path / "two" / "checkpoints" / "last.ckpt")
+    return read_checkpoint(folder / "checkpoints" / "last.ckpt")
+
+
+def test_two_processes_train_one_model(tmp_path):
+    content = trained(tmp_path, 2)
     assert content["batches"] == 4 and content["circumstances"]["processes"] == 2
-    assert draw(load_run(tmp_path / "two"), np.array([0, 1])).shape == (2, 3, 16, 25)
+    assert draw(load_run(tmp_path / "2"), np.array([0, 1])).shape == (2, 3, 16, 25)
+
+
+def test_two_processes_end_with_the_weights_of_one(tmp_path):
+    # pixel normalisation, since with batch normalisation each process knows the statistics of its own half only; the
+    # noise that each process draws is its own, and biases have hardly a gradient yet
+    generator = {**GAN["generator"], "norm": "pixel", "ema": 0.0}
+    one, two = (trained(tmp_path, devices, generator=generator)["state_dict"] for devices in (1, 2))
+    begun = build(tiny(generator=generator), **of(prepare(tiny()))).state_dict()
+    names = [name for name in begun if name.endswith(("weight", "importance"))]
+    assert any("critic" in name for name in names) and any("generator" in name for name in names)
+    for name in names:
+        way, gap = (one[name] - begun[name]).norm(), (one[name] - two[name]).norm()
+        assert gap <= 0.02 * way, name
+
+
+def of(prepared):
+    train = prepared.train
+    return {"skeleton": train.skeleton, "classes": len(train.class_names), "scaler": prepared.scaler}

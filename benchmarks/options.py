@@ -1,0 +1,283 @@
+"""`python -m benchmarks.options`: what each option of the fast recipe is worth, as scores over training time.
+
+A row is the fast recipe with one option put back to what Kinetic-GAN published, or set to what stands beside it. Each
+row trains on one core for the same processor time, and is scored on held-out motions at the same moments, so an option
+that makes steps slower pays for it. The row `fast` is trained with several seeds: what lies within their spread is
+luck. The number that matters is the score after as many minutes.
+
+A cell (row, seed) that is in the folder already is not trained again, so an interrupted study goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import multiprocessing
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from benchmarks import harness
+from kinetic.config import Experiment
+from kinetic.data.module import MotionData
+from kinetic.data.motion import MotionSet
+from kinetic.experiment import Run, build, draw, load_experiment, load_run, prepare
+from kinetic.metrics.frechet import FrechetDistance
+from kinetic.metrics.mmd import mmd_per_class
+from kinetic.models.encoder import Encoder
+from kinetic.training.checkpoint import replace_file
+from kinetic.training.wgan import Diverged
+
+FAST = Path(__file__).parents[1] / "experiments" / "fast.yaml"
+
+PUBLISHED_SIZES: dict[str, Any] = {
+    "generator.latent": 512,
+    "generator.widths": [512, 256, 128, 64, 32],
+    "generator.label_width": None,
+    "critic.widths": [32, 64, 128, 256, 512, 512],
+    "critic.label_width": None,
+}
+
+ROWS: dict[str, dict[str, Any]] = {
+    "fast": {},
+    "scaling minmax, output tanh": {"data.scaling": "minmax", "generator.output": "tanh"},
+    "centering none": {"data.centering": "none"},
+    "published sizes": PUBLISHED_SIZES,
+    "last_width null": {"generator.last_width": None},
+    "mapping published": {"generator.mapping": "published"},
+    "mapping_depth 4": {"generator.mapping_depth": 4},
+    "upsampling nearest": {"generator.upsampling": "nearest"},
+    "ema 0": {"generator.ema": 0.0},
+    "label paint": {"critic.label": "paint"},
+    "features none": {"critic.features": []},
+    "features velocity": {"critic.features": ["velocity"]},
+    "features bone": {"critic.features": ["bone"]},
+    "partition published": {
+        "generator.partition": "published",
+        "critic.partition": "published",
+        "generator.halved_top": True,
+    },
+    "loss wasserstein": {"training.loss": "wasserstein", "training.penalty": 10.0, "training.penalty_every": 1},
+    "penalty_every 1": {"training.penalty_every": 1},
+    "critic_steps 5": {"training.critic_steps": 5},
+    "mismatch 0": {"training.mismatch": 0.0},
+    "diversity 0": {"training.diversity": 0.0},
+    "learning_rate 2e-4": {"training.learning_rate": 2e-4},
+    "learning_rate 2e-3": {"training.learning_rate": 2e-3},
+    "betas 0.5 0.999": {"training.betas": [0.5, 0.999]},
+    "precision 32": {"training.precision": "32"},
+}
+"""Name -> what differs from the fast recipe."""
+
+
+def cells(rows: Sequence[str], seeds: int) -> list[tuple[str, int]]:
+    """What is to be trained: every row with seed 0, and `fast` with the others too."""
+    return [("fast", seed) for seed in range(seeds) if "fast" in rows] + [(row, 0) for row in rows if row != "fast"]
+
+
+def experiment(row: str, seed: int, source: str) -> Experiment:
+    return load_experiment(FAST, **{"data.source": source, "seed": seed, **ROWS[row]})
+
+
+class Judge:
+    """Scores motions against the held-out side of a split; what concerns the real motions is computed once."""
+
+    def __init__(self, encoder: Encoder, real: MotionSet) -> None:
+        self.real, self.encoder = real, encoder.eval()
+        self.truth = self.features(real)[0]
+
+    @torch.no_grad()
+    def features(self, motions: MotionSet) -> tuple[torch.Tensor, torch.Tensor]:
+        """Features (N, D) and recognised labels (N,)."""
+        parts = torch.from_numpy(np.ascontiguousarray(motions.motion)).split(256)
+        return torch.cat([self.encoder.features(part) for part in parts]), torch.cat(
+            [self.encoder(part).argmax(dim=1) for part in parts]
+        )
+
+    def __call__(self, motions: MotionSet) -> dict[str, float]:
+        found, recognised = self.features(motions)
+        frechet = FrechetDistance(torch.nn.Identity(), found.shape[1])
+        frechet.update(self.truth, real=True)
+        frechet.update(found, real=False)
+        label = torch.from_numpy(motions.label)
+        sides = (torch.from_numpy(np.ascontiguousarray(side.motion)) for side in (motions, self.real))
+        fake, real = sides
+        return {
+            "frechet": float(frechet.compute()),
+            "accuracy": float((recognised == label).double().mean()),
+            "mmd_frame": float(mmd_per_class(fake, label, real, torch.from_numpy(self.real.label)).mean),
+        }
+
+
+class Marks(Callback):
+    """Scores the generator after given seconds of processor time, and stops training after the last.
+
+    The time that scoring itself takes does not count.
+    """
+
+    def __init__(self, marks: Sequence[float], score: Callable[[], dict[str, float]]) -> None:
+        self.marks, self.score = list(marks), score
+        self.found: list[dict[str, float]] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.begun = time.process_time()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        now = time.process_time()
+        if now - self.begun < self.marks[len(self.found)]:
+            return
+        batches = int(pl_module.batches)  # type: ignore[arg-type]
+        self.found.append({"seconds": now - self.begun, "batches": batches} | self.score())
+        trainer.should_stop = len(self.found) == len(self.marks)
+        self.begun += time.process_time() - now
+
+
+def train(row: str, seed: int, source: str, encoder: str, marks: Sequence[float], file: Path) -> None:
+    """One cell: train, score at every mark, write what was found."""
+    torch.set_num_threads(1)
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning\..*")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    asked = experiment(row, seed, source)
+    prepared = prepare(asked)
+    training, network = prepared.train, load_run(encoder)
+    judge = Judge(network.module.encoder, prepared.test.centred("first"))  # type: ignore[arg-type]
+    module = build(asked, skeleton=training.skeleton, classes=len(training.class_names), scaler=prepared.scaler)
+    run = Run(Path(row), asked, module, training.skeleton, training.class_names, float(np.mean(training.fps)), "")
+
+    def score() -> dict[str, float]:
+        module.eval()
+        found = judge(draw(run, prepared.test.label, seed=seed).centred("first"))
+        module.train()
+        return found
+
+    clock = Marks(marks, score)
+    trainer = Trainer(
+        accelerator="cpu",
+        precision="bf16-mixed" if asked.training.precision == "bf16" else "32-true",
+        max_epochs=1,
+        callbacks=[clock],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    error = None
+    try:
+        trainer.fit(
+            module,
+            datamodule=MotionData(
+                training, scaler=prepared.scaler, batch_size=asked.data.batch_size, seed=seed, steps=10**9
+            ),
+        )
+    except Diverged as reason:
+        error = str(reason)
+    cell = {"row": row, "seed": seed, "changes": ROWS[row], "marks": clock.found, "error": error}
+    _write(file, cell | {"floor": judge(training.centred("first"))})
+
+
+def _write(file: Path, plain: Mapping[str, Any]) -> None:
+    text = json.dumps(plain, indent=1) + "\n"
+    replace_file(file, lambda opened: opened.write(text.encode()))
+
+
+def name_of(row: str, seed: int) -> str:
+    return f"{row.replace(', ', '-').replace(' ', '_')}-{seed}.json"
+
+
+def table(found: Sequence[Mapping[str, Any]], marks: Sequence[float]) -> str:
+    """Markdown: a line for each row, with frechet at every mark and the other scores at the last, nearest first."""
+    head = ["row", *(f"frechet, {mark / 60:g} min" for mark in marks), "accuracy", "MMDa", "batches"]
+    lines, ends = [], []
+    for row in dict.fromkeys(cell["row"] for cell in found):
+        own = [cell for cell in found if cell["row"] == row]
+        done = [cell["marks"] for cell in own if len(cell["marks"]) == len(marks)]
+        if not done:
+            lines.append([row, *("diverged" for _ in marks), "", "", ""])
+            ends.append(float("inf"))
+            continue
+        curve = np.array([[each["frechet"] for each in cell] for cell in done])
+        end = {name: np.array([cell[-1][name] for cell in done]) for name in ("accuracy", "mmd_frame", "batches")}
+        texts = [_spread(column, ".1f") for column in curve.T]
+        lines.append(
+            [
+                row,
+                *texts,
+                _spread(end["accuracy"], ".2f"),
+                _spread(end["mmd_frame"], ".2f"),
+                _spread(end["batches"], ".0f"),
+            ]
+        )
+        ends.append(float(curve[:, -1].mean()))
+    floor = found[0]["floor"]
+    order = [lines[i] for i in np.argsort(ends, kind="stable")]
+    order.append(
+        ["real (floor)", *("" for _ in marks[1:]), f"{floor['frechet']:.1f}", "", f"{floor['mmd_frame']:.2f}", ""]
+    )
+    rule = ["---"] * len(head)
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, rule, *order])
+
+
+def _spread(values: np.ndarray, form: str) -> str:
+    low, high = f"{values.min():{form}}", f"{values.max():{form}}"
+    return low if low == high else f"{low} to {high}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.options", description=__doc__.partition(":")[2].strip())
+    parser.add_argument("rows", nargs="*", metavar="row", help=f"of: {'; '.join(ROWS)} (default: all)")
+    parser.add_argument("--source", default="synthetic", help="motions, split by person (default synthetic)")
+    parser.add_argument("--encoder", required=True, help="run of the recognition network that scores are computed with")
+    parser.add_argument(
+        "--minutes", default="0.5,1,2,4", help="when to score; the last ends training (default %(default)s)"
+    )
+    parser.add_argument("--seeds", type=int, default=3, help="runs of the row fast (default 3)")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="cells at a time (default: one per core)")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where cells are kept")
+    options = parser.parse_args(arguments)
+    if unknown := [row for row in options.rows if row not in ROWS]:
+        parser.error(f"there is no row {unknown[0]!r}; there are: {'; '.join(ROWS)}")
+    try:
+        marks = [60 * float(text) for text in options.minutes.split(",")]
+    except ValueError:
+        parser.error(f"--minutes takes numbers between commas, got {options.minutes}")
+    if options.seeds < 1 or options.jobs < 1 or marks != sorted(set(marks)) or marks[0] <= 0:
+        parser.error("seeds and jobs must be at least 1, and minutes positive and rising")
+    options.out.mkdir(parents=True, exist_ok=True)
+    asked = cells(options.rows or list(ROWS), options.seeds)
+    missing = [cell for cell in asked if not (options.out / name_of(*cell)).exists()]
+    torch.set_num_threads(1)
+    begun = time.monotonic()
+    with ProcessPoolExecutor(
+        options.jobs, mp_context=multiprocessing.get_context("forkserver"), max_tasks_per_child=1
+    ) as pool:
+        running = {
+            pool.submit(train, row, seed, options.source, options.encoder, marks, options.out / name_of(row, seed)): row
+            for row, seed in missing
+        }
+        for number, future in enumerate(as_completed(running), start=1):
+            future.result()
+            left = (time.monotonic() - begun) / number * (len(missing) - number)
+            print(f"{number}/{len(missing)} {running[future]}, {left / 60:.0f} min left", file=sys.stderr, flush=True)
+    found = [json.loads((options.out / name_of(*cell)).read_text()) for cell in asked]
+    print(table(found, marks))
+    _write(
+        options.out / "all.json",
+        {"machine": harness.machine(torch.device("cpu")), "minutes": options.minutes, "cells": found},
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
