@@ -112,7 +112,7 @@ def sample(asked: Namespace) -> None:
     """Draw motions from a trained generator into a file."""
     from kinetic.experiment import sample
 
-    motions = sample(
+    sample(
         asked.run_folder,
         label=_classes(asked.label),
         count=asked.count,
@@ -120,8 +120,9 @@ def sample(asked: Namespace) -> None:
         truncation=asked.truncation,
         space=asked.space,
         out=asked.out,
+        progress=True,
     )
-    print(f"{asked.out}: {len(motions)} motions of {len(set(motions.label.tolist()))} classes", file=sys.stderr)
+    print(asked.out)
 
 
 def _declare_sample(parser: ArgumentParser) -> None:

@@ -11,10 +11,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from kinetic.config import Experiment
 from kinetic.data.motion import MotionSet, MotionWriter, read_motions
@@ -262,6 +263,34 @@ def _drawn(
         yield motion.cpu().numpy()
 
 
+@overload
+def sample(
+    run: Run | str | os.PathLike[str],
+    label: str | int | Sequence[str | int] | None = None,
+    *,
+    count: int = 10,
+    seed: int = 0,
+    truncation: float | None = None,
+    space: Literal["w", "z"] = "w",
+    out: None = None,
+    progress: bool = False,
+) -> MotionSet: ...
+
+
+@overload
+def sample(
+    run: Run | str | os.PathLike[str],
+    label: str | int | Sequence[str | int] | None = None,
+    *,
+    count: int = 10,
+    seed: int = 0,
+    truncation: float | None = None,
+    space: Literal["w", "z"] = "w",
+    out: str | os.PathLike[str],
+    progress: bool = False,
+) -> Path: ...
+
+
 def sample(
     run: Run | str | os.PathLike[str],
     label: str | int | Sequence[str | int] | None = None,
@@ -271,7 +300,8 @@ def sample(
     truncation: float | None = None,
     space: Literal["w", "z"] = "w",
     out: str | os.PathLike[str] | None = None,
-) -> MotionSet:
+    progress: bool = False,
+) -> MotionSet | Path:
     """Motions of some classes, `count` of each, in metres.
 
     Args:
@@ -280,8 +310,9 @@ def sample(
         seed: the same seed gives the same motions
         truncation: psi, from 0 (all alike) to 1 (none); None = none
         space: where to truncate
-        out: file (.npz) or folder that they are written to batch by batch, so that any number fits in memory; what is
-            returned is then read from it
+        out: file (.npz) or folder that they are written to batch by batch, so that any number fits in memory; then its
+            path is returned
+        progress: show a bar while they are written, on a terminal
 
     Raises:
         ValueError: for a class that is not there (with the nearest names), or numbers out of range
@@ -311,21 +342,26 @@ def sample(
     }
     if out is None:
         return replace(draw(opened, labels, seed=seed, truncation=truncation, space=space), notes=notes)
-    with MotionWriter(
-        out,
-        len(labels),
-        frames=opened.experiment.data.frames,
-        class_names=opened.class_names,
-        skeleton=opened.skeleton,
-        fps=opened.fps,
-        source="generated",
-        notes=notes,
-    ) as writer:
+    bar = tqdm(total=len(labels), unit="motion", desc="sample", disable=None if progress else True)
+    with (
+        bar,
+        MotionWriter(
+            out,
+            len(labels),
+            frames=opened.experiment.data.frames,
+            class_names=opened.class_names,
+            skeleton=opened.skeleton,
+            fps=opened.fps,
+            source="generated",
+            notes=notes,
+        ) as writer,
+    ):
         at = 0
         for motion in _drawn(opened.generator, labels, seed=seed, truncation=truncation, space=space):
             writer.write(motion, labels[at : at + len(motion)])
             at += len(motion)
-    return read_motions(out)
+            bar.update(len(motion))
+    return Path(out)
 
 
 def _open_generator(path: str | os.PathLike[str]) -> Run:

@@ -70,9 +70,9 @@ def test_same_seed_same_motions_and_the_average_is_sampled(run):
 
 def test_a_file_of_samples_is_what_memory_would_have_held(run, tmp_path):
     held = sample(run, ["walk", 0], count=150)
-    kept = sample(run, ["walk", 0], count=150, out=tmp_path / "motions.npz")
-    assert len(held) == 300 and np.array_equal(held.motion, kept.motion)
-    assert np.array_equal(read_motions(tmp_path / "motions.npz").label, held.label)
+    kept = read_motions(sample(run, ["walk", 0], count=150, out=tmp_path / "motions.npz"))
+    assert len(held) == 300 and np.array_equal(held.motion, kept.motion) and np.array_equal(held.label, kept.label)
+    assert kept.notes == held.notes
 
 
 def test_truncation_reaches_the_generator(run):
