@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import shlex
+import types
 from pathlib import Path
 
 import pytest
 
+import kinetic
 from kinetic import cli
 from kinetic.loading import load_experiment
 from kinetic.skeleton import SkeletonPyramid, load_skeleton
@@ -131,3 +134,14 @@ def test_a_page_is_read_as_people_read_it():
     assert commands(text) == [["fit", "a.yaml", "--seed", "1"], ["data", "info", "b.npz"]]
     assert links(text) == ["y.md#z", "q.png"]
     assert anchors(text) == {"a-b-c"}
+
+
+def test_the_reference_has_every_public_name_and_they_exist():
+    listed = re.findall(r"^\.\. auto\w+:: (kinetic\.[\w.]+)$", (ROOT / "docs/reference.md").read_text(), re.MULTILINE)
+    assert len(listed) == len(set(listed))
+    for path in listed:
+        assert pkgutil.resolve_name(path) is not None
+    modules = [path for path in listed if isinstance(pkgutil.resolve_name(path), types.ModuleType)]
+    homes = {name: f"{home}.{name}" for home, names in kinetic._NAMES.items() for name in names}
+    missing = [name for name, path in homes.items() if path not in listed and path.rpartition(".")[0] not in modules]
+    assert not missing

@@ -59,10 +59,10 @@ class Scaler(nn.Module):
     ) -> Scaler:
         """The map that suits these motions (N, C, T, V).
 
-        minmax: one map for all coordinates, which takes the smallest to -1 and the largest to 1 (published).
-        standard: offsets from the mean pose in units of their standard deviation, both over motions and frames, for
-            every channel and joint; a deviation below 5% of the largest counts as that much.
-        none: changes nothing.
+        ``minmax`` is one map for all coordinates, which takes the smallest to -1 and the largest to 1 (published).
+        ``standard`` makes offsets from the mean pose in units of their standard deviation, both over motions and
+        frames, for every channel and joint; a deviation below 5% of the largest counts as that much. ``none`` changes
+        nothing.
 
         Raises:
             ValueError: for an unknown kind, or motions that are empty, not finite, or all alike.

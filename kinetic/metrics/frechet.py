@@ -21,8 +21,8 @@ def flatten(motion: Tensor) -> Tensor:
 def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
     """Squared Frechet distance between two Gaussians (Dowson and Landau 1982, eq. 4), in float64.
 
-    |mean1 - mean2|^2 + tr(cov1 + cov2 - 2 (cov1 cov2)^(1/2)). No matrix root is taken: with cov = L L^T the last trace
-    is the sum of the roots of the eigenvalues of L1^T cov2 L1, which is symmetric. Where a covariance is close to
+    ``|mean1 - mean2|^2 + tr(cov1 + cov2 - 2 (cov1 cov2)^(1/2))``. No matrix root is taken: with cov = L L^T the last
+    trace is the sum of the roots of the eigenvalues of L1^T cov2 L1, which is symmetric. Where a covariance is close to
     singular, those roots would lose half of the digits; the trace is then the sum of singular values of L1^T L2.
 
     Covariances of fewer motions than features are singular and fine, but what they lost in float64 stays lost (about
@@ -59,8 +59,8 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
 def frechet_from_features(a: Tensor, b: Tensor) -> Tensor:
     """Squared Frechet distance between two sets of features, (N, D) and (M, D), in float64; exact for N < D too.
 
-    |mean a - mean b|^2 + |R1|_F^2 + |R2|_F^2 - 2 |R1 R2^T|_*, where R^T R is a covariance, R comes from a QR of the
-    centred features, and |.|_* is the sum of singular values. It never squares a feature, so nothing is lost.
+    ``|mean a - mean b|^2 + |R1|_F^2 + |R2|_F^2 - 2 |R1 R2^T|_*``, where R^T R is a covariance, R comes from a QR of the
+    centred features, and ``|.|_*`` is the sum of singular values. It never squares a feature, so nothing is lost.
 
     Raises:
         ValueError: for fewer than two rows, different widths, NaN or infinity

@@ -55,7 +55,7 @@ VIEWS: dict[str, View] = {"frame": by_frame, "sequence": by_sequence}
 def sagcn(fake: Tensor, real: Tensor, view: View) -> Tensor:
     """MMD as SA-GCN computes it (Yu et al. 2020): the largest over 14 bandwidths of sqrt(U), averaged over the views.
 
-    k(x, y) = exp(-|x - y|^2 / b), b from 1e-4 to 1e9, and U is the sum over i != j of
+    ``k(x, y) = exp(-|x - y|^2 / b)``, b from 1e-4 to 1e9, and U is the sum over i != j of
     k(x_i, x_j) + k(y_i, y_j) - 2 k(x_i, y_j), divided by m (m - 1): the paired U-statistic, which leaves i = j out of
     the cross term as well and needs equally many motions on both sides.
 

@@ -74,7 +74,7 @@ class LabelEmbedding(nn.Embedding):
 
 
 def quantile_mask(a: Tensor, b: Tensor, q: float) -> Tensor:
-    """Where |a - b| reaches its q-quantile over all entries: a boolean tensor of the shape of a."""
+    """Where ``|a - b|`` reaches its q-quantile over all entries: a boolean tensor of the shape of a."""
     if not 0 <= q <= 1:
         raise ValueError(f"a quantile lies between 0 and 1, got {q}")
     change = (a - b).abs()
