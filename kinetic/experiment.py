@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,6 +37,9 @@ __all__ = ["Prepared", "Run", "build", "fit", "load_experiment", "load_run", "pr
 
 CHUNK = 256
 """Motions drawn at a time while one call of `sample` is written."""
+
+PATIENCE = 10.0
+"""Seconds to wait for a run folder: loader processes of a run that was killed hold it a little longer."""
 
 
 @dataclass(frozen=True)
@@ -404,7 +408,7 @@ def fit(
         progress: show a line of progress
 
     Raises:
-        FileExistsError: when the folder holds a run and `resume` is not set
+        FileExistsError: when the folder holds a run and `resume` is not set, or another process trains in it
         ValueError: when the run there has other settings or data, or a class has no training motions
         ModuleNotFoundError: when a logger is asked for that is not installed, naming the extra
         Diverged, NotFinite: when training fails; checkpoints stay as they were
@@ -458,7 +462,7 @@ def fit(
         print(f"kinetic: {folder} is complete: {done} batches", file=sys.stderr)
         return folder
     data.steps, data.start = steps, done
-    with interruptible() as asked:
+    with interruptible() as asked, _alone(folder) if leader else contextlib.nullcontext():
         checkpoint = RunCheckpoint(
             last.parent,
             steps=steps,
@@ -502,6 +506,33 @@ def fit(
             )
             trainer.fit(module, datamodule=data)
     return folder
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds a run folder, as long as this process lives; where the system has no such locks, it holds nothing."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise FileExistsError(f"{folder}: another process is training in it") from None
+                time.sleep(0.2)
+            except OSError:  # a file system without locks
+                break
+        yield
+    finally:
+        os.close(handle)
 
 
 def _claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:

@@ -94,6 +94,18 @@ def test_a_folder_with_a_run_is_not_overwritten(run):
         fit(tiny(), run, progress=False)
 
 
+def test_a_folder_in_which_another_process_trains_is_left_to_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("kinetic.experiment.PATIENCE", 0.1)
+    fcntl = pytest.importorskip("fcntl")
+    handle = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    with pytest.raises(FileExistsError, match="another process"):
+        fit(tiny(), tmp_path, progress=False)
+    assert list(tmp_path.iterdir()) == []
+    os.close(handle)
+    assert fit(tiny(), tmp_path, progress=False) == tmp_path
+
+
 def test_a_folder_with_something_else_is_not_touched(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(FileExistsError, match="no run"):

@@ -1,4 +1,5 @@
 import pickle
+import zipfile
 
 import pytest
 import torch
@@ -144,3 +145,13 @@ def test_unsafe_loading_by_environment_is_refused(tmp_path, monkeypatch):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="none.pth"):
         read_weights(tmp_path / "none.pth")
+
+
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", bytes(1 << 22))
+    monkeypatch.setattr("kinetic.models.weights.LARGEST_FILE", 1 << 20)
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(ValueError, match=r"bomb.pth: .* unpack to 4194304"):
+        read_weights(path)

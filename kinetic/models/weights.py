@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,14 @@ __all__ = [
 ]
 
 LARGEST_FILE = 4 * 2**30
-"""Bytes of the largest weight file that is opened."""
+"""Bytes of the largest weight file that is opened, packed or unpacked."""
 
 
 def read_weights(path: str | os.PathLike[str]) -> Any:
     """The content of a torch file, by the weights-only loader, which builds tensors and plain values and nothing else.
 
-    Raises ValueError, naming the file, for addresses, folders, devices, files over 4 GiB, files cut short and files
-    that are something else; FileNotFoundError when there is none.
+    Raises ValueError, naming the file, for addresses, folders, devices, files over 4 GiB (unpacked too), files cut
+    short and files that are something else; FileNotFoundError when there is none.
     """
     name = os.fspath(path)
     if "://" in name:
@@ -43,6 +44,8 @@ def read_weights(path: str | os.PathLike[str]) -> Any:
         raise ValueError(f"{name}: expected a file with weights, found a folder or device")
     if (size := file.stat().st_size) > LARGEST_FILE:
         raise ValueError(f"{name}: expected at most {LARGEST_FILE} bytes, found {size}")
+    if (unpacked := _unpacked(file)) > LARGEST_FILE:
+        raise ValueError(f"{name}: expected at most {LARGEST_FILE} bytes, found {size} that unpack to {unpacked}")
     if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "").lower() not in ("", "0", "false", "no"):
         raise ValueError(
             f"{name}: not opened, because TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set and would let the file run code"
@@ -52,6 +55,15 @@ def read_weights(path: str | os.PathLike[str]) -> Any:
     except Exception as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ValueError(f"{name}: expected a torch file of tensors, found something else ({reason[:200]})") from error
+
+
+def _unpacked(file: Path) -> int:
+    """Bytes that the members of a zip archive say they unpack to; 0 for what is none."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return 0
 
 
 def _conv(weight: Tensor) -> Tensor:
