@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from benchmarks import harness
@@ -110,8 +111,7 @@ class Judge:
         frechet.update(self.truth, real=True)
         frechet.update(found, real=False)
         label = torch.from_numpy(motions.label)
-        sides = (torch.from_numpy(np.ascontiguousarray(side.motion)) for side in (motions, self.real))
-        fake, real = sides
+        fake, real = (torch.from_numpy(np.ascontiguousarray(side.motion)) for side in (motions, self.real))
         return {
             "frechet": float(frechet.compute()),
             "accuracy": float((recognised == label).double().mean()),
@@ -196,37 +196,48 @@ def name_of(row: str, seed: int) -> str:
     return f"{row.replace(', ', '-').replace(' ', '_')}-{seed}.json"
 
 
-def table(found: Sequence[Mapping[str, Any]], marks: Sequence[float]) -> str:
+def table(found: Sequence[Mapping[str, Any]], minutes: Sequence[float]) -> str:
     """Markdown: a line for each row, with frechet at every mark and the other scores at the last, nearest first."""
-    head = ["row", *(f"frechet, {mark / 60:g} min" for mark in marks), "accuracy", "MMDa", "batches"]
-    lines, ends = [], []
+    head = ["row", *(f"frechet, {minute:g} min" for minute in minutes), "accuracy", "MMDa", "batches"]
+    lines = {}
     for row in dict.fromkeys(cell["row"] for cell in found):
-        own = [cell for cell in found if cell["row"] == row]
-        done = [cell["marks"] for cell in own if len(cell["marks"]) == len(marks)]
-        if not done:
-            lines.append([row, *("diverged" for _ in marks), "", "", ""])
-            ends.append(float("inf"))
+        runs = [cell["marks"] for cell in found if cell["row"] == row and len(cell["marks"]) == len(minutes)]
+        if not runs:
+            lines[row] = (float("inf"), ["diverged" for _ in head[1:]])
             continue
-        curve = np.array([[each["frechet"] for each in cell] for cell in done])
-        end = {name: np.array([cell[-1][name] for cell in done]) for name in ("accuracy", "mmd_frame", "batches")}
-        texts = [_spread(column, ".1f") for column in curve.T]
-        lines.append(
-            [
-                row,
-                *texts,
-                _spread(end["accuracy"], ".2f"),
-                _spread(end["mmd_frame"], ".2f"),
-                _spread(end["batches"], ".0f"),
-            ]
-        )
-        ends.append(float(curve[:, -1].mean()))
+        frechet = np.array([[mark["frechet"] for mark in marks] for marks in runs])  # (runs, marks)
+        ends = {name: np.array([marks[-1][name] for marks in runs]) for name in ("accuracy", "mmd_frame", "batches")}
+        texts = [_spread(column, ".1f") for column in frechet.T]
+        texts += [_spread(ends[name], form) for name, form in zip(ends, (".2f", ".2f", ".0f"), strict=True)]
+        lines[row] = (float(frechet[:, -1].mean()), texts)
     floor = found[0]["floor"]
-    order = [lines[i] for i in np.argsort(ends, kind="stable")]
-    order.append(
-        ["real (floor)", *("" for _ in marks[1:]), f"{floor['frechet']:.1f}", "", f"{floor['mmd_frame']:.2f}", ""]
-    )
-    rule = ["---"] * len(head)
-    return "\n".join(f"| {' | '.join(line)} |" for line in [head, rule, *order])
+    last = ["real (floor)", *("" for _ in minutes[1:]), f"{floor['frechet']:.1f}", "", f"{floor['mmd_frame']:.2f}", ""]
+    body = [[row, *texts] for row, (_, texts) in sorted(lines.items(), key=lambda line: line[1][0])]
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *body, last])
+
+
+def picture(found: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """A PNG: for each row its frechet over the minutes, on the band that the seeds of `fast` span."""
+    curves = [(cell["row"], np.array([(m["seconds"] / 60, m["frechet"]) for m in cell["marks"]]).T) for cell in found]
+    fast = [curve for row, curve in curves if row == "fast"]
+    others = [(row, curve) for row, curve in curves if row != "fast" and curve.size]
+    columns = 6
+    figure = Figure(figsize=(12, 1.9 * -(-len(others) // columns)), layout="constrained")
+    axes = figure.subplots(-(-len(others) // columns), columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for ax, (row, curve) in zip(axes, others, strict=False):
+        if fast:
+            spread = np.array([other[1] for other in fast])
+            ax.fill_between(fast[0][0], spread.min(axis=0), spread.max(axis=0), color="0.85")
+        ax.plot(*curve, marker=".", color="tab:blue")
+        ax.set(yscale="log")
+        ax.set_title(row, fontsize=8)
+        ax.tick_params(labelsize=7)
+        ax.grid(alpha=0.25)
+    for ax in axes[len(others) :]:
+        ax.axis("off")
+    figure.supxlabel("minutes on one core (grey: the fast recipe, all seeds)", fontsize=8)
+    figure.supylabel("frechet", fontsize=8)
+    replace_file(path, lambda file: figure.savefig(file, format="png", dpi=100, metadata={"Software": None}))
 
 
 def _spread(values: np.ndarray, form: str) -> str:
@@ -238,27 +249,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.options", description=__doc__.partition(":")[2].strip())
     parser.add_argument("rows", nargs="*", metavar="row", help=f"of: {'; '.join(ROWS)} (default: all)")
     parser.add_argument("--source", default="synthetic", help="motions, split by person (default synthetic)")
-    parser.add_argument("--encoder", required=True, help="run of the recognition network that scores are computed with")
+    parser.add_argument("--encoder", help="run of the recognition network that scores are computed with")
     parser.add_argument(
-        "--minutes", default="0.5,1,2,4", help="when to score; the last ends training (default %(default)s)"
+        "--minutes", default="1,2,3", help="when to score; the last ends training (default %(default)s)"
     )
     parser.add_argument("--seeds", type=int, default=3, help="runs of the row fast (default 3)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="cells at a time (default: one per core)")
-    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FOLDER", help="where cells are kept")
+    parser.add_argument("-o", "--out", type=Path, metavar="FOLDER", help="where cells, all.json and all.png are kept")
+    parser.add_argument("--show", type=Path, metavar="FILE", help="print the table of an all.json, and train nothing")
     options = parser.parse_args(arguments)
+    if options.show is not None:
+        kept = json.loads(options.show.read_text())
+        print(table(kept["cells"], kept["minutes"]))
+        return 0
+    if options.encoder is None or options.out is None:
+        parser.error("--encoder and --out are required")
     if unknown := [row for row in options.rows if row not in ROWS]:
         parser.error(f"there is no row {unknown[0]!r}; there are: {'; '.join(ROWS)}")
     try:
-        marks = [60 * float(text) for text in options.minutes.split(",")]
+        minutes = [float(text) for text in options.minutes.split(",")]
     except ValueError:
         parser.error(f"--minutes takes numbers between commas, got {options.minutes}")
-    if options.seeds < 1 or options.jobs < 1 or marks != sorted(set(marks)) or marks[0] <= 0:
+    if options.seeds < 1 or options.jobs < 1 or minutes != sorted(set(minutes)) or minutes[0] <= 0:
         parser.error("seeds and jobs must be at least 1, and minutes positive and rising")
     options.out.mkdir(parents=True, exist_ok=True)
     asked = cells(options.rows or list(ROWS), options.seeds)
     missing = [cell for cell in asked if not (options.out / name_of(*cell)).exists()]
     torch.set_num_threads(1)
-    begun = time.monotonic()
+    marks, begun = [60 * minute for minute in minutes], time.monotonic()
     with ProcessPoolExecutor(
         options.jobs, mp_context=multiprocessing.get_context("forkserver"), max_tasks_per_child=1
     ) as pool:
@@ -271,11 +289,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             left = (time.monotonic() - begun) / number * (len(missing) - number)
             print(f"{number}/{len(missing)} {running[future]}, {left / 60:.0f} min left", file=sys.stderr, flush=True)
     found = [json.loads((options.out / name_of(*cell)).read_text()) for cell in asked]
-    print(table(found, marks))
-    _write(
-        options.out / "all.json",
-        {"machine": harness.machine(torch.device("cpu")), "minutes": options.minutes, "cells": found},
-    )
+    print(table(found, minutes))
+    picture(found, options.out / "all.png")
+    kept = {"machine": harness.machine(torch.device("cpu")), "minutes": minutes, "cells": found}
+    _write(options.out / "all.json", kept)
     return 0
 
 

@@ -8,8 +8,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import critic_step, cycle, harness, literal, pairs, sampling
+from benchmarks import critic_step, cycle, harness, literal, options, pairs, sampling
 from benchmarks.__main__ import NAMES, main
+from kinetic.data.motion import write_motions
+from kinetic.data.synthetic import synthesise
+from kinetic.experiment import fit
+from kinetic.loading import load_experiment
 
 CPU = torch.device("cpu")
 
@@ -170,3 +174,69 @@ def test_wrong_requests_are_refused(wrong, capsys):
     with pytest.raises(SystemExit) as stop:
         main(wrong)
     assert stop.value.code == 2 and "error" in capsys.readouterr().err
+
+
+def cell(row, seed, *frechet):
+    marks = [
+        {"seconds": 60.0 * (i + 1), "batches": 100 * (i + 1), "frechet": each, "accuracy": 0.5, "mmd_frame": 0.25}
+        for i, each in enumerate(frechet)
+    ]
+    floor = {"frechet": 0.5, "accuracy": 1.0, "mmd_frame": 0.125}
+    return {"row": row, "seed": seed, "changes": {}, "marks": marks, "error": None, "floor": floor}
+
+
+CELLS = [cell("fast", 0, 9.0, 4.0), cell("fast", 1, 8.0, 6.0), cell("ema 0", 0, 7.0, 3.0), cell("bad", 0, 7.0)]
+
+
+def test_options_are_listed_by_their_last_score_with_the_spread_of_seeds():
+    assert options.table(CELLS, [1, 2]).splitlines() == [
+        "| row | frechet, 1 min | frechet, 2 min | accuracy | MMDa | batches |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| ema 0 | 7.0 | 3.0 | 0.50 | 0.25 | 200 |",
+        "| fast | 8.0 to 9.0 | 4.0 to 6.0 | 0.50 | 0.25 | 200 |",
+        "| bad | diverged | diverged | diverged | diverged | diverged |",
+        "| real (floor) |  | 0.5 |  | 0.12 |  |",
+    ]
+
+
+def test_options_that_were_measured_are_drawn_and_shown_again(tmp_path, capsys):
+    options.picture(CELLS, tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    kept = tmp_path / "all.json"
+    kept.write_text(json.dumps({"minutes": [1, 2], "cells": CELLS}))
+    assert options.main(["--show", str(kept)]) == 0
+    assert capsys.readouterr().out.strip() == options.table(CELLS, [1, 2])
+
+
+def test_every_option_changes_the_fast_recipe():
+    fast = options.experiment("fast", 0, "synthetic")
+    assert all(options.experiment(row, 0, "synthetic") != fast for row in options.ROWS if row != "fast")
+    asked = options.cells(["fast", "ema 0"], 2)
+    assert asked == [("fast", 0), ("fast", 1), ("ema 0", 0)]
+    names = {options.name_of(row, 0) for row in options.ROWS}
+    assert len(names) == len(options.ROWS) and not any(" " in name for name in names)
+
+
+def test_a_cell_is_trained_scored_and_not_trained_again(tmp_path, capsys):
+    file = tmp_path / "small.npz"
+    write_motions(synthesise(["walk", "wave"], subjects=2, repeats=1), file)
+    data = {"source": str(file), "batch_size": 4}
+    encoder = fit(
+        load_experiment(model="encoder", data=data, training={"steps": 1, "sample_every": 0}),
+        tmp_path / "encoder",
+        progress=False,
+    )
+    changed = {"data.batch_size": 4, "generator.widths": [8] * 5, "critic.widths": [8] * 6}
+    command = ["small", "--source", str(file), "--encoder", str(encoder), "--minutes", "0.001,0.002", "--jobs", "1"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(options.ROWS, "small", changed)
+        options.train("small", 0, str(file), str(encoder), [0.06, 0.12], tmp_path / "small-0.json")
+        before = (tmp_path / "small-0.json").read_bytes()
+        assert options.main([*command, "-o", str(tmp_path)]) == 0
+    assert (tmp_path / "small-0.json").read_bytes() == before
+    found = json.loads(before)
+    assert found["changes"] == changed and found["error"] is None and len(found["marks"]) == 2
+    one, two = found["marks"]
+    assert 0 < one["batches"] < two["batches"] and 0.06 <= one["seconds"] < two["seconds"]
+    assert np.isfinite([one["frechet"], two["mmd_frame"]]).all() and found["floor"]["mmd_frame"] < two["mmd_frame"]
+    assert "| small |" in capsys.readouterr().out and (tmp_path / "all.png").exists()
