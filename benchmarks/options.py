@@ -58,6 +58,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "mapping published": {"generator.mapping": "published"},
     "mapping_depth 4": {"generator.mapping_depth": 4},
     "upsampling nearest": {"generator.upsampling": "nearest"},
+    "padding edge": {"generator.padding": "edge"},
     "ema 0": {"generator.ema": 0.0},
     "label paint": {"critic.label": "paint"},
     "features none": {"critic.features": []},

@@ -117,6 +117,8 @@ class GeneratorConfig:
         last_width: channels after block 5; null = the coordinates of a joint (published)
         label_width: width of the label embedding; null = the number of classes (published)
         upsampling: how frames are doubled
+        padding: what convolutions see beyond the first and last frame: zeros (published), or from block 4 on copies of
+            these (edge)
         output: last activation; tanh needs data scaled to [-1, 1]
         norm: batch normalisation (published), or pixel: every joint and frame by itself
         partition: joints grouped by distance to the centre up to one hop (published) or by their true distance (full)
@@ -131,6 +133,7 @@ class GeneratorConfig:
     last_width: int | None = None
     label_width: int | None = None
     upsampling: Literal["nearest", "linear"] = "nearest"
+    padding: Literal["zeros", "edge"] = "zeros"
     output: Literal["tanh", "linear"] = "tanh"
     norm: Literal["batch", "pixel"] = "batch"
     partition: Literal["published", "full"] = "published"

@@ -151,6 +151,7 @@ def build_networks(experiment: Experiment, *, skeleton: Skeleton, classes: int) 
         last_width=own.last_width,
         label_width=own.label_width,
         upsampling=own.upsampling,
+        padding=own.padding,
         output=own.output,
         norm=own.norm,
         partition=own.partition,

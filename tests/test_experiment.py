@@ -199,12 +199,14 @@ def test_published_weights_are_sampled(shared):
 
 def test_every_option_reaches_the_networks():
     experiment = tiny(
-        generator={**GAN["generator"], "last_width": 24, "upsampling": "linear", "partition": "full"},
+        generator={**GAN["generator"], "last_width": 24, "upsampling": "linear", "padding": "edge",
+                   "partition": "full"},
         critic={"widths": [8] * 6, "pooling": "gem", "noise": {"std": 0.5, "shared": "call"}, "label_smoothing": 0.25,
                 "features": ["bone"], "label": "project"},
     )  # fmt: skip
     generator, critic = build_networks(experiment, skeleton=NTU25, classes=3)
     assert (generator.last_width, generator.upsampling, generator.partition) == (24, "linear", "full")
+    assert generator.padding == "edge"
     assert critic.pooling.__name__ == "gem_pool" and (critic.input_noise.std, critic.input_noise.shared) == (
         0.5,
         "call",

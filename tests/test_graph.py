@@ -74,9 +74,23 @@ def test_temporal_conv_equals_convolution_then_nearest_resize(frames):
     torch.testing.assert_close(from_joints_first(module(to_joints_first(x), frames)), expected)
 
 
-def test_temporal_conv_needs_an_odd_kernel():
-    with pytest.raises(ValueError, match="odd"):
-        TemporalConv(3, 3, kernel=4)
+@pytest.mark.parametrize("frames", [16, 8])
+def test_temporal_conv_may_repeat_the_ends(frames):
+    module = TemporalConv(3, 5, kernel=5, padding="edge").double()
+    x = torch.randn(2, 3, 16, 7, dtype=torch.float64)
+    beyond = functional.pad(x, (0, 0, 2, 2), mode="replicate")
+    expected = functional.interpolate(
+        functional.conv2d(beyond, module.weight.transpose(2, 3), module.bias), size=(frames, 7)
+    )
+    torch.testing.assert_close(from_joints_first(module(to_joints_first(x), frames)), expected)
+    still = torch.randn(7, 2, 1, 3, dtype=torch.float64).expand(-1, -1, 16, -1)
+    torch.testing.assert_close(module(still)[:, :, 0], module(still)[:, :, 8])  # the ends are no special place
+
+
+@pytest.mark.parametrize(("options", "message"), [({"kernel": 4}, "odd"), ({"padding": "wrap"}, "zeros or edge")])
+def test_temporal_conv_refuses_what_it_does_not_know(options, message):
+    with pytest.raises(ValueError, match=message):
+        TemporalConv(3, 3, **options)
 
 
 @pytest.mark.parametrize("kind", ["nearest", "linear"])

@@ -44,8 +44,8 @@ def test_any_skeleton_length_and_dimension(skeleton, frames, channels):
 
 @pytest.mark.parametrize(
     "options",
-    [{"mapping": "equalized"}, {"upsampling": "linear"}, {"output": "linear"}, {"partition": "full"},
-     {"halved_top": False}, {"last_width": 16}, {"norm": "pixel"}],
+    [{"mapping": "equalized"}, {"upsampling": "linear"}, {"padding": "edge"}, {"output": "linear"},
+     {"partition": "full"}, {"halved_top": False}, {"last_width": 16}, {"norm": "pixel"}],
     ids=lambda o: next(iter(o)),
 )  # fmt: skip
 def test_each_generator_option_changes_the_motion(options):

@@ -51,7 +51,8 @@ def test_sizes_are_inferred(tmp_path):
     assert same_weights(critic, load_published_critic(tmp_path / "c.pth"))
 
 
-@pytest.mark.parametrize("options", [{"mapping": "equalized"}, {"upsampling": "linear"}, {"output": "linear"},
+@pytest.mark.parametrize("options", [{"mapping": "equalized"}, {"upsampling": "linear"}, {"padding": "edge"},
+                                     {"output": "linear"},
                                      {"partition": "full"}, {"halved_top": False}])  # fmt: skip
 def test_a_generator_that_the_layout_cannot_tell_is_not_written(tmp_path, options):
     with pytest.raises(ValueError, match=next(iter(options))):

@@ -105,12 +105,13 @@ class _Up(nn.Module):
         skip_norm: Callable[[int], nn.Module] | None,
         residual: Literal["none", "conv", "identity"],
         upsampling: Literal["nearest", "linear"],
+        padding: Literal["zeros", "edge"],
         activation: Callable[[Tensor], Tensor],
     ) -> None:
         super().__init__()
         self.graph = GraphConv(adjacency, inputs, outputs, spread=spread)
         self.resize = Resize(*frames, kind=upsampling)
-        self.time = TemporalConv(outputs, outputs)
+        self.time = TemporalConv(outputs, outputs, padding=padding)
         self.norm = norm(outputs) if norm is not None else None
         self.spread = JointMap(spread) if spread is not None else None
         self.residual = residual
@@ -204,6 +205,8 @@ class Generator(nn.Module):
         last_width: channels after block 5; None = `channels`, as published, a bottleneck of 3 numbers per joint
         label_width: width of the label embedding; None = `classes`, as published
         upsampling: `nearest` (published) or `linear` in time
+        padding: what convolutions see beyond the first and last frame: `zeros` (published), or from block 4 on copies
+            of these (`edge`); before, zeros are all that tells one frame from another
         output: `tanh` (published) or `linear`
         norm: `batch` (published) or `pixel`, which looks at no other motion (Karras et al. 2018, 4.2)
         partition: `published` groups joints by distances known up to one hop, `full` by true distances
@@ -227,6 +230,7 @@ class Generator(nn.Module):
         last_width: int | None = None,
         label_width: int | None = None,
         upsampling: Literal["nearest", "linear"] = "nearest",
+        padding: Literal["zeros", "edge"] = "zeros",
         output: Literal["tanh", "linear"] = "tanh",
         norm: Literal["batch", "pixel"] = "batch",
         partition: Literal["published", "full"] = "published",
@@ -243,7 +247,7 @@ class Generator(nn.Module):
         self.pyramid = pyramid
         self.classes, self.frames, self.channels, self.latent = classes, frames, channels, latent
         self.partition, self.halved_top, self.upsampling, self.output = partition, halved_top, upsampling, output
-        self.norm = norm
+        self.norm, self.padding = norm, padding
         self.last_width = last_width or channels
         label_width = classes if label_width is None else label_width
         self.embedding = nn.Embedding(classes, label_width)
@@ -271,6 +275,7 @@ class Generator(nn.Module):
                     skip_norm=None if last else _NORMS[norm],
                     residual=residuals[i],
                     upsampling=upsampling,
+                    padding=padding if i >= 4 else "zeros",
                     activation=_leaky if not last else torch.tanh if output == "tanh" else _identity,
                 )
             )

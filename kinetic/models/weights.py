@@ -262,6 +262,7 @@ def save_published_generator(generator: Generator, path: str | os.PathLike[str])
         {
             "mapping": (generator.mapping.start, "published"),
             "upsampling": (generator.upsampling, "nearest"),
+            "padding": (generator.padding, "zeros"),
             "output": (generator.output, "tanh"),
             "norm": (generator.norm, "batch"),
             "partition": (generator.partition, "published"),

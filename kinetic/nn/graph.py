@@ -167,29 +167,42 @@ class GraphConv(nn.Module):
 
 
 class TemporalConv(nn.Module):
-    """Convolution over frames with zeros beyond the ends, only at frames that survive: (V, N, T, C) -> (V, N, T', D).
+    """Convolution over frames, only at frames that survive: (V, N, T, C) -> (V, N, T', D).
 
     Of the T results every (T / T')-th is computed, beginning with the first: the same as all of them followed by a
-    nearest-neighbour resize to T' frames.
+    nearest-neighbour resize to T' frames. Beyond the ends are zeros, or copies of the first and last frame (`edge`).
     """
 
-    def __init__(self, inputs: int, outputs: int, *, kernel: int = 3, bias: bool = True) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int = 3,
+        bias: bool = True,
+        padding: Literal["zeros", "edge"] = "zeros",
+    ) -> None:
         super().__init__()
         if kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, got {kernel}")
-        self.kernel = kernel
+        if padding not in ("zeros", "edge"):
+            raise ValueError(f"padding must be zeros or edge, got {padding!r}")
+        self.kernel, self.padding = kernel, padding
         self.weight = _uniform(torch.empty(outputs, inputs, 1, kernel), kernel * inputs)
         self.bias = _uniform(torch.empty(outputs), kernel * inputs) if bias else None
 
     def forward(self, x: Tensor, frames: int | None = None) -> Tensor:
         v, _, t, _ = x.shape
-        step = (1, stride(t, frames or t))
+        step, beyond = (1, stride(t, frames or t)), self.kernel // 2
+        if self.padding == "edge":
+            x = torch.cat([x[:, :, :1].expand(-1, -1, beyond, -1), x, x[:, :, -1:].expand(-1, -1, beyond, -1)], dim=2)
+            beyond = 0
         x = rearrange(x, "v n t c -> (v n) c 1 t")  # a view: channels stay last in memory, which convolutions like best
-        y = functional.conv2d(x, self.weight, self.bias, step, (0, self.kernel // 2))
+        y = functional.conv2d(x, self.weight, self.bias, step, (0, beyond))
         return rearrange(y, "(v n) c 1 t -> v n t c", v=v)
 
     def extra_repr(self) -> str:
-        return f"{self.weight.shape[1]} -> {self.weight.shape[0]}, kernel={self.kernel}"
+        return f"{self.weight.shape[1]} -> {self.weight.shape[0]}, kernel={self.kernel}, padding={self.padding!r}"
 
 
 def stride(frames: int, kept: int) -> int:
