@@ -1,12 +1,8 @@
 import json
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks import critic_step, cycle, harness, literal, options, pairs, sampling
 from benchmarks.__main__ import NAMES, main
