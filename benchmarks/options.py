@@ -1,9 +1,9 @@
 """`python -m benchmarks.options`: what each option of the fast recipe is worth, as scores over training time.
 
-A row is the fast recipe with one option put back to what Kinetic-GAN published, or set to what stands beside it. Each
-row trains on one core for the same processor time, and is scored on held-out motions at the same moments, so an option
-that makes steps slower pays for it. The row `fast` is trained with several seeds: what lies within their spread is
-luck. The number that matters is the score after as many minutes.
+A row is the recipe that the study starts from with one option put back to what Kinetic-GAN published, or set to what
+stands beside it. Each row trains on one core for the same processor time, and is scored on held-out motions at the same
+moments, so an option that makes steps slower pays for it. The row `start` is trained with several seeds: what lies
+within their spread is luck. The row `fast` is the recipe that came of it, trained with as many seeds.
 
 A cell (row, seed) that is in the folder already is not trained again, so an interrupted study goes on where it stopped.
 """
@@ -41,6 +41,14 @@ from kinetic.training.wgan import Diverged
 
 FAST = Path(__file__).parents[1] / "experiments" / "fast.yaml"
 
+START: dict[str, Any] = {
+    "generator.partition": "full",
+    "generator.halved_top": False,
+    "generator.padding": "zeros",
+    "critic.partition": "full",
+}
+"""What the recipe that the study starts from has otherwise than `experiments/fast.yaml`."""
+
 PUBLISHED_SIZES: dict[str, Any] = {
     "generator.latent": 512,
     "generator.widths": [512, 256, 128, 64, 32],
@@ -50,7 +58,7 @@ PUBLISHED_SIZES: dict[str, Any] = {
 }
 
 ROWS: dict[str, dict[str, Any]] = {
-    "fast": {},
+    "start": {},
     "scaling minmax, output tanh": {"data.scaling": "minmax", "generator.output": "tanh"},
     "centering none": {"data.centering": "none"},
     "published sizes": PUBLISHED_SIZES,
@@ -80,17 +88,26 @@ ROWS: dict[str, dict[str, Any]] = {
     "learning_rate 2e-3": {"training.learning_rate": 2e-3},
     "betas 0.5 0.999": {"training.betas": [0.5, 0.999]},
     "precision 32": {"training.precision": "32"},
+    "fast": {},
 }
-"""Name -> what differs from the fast recipe."""
+"""Name -> what differs from the recipe that the study starts from; `fast` is what came of it, as a whole."""
+
+SEEDED = ("start", "fast")
+"""Rows that are trained with several seeds."""
+
+
+def changes(row: str) -> dict[str, Any]:
+    """What a row has otherwise than `experiments/fast.yaml`."""
+    return START | ROWS[row] if row != "fast" else {}
 
 
 def cells(rows: Sequence[str], seeds: int) -> list[tuple[str, int]]:
-    """What is to be trained: every row with seed 0, and `fast` with the others too."""
-    return [("fast", seed) for seed in range(seeds) if "fast" in rows] + [(row, 0) for row in rows if row != "fast"]
+    """What is to be trained: every row with seed 0, and those of `SEEDED` with the others too."""
+    return [(row, seed) for row in rows for seed in range(seeds if row in SEEDED else 1)]
 
 
 def experiment(row: str, seed: int, source: str) -> Experiment:
-    return load_experiment(FAST, **{"data.source": source, "seed": seed, **ROWS[row]})
+    return load_experiment(FAST, **{"data.source": source, "seed": seed, **changes(row)})
 
 
 class Judge:
@@ -186,7 +203,7 @@ def train(row: str, seed: int, source: str, encoder: str, marks: Sequence[float]
         )
     except Diverged as reason:
         error = str(reason)
-    cell = {"row": row, "seed": seed, "changes": ROWS[row], "marks": clock.found, "error": error}
+    cell = {"row": row, "seed": seed, "changes": changes(row), "marks": clock.found, "error": error}
     _write(file, cell | {"floor": judge(training.centred("first"))})
 
 
@@ -220,25 +237,27 @@ def table(found: Sequence[Mapping[str, Any]], minutes: Sequence[float]) -> str:
 
 
 def picture(found: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """A PNG: for each row its frechet over the minutes, on the band that the seeds of `fast` span."""
+    """A PNG: for each row its frechet over the minutes, on the band that the seeds of `start` span."""
     curves = [(cell["row"], np.array([(m["seconds"] / 60, m["frechet"]) for m in cell["marks"]]).T) for cell in found]
-    fast = [curve for row, curve in curves if row == "fast"]
-    others = [(row, curve) for row, curve in curves if row != "fast" and curve.size]
+    start = [curve for row, curve in curves if row == "start"]
+    others = {row: [curve for name, curve in curves if name == row and curve.size] for row, _ in curves}
+    others.pop("start", None)
     columns = 6
     figure = Figure(figsize=(12, 1.9 * -(-len(others) // columns)), layout="constrained")
     axes = figure.subplots(-(-len(others) // columns), columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for ax, (row, curve) in zip(axes, others, strict=False):
-        if fast:
-            spread = np.array([other[1] for other in fast])
-            ax.fill_between(fast[0][0], spread.min(axis=0), spread.max(axis=0), color="0.85")
-        ax.plot(*curve, marker=".", color="tab:blue")
+    for ax, (row, runs) in zip(axes, others.items(), strict=False):
+        if start:
+            spread = np.array([other[1] for other in start])
+            ax.fill_between(start[0][0], spread.min(axis=0), spread.max(axis=0), color="0.85")
+        for curve in runs:
+            ax.plot(*curve, marker=".", color="tab:blue")
         ax.set(yscale="log")
         ax.set_title(row, fontsize=8)
         ax.tick_params(labelsize=7)
         ax.grid(alpha=0.25)
     for ax in axes[len(others) :]:
         ax.axis("off")
-    figure.supxlabel("minutes on one core (grey: the fast recipe, all seeds)", fontsize=8)
+    figure.supxlabel("minutes on one core (grey: where the study starts, all seeds)", fontsize=8)
     figure.supylabel("frechet", fontsize=8)
     replace_file(path, lambda file: figure.savefig(file, format="png", dpi=100, metadata={"Software": None}))
 
@@ -256,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--minutes", default="1,2,3", help="when to score; the last ends training (default %(default)s)"
     )
-    parser.add_argument("--seeds", type=int, default=3, help="runs of the row fast (default 3)")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of the rows start and fast (default 3)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="cells at a time (default: one per core)")
     parser.add_argument("-o", "--out", type=Path, metavar="FOLDER", help="where cells, all.json and all.png are kept")
     parser.add_argument("--show", type=Path, metavar="FILE", help="print the table of an all.json, and train nothing")
