@@ -160,7 +160,9 @@ def _declare_evaluate(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--reference", type=Path, metavar="FILE", help="real motions; default: those of the run")
     parser.add_argument("--split", choices=("xsub", "xview", "xsetup", "none"), help="which of them are the test set")
-    parser.add_argument("--count", type=_positive, metavar="N", help="motions generated for a score")
+    parser.add_argument(
+        "--count", type=_positive, metavar="N", help="motions generated per class; default: as many as real ones"
+    )
     parser.add_argument("--seeds", type=_positive, default=5, metavar="N", help="how often they are generated (5)")
     parser.add_argument("--truncation", type=float, metavar="PSI", help="of the generated motions; default: none")
     _declare_json(parser)
@@ -308,6 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             asked.run(asked)
             sys.stdout.flush()
         except KeyboardInterrupt:
+            print("kinetic: interrupted", file=sys.stderr)
             return 130
         except Stopped as stop:
             return 128 + stop.number

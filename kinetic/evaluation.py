@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,9 +14,9 @@ from scipy import stats
 from torch import Tensor
 
 import kinetic
-from kinetic.config import Experiment
+from kinetic.config import DataConfig, Experiment
 from kinetic.data.motion import MotionSet, read_motions
-from kinetic.experiment import Run, draw, load_run, prepare
+from kinetic.experiment import Prepared, Run, draw, load_run, prepare
 from kinetic.metrics.frechet import FrechetDistance
 from kinetic.metrics.mmd import mmd_per_class
 from kinetic.metrics.score import Score
@@ -83,9 +83,9 @@ def evaluate(
     """Score a run, or motions made by anyone, against held-out real motions.
 
     Real motions are those that the run did not train on, or that the recognition network did not when motions are
-    scored. Generated ones have the labels of the real ones, so both sides hold the classes in equal shares. The floor
-    compares real training motions, as many, with the same real test motions; the floor of `accuracy` is the accuracy on
-    the real test motions.
+    scored. Generated ones have the labels of the real ones unless `count` is given. The floor
+    compares real training motions, as many, with the same real test motions; it has an interval where there are more
+    of them than it takes. The floor of `accuracy` is the accuracy on the real test motions.
 
     Args:
         subject: a run of a generator, its folder or checkpoint, or motions with labels, or a file of them
@@ -97,7 +97,8 @@ def evaluate(
         truncation: psi of the generated motions; None = none
 
     Raises:
-        ValueError: when nothing says what to compare with, or joints, frames or classes of the sides differ
+        ValueError: when nothing says what to compare with, when a network was trained on what is held out, or joints,
+            frames or classes of the sides differ
         FileNotFoundError: when there is no such run or file
     """
     if seeds < 1:
@@ -110,18 +111,27 @@ def evaluate(
     if source is None and reference is None:
         raise ValueError(f"{name}: nothing says which real motions to compare with; pass a reference or an encoder")
     experiment = source.experiment if source is not None else Experiment()
-    real = _real(experiment, reference, split)
+    data = _data(experiment, reference, split, run)
+    for trained in (run, network):
+        if trained is not None:
+            _check_unseen(trained, data)
+    if source is None and motions is not None:
+        data = replace(data, centering=motions.notes.get("centering", data.centering))
+    real = prepare(replace(experiment, data=data), skeleton=None if source is None else source.skeleton)
     if run is not None:
         _check(run, real)
-    fakes = _fakes(run, motions, real, count=count, seeds=seeds, truncation=truncation, experiment=experiment)
+        real = replace(real, train=_numbered(real.train, run.class_names), test=_numbered(real.test, run.class_names))
+    fakes = _fakes(run, motions, real, count=count, seeds=seeds, truncation=truncation, centering=data.centering)
     floors = [_like(real.train, real.test.label, seed) for seed in range(seeds)]
+    if len(floors[0]) == np.isin(real.train.label, real.test.label).sum():  # every draw takes them all
+        floors = floors[:1]
     label = {
-        "reference": f"{real.test.source or 'motions'}/{split or experiment.data.split}/test",
+        "reference": f"{real.test.source or 'motions'}/{data.split}/test",
         "n_real": len(real.test),
         "balance": "reference" if count is None and run is not None else "balanced" if run is not None else "as given",
         "seeds": tuple(range(seeds)) if run is not None else (),
         "truncation": (1.0 if truncation is None else truncation) if run is not None else None,
-        "scaling": f"metres, centred: {experiment.data.centering}",
+        "scaling": f"metres, centred: {data.centering}",
         "frames": real.test.shape[2],
         "fps": None if isinstance(real.test.fps, np.ndarray) else real.test.fps,
         "version": kinetic.__version__,
@@ -144,18 +154,18 @@ def evaluate(
     return Report(name, tuple(rows), tuple(notes))
 
 
-class _Real(NamedTuple):
-    train: MotionSet
-    test: MotionSet
-
-
 def _subject(subject: Run | MotionSet | str | os.PathLike[str]) -> tuple[Run | None, MotionSet | None, str]:
     if isinstance(subject, Run):
         return subject, None, str(subject.path)
     if isinstance(subject, MotionSet):
         return None, subject, subject.source or "motions"
     path = Path(subject)
-    if (path / "config.yaml").exists() or path.suffix in (".ckpt", ".pth"):
+    if path.suffix == ".pth":
+        raise ValueError(
+            f"{path}: published weights make motions in [-1, 1], which cannot be compared with real ones in metres; "
+            f"sample them, scale them back, and pass the file of motions"
+        )
+    if (path / "config.yaml").exists() or path.suffix == ".ckpt":
         run = load_run(path)
         if run.experiment.model != "gan":
             raise ValueError(f"{path}: expected the run of a generator, or motions, found a recognition network")
@@ -163,18 +173,33 @@ def _subject(subject: Run | MotionSet | str | os.PathLike[str]) -> tuple[Run | N
     return None, read_motions(path), str(path)
 
 
-def _real(experiment: Experiment, reference: str | os.PathLike[str] | None, split: str | None) -> _Real:
+def _data(
+    experiment: Experiment, reference: str | os.PathLike[str] | None, split: str | None, run: Run | None
+) -> DataConfig:
+    """Which real motions, and which of them are held out."""
     data = experiment.data
     if reference is not None:
-        data = replace(data, source=os.fspath(reference), classes=None)
+        classes = None if run is None or run.experiment.data.classes is None else list(run.class_names)
+        data = replace(data, source=os.fspath(reference), classes=classes)
     if split is not None:
         data = replace(data, split=split)  # type: ignore[arg-type]
-    prepared = prepare(replace(experiment, data=data))
-    return _Real(prepared.train, prepared.test)
+    if data.split == "none":
+        raise ValueError(f"{data.source}: split none holds no motions out to score with; pass xsub, xview or xsetup")
+    return data
 
 
-def _check(run: Run, real: _Real) -> None:
-    if run.class_names != real.test.class_names:
+def _check_unseen(trained: Run, data: DataConfig) -> None:
+    own = trained.experiment.data
+    same = own.source == data.source or Path(own.source).resolve() == Path(data.source).resolve()
+    if same and own.split != data.split:
+        raise ValueError(
+            f"{trained.path}: trained on {own.source} split by {own.split}, and so on some of the motions that "
+            f"{data.split} holds out"
+        )
+
+
+def _check(run: Run, real: Prepared) -> None:
+    if set(run.class_names) != set(real.test.class_names):
         raise ValueError(
             f"{run.path}: generates {len(run.class_names)} classes ({', '.join(run.class_names[:3])} ...), "
             f"the real motions have {len(real.test.class_names)} ({', '.join(real.test.class_names[:3])} ...)"
@@ -186,12 +211,12 @@ def _check(run: Run, real: _Real) -> None:
 def _fakes(
     run: Run | None,
     motions: MotionSet | None,
-    real: _Real,
+    real: Prepared,
     *,
     count: int | None,
     seeds: int,
     truncation: float | None,
-    experiment: Experiment,
+    centering: Literal["none", "first", "frame"],
 ) -> list[MotionSet]:
     if run is not None:
         label = real.test.label if count is None else np.repeat(np.arange(len(run.class_names)), count)
@@ -207,9 +232,14 @@ def _fakes(
             raise ValueError(
                 f"the real motions have no class {missing[0]!r}; theirs: {', '.join(real.test.class_names)}"
             )
-        number = np.array([real.test.class_names.index(name) for name in motions.class_names])
-        motions = replace(motions, label=number[motions.label], class_names=real.test.class_names)
-    return [motions.resampled(real.test.shape[2]).centred(experiment.data.centering)]
+        motions = _numbered(motions, real.test.class_names)
+    return [motions.resampled(real.test.shape[2]).centred(centering)]
+
+
+def _numbered(motions: MotionSet, class_names: tuple[str, ...]) -> MotionSet:
+    """The same motions, with these numbers for their classes."""
+    number = np.array([class_names.index(name) for name in motions.class_names])
+    return replace(motions, label=number[motions.label], class_names=class_names)
 
 
 def _like(motions: MotionSet, label: np.ndarray, seed: int) -> MotionSet:

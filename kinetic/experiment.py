@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
@@ -56,8 +56,12 @@ class Prepared:
     scaler: Scaler
 
 
-def prepare(experiment: Experiment) -> Prepared:
-    """Open, select, centre and split the motions of an experiment, and fit their scaler on the training side."""
+def prepare(experiment: Experiment, *, skeleton: Skeleton | None = None) -> Prepared:
+    """Open, select, centre and split the motions of an experiment, and fit their scaler on the training side.
+
+    Args:
+        skeleton: the one that the experiment names, where it is known already; its file is not read then
+    """
     from kinetic.data.module import Scaler
 
     data = experiment.data
@@ -77,7 +81,7 @@ def prepare(experiment: Experiment) -> Prepared:
         if data.classes is not None:
             motions = motions.where(classes=data.classes)
     if experiment.skeleton is not None:
-        motions = motions.on(load_skeleton(experiment.skeleton))
+        motions = motions.on(skeleton or load_skeleton(experiment.skeleton))
     motions = motions.resampled(data.frames).centred(data.centering)
     train, test = (motions, motions) if data.split == "none" else motions.split(data.split)
     kind: Literal["minmax", "standard", "none"] = "none" if experiment.model == "encoder" else data.scaling
@@ -336,7 +340,11 @@ def sample(
         class_names=opened.class_names,
         skeleton=opened.skeleton,
     )
-    wanted = range(len(opened.class_names)) if label is None else [label] if isinstance(label, (str, int)) else label
+    wanted: Iterable[str | int] = range(len(opened.class_names))
+    if label is not None:
+        wanted = [label] if isinstance(label, (str, int, np.integer)) else label
+    if not (wanted := list(wanted)):
+        raise ValueError("no class is named; None stands for all of them")
     labels = np.repeat(np.array([like.class_id(one) for one in wanted], dtype=np.int64), count)
     notes = {
         "run": opened.path.name,
@@ -344,6 +352,7 @@ def sample(
         "truncation": truncation,
         "space": space,
         "trained on": opened.summary,
+        "centering": opened.experiment.data.centering,
     }
     if out is None:
         return replace(draw(opened, labels, seed=seed, truncation=truncation, space=space), notes=notes)
@@ -415,18 +424,25 @@ def fit(
         Diverged, NotFinite: when training fails; checkpoints stay as they were
         Interrupted: when a signal stopped it; what was done is saved
     """
-    from pytorch_lightning import Trainer
     from pytorch_lightning.utilities import rank_zero_only
+
+    folder = Path(out) if out is not None else Path("runs") / experiment.name
+    leader = getattr(rank_zero_only, "rank", 0) == 0
+    with _alone(folder) if leader else contextlib.nullcontext():
+        start = _claim(folder, experiment, resume=resume) if leader else resume and _last(folder).exists()
+        _train(experiment, folder, start=start, leader=leader, progress=progress)
+    return folder
+
+
+def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, progress: bool) -> None:
+    """The run in a folder that is ours; `start`: go on from its last checkpoint."""
+    from pytorch_lightning import Trainer
 
     from kinetic.data.module import MotionData
     from kinetic.training.checkpoint import RunCheckpoint, interruptible, read_checkpoint
     from kinetic.training.watch import MetricsTable, Progress, Sampling, Table
 
-    folder = Path(out) if out is not None else Path("runs") / experiment.name
-    last = folder / "checkpoints" / "last.ckpt"
-    leader = getattr(rank_zero_only, "rank", 0) == 0
-    start = _claim(folder, experiment, resume=resume) if leader else resume and last.exists()
-    settings = experiment.training
+    last, settings = _last(folder), experiment.training
     prepared = prepare(experiment)
     train = prepared.train
     if empty := [name for name, count in train.counts().items() if count == 0]:
@@ -454,6 +470,9 @@ def fit(
     content = read_checkpoint(last) if start else None
     if content is not None:
         try:
+            about = _about(experiment, train)
+            if changed := [name for name in ("skeleton", "class_names") if content["kinetic"][name] != about[name]]:
+                raise ValueError(f"its {' and '.join(changed).replace('_', ' ')} differ from those of the motions now")
             data.load_state_dict(content["data"])
             module.load_state_dict(content["state_dict"])
         except (ValueError, RuntimeError, KeyError) as error:
@@ -461,9 +480,9 @@ def fit(
         done = int(content["batches"])
     if done >= steps:
         print(f"kinetic: {folder} is complete: {done} batches", file=sys.stderr)
-        return folder
+        return
     data.steps, data.start = steps, done
-    with interruptible() as asked, _alone(folder) if leader else contextlib.nullcontext():
+    with interruptible() as asked:
         checkpoint = RunCheckpoint(
             last.parent,
             steps=steps,
@@ -479,13 +498,15 @@ def fit(
             _describe(folder, experiment)
             table = Table(folder / "metrics.csv", done=done)
             gan = experiment.model == "gan"
-            look = _looker(folder, train) if gan else _tester(prepared.test)
-            name = "mmd/train" if gan else "accuracy/test"
-            every = settings.sample_every
-            callbacks += [
-                MetricsTable(table, every=settings.log_every),
-                Sampling(every=every, steps=steps, look=look, name=name, table=table, checkpoint=checkpoint),
-            ]
+            looking = Sampling(
+                every=settings.sample_every,
+                steps=steps,
+                look=_looker(folder, train) if gan else _tester(prepared.test),
+                name="mmd/train" if gan else "accuracy/test",
+                table=table,
+                checkpoint=checkpoint if gan else None,  # the test set selects nothing
+            )
+            callbacks += [MetricsTable(table, every=settings.log_every), looking]
         if leader and progress:
             shown = ("loss/critic", "loss/generator", "loss/encoder", "accuracy/train")
             callbacks.append(Progress(steps=steps, motions=experiment.data.batch_size, show=shown))
@@ -506,18 +527,35 @@ def fit(
                 default_root_dir=folder,
             )
             trainer.fit(module, datamodule=data)
-    return folder
+
+
+def _last(folder: Path) -> Path:
+    return folder / "checkpoints" / "last.ckpt"
 
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Holds a run folder, as long as this process lives; where the system has no such locks, it holds nothing."""
+    """Holds a run folder, and makes it if need be; where the system has no such locks, it holds nothing."""
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder}: is a file; a run needs a folder")
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with _locked(folder):
+            yield
+    finally:
+        with contextlib.suppress(OSError):  # one of them holds something
+            for each in new:
+                each.rmdir()
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
     try:
         import fcntl
     except ImportError:
         yield
         return
-    folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:
         until = time.monotonic() + PATIENCE
@@ -538,19 +576,19 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
     """Whether the folder holds a checkpoint of this experiment to go on from. Refuses one that is not to be touched."""
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder}: is a file; a run needs a folder")
-    if folder.is_dir() and any(folder.iterdir()):
+    if any(folder.iterdir()):
         config = folder / "config.yaml"
         if not config.exists():
             raise FileExistsError(f"{folder}: holds something that is no run; choose another folder with --out")
+        if not any((folder / "checkpoints").glob("*.ckpt")):
+            return False  # it failed before it had anything to lose
         if not resume:
             raise FileExistsError(f"{folder}: holds a run already; go on with --resume, or choose another with --out")
         before, now = to_plain(load_experiment(config)), to_plain(experiment)
         free = FREE if experiment.model == "gan" else ("data.workers",)  # an encoder's learning rate knows its end
         if changed := _differences(before, now, free):
             raise ValueError(f"{folder}: the run there has other settings: {'; '.join(changed[:5])}")
-    return resume and (folder / "checkpoints" / "last.ckpt").exists()
+    return resume and _last(folder).exists()
 
 
 FREE = ("training.steps", "training.epochs", "training.save_every", "data.workers")
@@ -678,13 +716,13 @@ def _looker(folder: Path, train: MotionSet) -> Callable[[Any, int], float | None
     classes = len(train.class_names)
     rng = np.random.default_rng(0)
     rows = [rng.permutation(np.flatnonzero(train.label == each))[:16] for each in range(classes)]
-    rows = [part for part in rows if len(part) >= 2]
-    real = train.select(np.sort(np.concatenate(rows)))
+    compared = [part for part in rows if len(part) >= 2]  # a discrepancy takes two motions
+    real = train.select(np.sort(np.concatenate(compared or rows)))
     truth, label = torch.from_numpy(np.ascontiguousarray(real.motion)), torch.from_numpy(real.label)
     shown = torch.arange(min(16, max(classes, 8))) % classes
     fps = float(np.mean(train.fps))
 
-    def look(module: Any, done: int) -> float:
+    def look(module: Any, done: int) -> float | None:
         sampler = module.sampler
         device = sampler.embedding.weight.device
         generator = torch.Generator(device).manual_seed(0)
@@ -697,16 +735,16 @@ def _looker(folder: Path, train: MotionSet) -> Callable[[Any, int], float | None
         titles = [train.class_names[each] for each in shown.tolist()]
         sheet(motion, train.skeleton, samples / f"{done:08d}.png", titles=titles)
         animate(motion[:8], train.skeleton, samples / "latest.webp", titles=titles[:8], fps=fps)
-        return float(mmd_per_class(fake, label, truth, label).mean)
+        return float(mmd_per_class(fake, label, truth, label).mean) if compared else None
 
     return look
 
 
 def _tester(test: MotionSet) -> Callable[[Any, int], float | None]:
-    """Prints the accuracy of the recognition network on the held-out motions; it selects nothing."""
+    """Measures and prints the accuracy of the recognition network on the held-out motions."""
 
     @torch.no_grad()
-    def look(module: Any, done: int) -> None:
+    def look(module: Any, done: int) -> float:
         encoder = module.encoder
         device = next(encoder.parameters()).device
         encoder.eval()
@@ -719,5 +757,6 @@ def _tester(test: MotionSet) -> Callable[[Any, int], float | None]:
             f"kinetic: after {done} batches {right / len(test):.3f} of {len(test)} test motions are recognised",
             file=sys.stderr,
         )
+        return right / len(test)
 
     return look

@@ -12,6 +12,7 @@ import difflib
 import math
 import os
 import re
+import reprlib
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
@@ -38,6 +39,10 @@ __all__ = [
 
 LARGEST = 1_000_000
 """Bytes of the largest file that is read as an experiment."""
+
+_SHORT = reprlib.Repr()
+_SHORT.maxlevel = 2  # as in `kinetic.skeleton`
+_SHORT.maxstring = _SHORT.maxother = 60
 
 NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
@@ -113,7 +118,10 @@ def save_experiment(experiment: Experiment, path: str | os.PathLike[str]) -> Non
     path = Path(path)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_text(yaml_text(to_plain(experiment)), encoding="utf-8")
+        with open(beside, "w", encoding="utf-8") as file:
+            file.write(yaml_text(to_plain(experiment)))
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
@@ -230,8 +238,9 @@ def _checked_value(kind: Any, value: Any, key: str) -> Any:
         return None
     if is_dataclass(wanted) and isinstance(value, Mapping):
         return _checked_section(wanted, value, f"{key}.")  # type: ignore[arg-type]
-    if origin is Literal and not isinstance(value, bool) and str(value) in inner:
-        return str(value)  # `precision: 32` is a number to YAML
+    text = "" if isinstance(value, (Mapping, list)) else str(value)  # lists can nest by reference
+    if origin is Literal and not isinstance(value, bool) and text in inner:
+        return text  # `precision: 32` is a number to YAML
     if origin in (list, tuple) and isinstance(value, list | tuple):
         if origin is list or inner[-1] is Ellipsis:
             return [_checked_value(inner[0], entry, key) for entry in value]
@@ -248,7 +257,7 @@ def _checked_value(kind: Any, value: Any, key: str) -> Any:
             value = float(value)  # 1e-4 is a word to YAML 1.1
         if isinstance(value, Real) and math.isfinite(value):
             return float(value)
-    close = f"; did you mean {near!r}?" if (near := _nearest(str(value), inner if origin is Literal else ())) else ""
+    close = f"; did you mean {near!r}?" if (near := _nearest(text, inner if origin is Literal else ())) else ""
     raise ValueError(f"{key}: expected {_possible(kind)}, got {_shown(value)}{close}")
 
 
@@ -318,7 +327,7 @@ PLURALS: dict[Any, str] = {str: "words", int: "whole numbers", float: "numbers"}
 def _shown(value: object) -> str:
     if value is None:
         return "null"
-    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else _SHORT.repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

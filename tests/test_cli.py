@@ -281,7 +281,7 @@ def test_skeleton_check_refuses_a_wrong_file(capsys, tmp_path):
         (ModuleNotFoundError("an .mp4 needs PyAV"), 2, "kinetic: an .mp4 needs PyAV\n"),
         (KeyError("a"), 1, "kinetic: KeyError: 'a'\n"),
         (MemoryError(), 1, "kinetic: MemoryError\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "kinetic: interrupted\n"),
     ],
 )
 def test_errors_are_one_line_and_a_status(capsys, monkeypatch, error, status, line):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from kinetic.data.motion import write_motions
+from kinetic.data.synthetic import synthesise
 from kinetic.evaluation import evaluate
-from kinetic.experiment import fit, prepare
+from kinetic.experiment import fit, prepare, sample
 from kinetic.loading import load_experiment
+from kinetic.skeleton import NTU25, save_skeleton
 
 DATA = {"frames": 16, "batch_size": 8, "centering": "first", "classes": ["walk", "sit down", "wave"],
         "synthetic": {"subjects": 4, "repeats": 1}}  # fmt: skip
@@ -91,6 +93,29 @@ def test_without_an_encoder_coordinates_are_compared(gan):
     assert list(scores(evaluate(gan, seeds=1))) == ["mmd_frame", "mmd_sequence"]
 
 
+def test_a_floor_of_all_training_motions_has_no_interval(gan, encoder):
+    for row in evaluate(gan, encoder=encoder, seeds=2).rows:
+        assert row.floor.interval is None and row.score.interval is not None
+
+
+def test_a_reference_is_centred_as_the_samples_were_and_reduced_to_their_classes(gan, tmp_path):
+    reference = tmp_path / "real.npz"
+    write_motions(synthesise(subjects=4, repeats=1, frames=16), reference)
+    of_the_run = scores(evaluate(gan, seeds=1))["mmd_frame"].score
+    by_file = scores(evaluate(gan, reference=reference, seeds=1))["mmd_frame"].score
+    assert by_file.value == pytest.approx(of_the_run.value, rel=0.01)  # its motions stand in another order
+    made = sample(gan, count=2, out=tmp_path / "made.npz")
+    write_motions(synthesise(DATA["classes"], subjects=4, repeats=1, frames=16), reference)
+    assert "centred: first" in evaluate(made, reference=reference).to_text()
+
+
+def test_a_run_is_scored_without_the_skeleton_file_it_was_trained_with(tmp_path):
+    save_skeleton(NTU25, tmp_path / "mine.yaml")
+    run = fit(load_experiment(**GAN, skeleton=str(tmp_path / "mine.yaml")), tmp_path / "run", progress=False)
+    (tmp_path / "mine.yaml").unlink()
+    assert len(evaluate(run, seeds=1).rows) == 2
+
+
 def test_the_report_is_a_table_and_plain_values(gan):
     report = evaluate(gan, seeds=1)
     assert "mmd_frame" in report.to_text() and "floor" in report.to_text()
@@ -107,6 +132,14 @@ def test_what_cannot_be_compared_is_refused(gan, encoder, prepared, tmp_path):
         evaluate(encoder)
     with pytest.raises(ValueError, match="seeds"):
         evaluate(gan, seeds=0)
+    with pytest.raises(ValueError, match="holds no motions out"):
+        evaluate(gan, split="none")
+    with pytest.raises(ValueError, match=r"gan: trained on synthetic split by xsub.*xview holds out"):
+        evaluate(gan, split="xview")
+    with pytest.raises(ValueError, match=r"encoder: trained on synthetic split by xsub"):
+        evaluate(prepared.test, encoder=encoder, split="xview")
+    with pytest.raises(ValueError, match=r"published\.pth.*\[-1, 1\]"):
+        evaluate(tmp_path / "published.pth")
     strange = dataclasses.replace(prepared.test, class_names=("walk", "sit down", "fly"))
     with pytest.raises(ValueError, match="'fly'"):
         evaluate(strange, encoder=encoder)

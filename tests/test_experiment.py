@@ -3,16 +3,18 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from kinetic import experiment
 from kinetic.data.motion import read_motions, write_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.experiment import build, build_networks, draw, fit, load_run, prepare, sample
 from kinetic.loading import load_experiment
-from kinetic.skeleton import COCO17, NTU25
+from kinetic.skeleton import COCO17, NTU25, save_skeleton
 from kinetic.training.checkpoint import read_checkpoint, write_checkpoint
 from kinetic.training.watch import read_metrics
 
@@ -50,6 +52,7 @@ def test_a_run_folder_explains_itself(run):
 def test_samples_leave_in_metres_near_the_training_motions(run):
     train = prepare(tiny()).train
     motions = sample(run, "wave", count=3)
+    assert np.array_equal(sample(run, np.int64(5), count=1).label, [5])
     assert motions.shape == (3, 3, 16, 25) and motions.fps == train.fps
     gap = np.abs(motions.motion.mean(axis=(0, 2)) - train.motion.mean(axis=(0, 2)))
     assert gap.max() < 3 * train.motion.std() and set(motions.label) == {motions.class_names.index("wave")}
@@ -82,7 +85,13 @@ def test_truncation_reaches_the_generator(run):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"label": "wlak"}, "walk"), ({"label": 12}, "0 to 11"), ({"count": 0}, "count"), ({"truncation": 2}, "between")],
+    [
+        ({"label": "wlak"}, "walk"),
+        ({"label": 12}, "0 to 11"),
+        ({"label": []}, "no class"),
+        ({"count": 0}, "count"),
+        ({"truncation": 2}, "between"),
+    ],
 )
 def test_wrong_requests_for_samples_are_refused(run, options, message):
     with pytest.raises(ValueError, match=message):
@@ -104,6 +113,41 @@ def test_a_folder_in_which_another_process_trains_is_left_to_it(tmp_path, monkey
     assert list(tmp_path.iterdir()) == []
     os.close(handle)
     assert fit(tiny(), tmp_path, progress=False) == tmp_path
+
+
+def test_what_a_folder_holds_is_looked_at_when_it_is_ours(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    claim = experiment._claim
+    seen = []
+
+    def asked(folder, *args, **kwargs):
+        handle = os.open(folder, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(handle)
+        seen.append(folder)
+        return claim(folder, *args, **kwargs)
+
+    monkeypatch.setattr(experiment, "_claim", asked)
+    fit(tiny(), tmp_path / "run", progress=False)
+    assert seen == [tmp_path / "run"]
+
+
+def test_a_run_that_failed_before_its_first_checkpoint_is_begun_anew(tmp_path):
+    wrong = tiny(training={**GAN["training"], "accelerator": "gpu"})
+    with pytest.raises(Exception, match=r"(?i)gpu|cuda"):
+        fit(wrong, tmp_path / "run", progress=False)
+    fit(tiny(), tmp_path / "run", progress=False)
+    assert load_experiment(tmp_path / "run" / "config.yaml") == tiny()
+
+
+def test_single_motions_per_class_train(tmp_path):
+    motions = synthesise(["walk", "wave"], subjects=2, repeats=1, frames=16)
+    rows = [int(np.flatnonzero((motions.label == k) & (motions.subject == s))[0]) for k in (0, 1) for s in (0, 1)]
+    write_motions(motions.select(np.array(rows)), tmp_path / "four.npz")
+    data = {**GAN["data"], "source": str(tmp_path / "four.npz"), "batch_size": 2}
+    made = fit(tiny(data=data), tmp_path / "run", progress=False)
+    assert "mmd/train" not in read_metrics(made / "metrics.csv") and not (made / "checkpoints" / "best.ckpt").exists()
 
 
 def test_a_folder_with_something_else_is_not_touched(tmp_path):
@@ -175,13 +219,21 @@ def test_a_logger_that_is_not_installed_names_its_extra(tmp_path):
 
 
 def test_a_skeleton_file_replaces_that_of_the_data(tmp_path):
-    from kinetic.skeleton import save_skeleton
-
     save_skeleton(NTU25, tmp_path / "mine.yaml")
     assert prepare(tiny(skeleton=str(tmp_path / "mine.yaml"))).train.skeleton.hash == NTU25.hash
     save_skeleton(COCO17, tmp_path / "coco.yaml")
     with pytest.raises(ValueError, match="17"):
         prepare(tiny(skeleton=str(tmp_path / "coco.yaml")))
+
+
+def test_a_run_does_not_go_on_with_another_skeleton(tmp_path):
+    file = tmp_path / "mine.yaml"
+    save_skeleton(NTU25, file)
+    fit(tiny(skeleton=str(file)), tmp_path / "run", progress=False)
+    save_skeleton(replace(NTU25, name="other", center=5), file)
+    longer = tiny(skeleton=str(file), training={**GAN["training"], "steps": 8})
+    with pytest.raises(ValueError, match="its skeleton differ"):
+        fit(longer, tmp_path / "run", resume=True, progress=False)
 
 
 def test_scaling_is_fitted_on_the_training_side_only():

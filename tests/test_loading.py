@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import fields, is_dataclass
+from itertools import pairwise
 
 import pytest
 import yaml
@@ -241,3 +242,10 @@ def test_every_field_is_a_setting():
 )
 def test_typed_text_becomes_the_value_that_was_meant(key, text, value):
     assert value_from_text(key, text) == value
+
+
+def test_lists_that_nest_by_reference_are_refused_in_a_line(tmp_path):
+    lines = ["&a [x, x]"]
+    for old, new in pairwise("abcdefghijkl"):
+        lines.append(f"&{new} [{', '.join([f'*{old}'] * 10)}]")  # ten times as long each, written out
+    assert len(refusal(tmp_path / "bomb.yaml", f"data: {{classes: [{', '.join(lines)}]}}")) < 300

@@ -139,6 +139,11 @@ def test_centre_is_kept_until_a_weight_changes():
     with torch.no_grad():
         generator.mapping.biases[0].add_(1)
     assert not torch.equal(generator.center(), first)
+    second = generator.center()
+    optimizer = torch.optim.Adam(generator.mapping.parameters(), lr=0.1, fused=True)  # counts no versions
+    generator.mapping(torch.ones(1, generator.mapping.weights[0].shape[1])).sum().backward()
+    optimizer.step()
+    assert not torch.equal(generator.center(), second)
 
 
 def test_same_seed_same_sample_and_mode_is_restored():

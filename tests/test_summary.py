@@ -34,6 +34,11 @@ def motions(**changes):
     return MotionSet(**(values | changes))
 
 
+def test_a_split_with_an_empty_side_is_a_remark():
+    found = summarise(motions(subject=np.array([0, 0, 0])))
+    assert found["splits"] == {} and any("xsub" in remark for remark in found["remarks"])
+
+
 def test_bones_of_a_rigid_body_do_not_vary():
     assert bone_variation(rigid(), NTU25.bones).max() < 1e-6
 

@@ -105,6 +105,13 @@ def test_spoilt_weights_are_refused(tmp_path, tensors, spoil, message):
         load_published_generator(tmp_path / "bad.pth")
 
 
+def test_a_shape_larger_than_its_file_is_refused(tmp_path, tensors):
+    tensors["label_emb.weight"] = torch.zeros(1, 1).expand(60_000_000, 2)
+    torch.save(tensors, tmp_path / "small.pth")
+    with pytest.raises(ValueError, match="small.pth: label_emb.weight claims shape"):
+        load_published_generator(tmp_path / "small.pth")
+
+
 def test_weights_of_another_skeleton_are_refused(tmp_path, tensors):
     torch.save(tensors, tmp_path / "ntu.pth")
     with pytest.raises(ValueError, match="25 joints, the skeleton has 16"):

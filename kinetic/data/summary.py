@@ -61,8 +61,12 @@ def summarise(motions: MotionSet) -> dict[str, Any]:
             found[f"{name}s"] = {names[i] if names else str(i): int(k) for i, k in zip(ids, counts, strict=True)}
     if motions.clip:
         found["clips"] = len(set(motions.clip))
-    found["splits"] = {name: list(map(len, motions.split(name))) for name in motions.split_rules()}
-    found["remarks"] = motions.check()
+    found["splits"], found["remarks"] = {}, motions.check()
+    for name in motions.split_rules():
+        try:
+            found["splits"][name] = list(map(len, motions.split(name)))
+        except ValueError as error:  # one person, one camera
+            found["remarks"].append(str(error))
     return found
 
 

@@ -36,6 +36,10 @@ SLOPE = 0.2
 """Slope of every LeakyReLU below zero."""
 
 
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.device == other.device and one.dtype == other.dtype and torch.equal(one, other)
+
+
 def _label(label: Tensor, n: int, classes: int) -> Tensor:
     if label.shape != (n,) or label.is_floating_point():
         raise ValueError(f"expected {n} integer labels, got shape {tuple(label.shape)} of {label.dtype}")
@@ -281,7 +285,7 @@ class Generator(nn.Module):
             )
         self.noise_shapes = [(times[i], len(pyramid.levels[level].joints)) for i, level in enumerate(levels)]
         self.scaler: nn.Module | None = None
-        self._center: tuple[tuple[int, ...], Tensor] | None = None
+        self._center: tuple[list[Tensor], Tensor] | None = None
 
     def draw_noise(self, n: int, *, like: Tensor, rng: torch.Generator | None = None) -> list[Tensor]:
         """The stochastic inputs of all blocks: (N, 1, T_i, V_i) each, N(0, 1)."""
@@ -314,16 +318,15 @@ class Generator(nn.Module):
         """The mean of w over 1000 draws, towards which `truncation` pulls: (1, width).
 
         As published, N(0, 1) stands in for the label embedding too. The draws come from a seed of their own and the
-        mean is kept until a weight changes.
+        mean is kept, with the weights it belongs to, until one of them changes.
         """
-        parameters = [*self.mapping.parameters()]
-        key = tuple(p._version for p in parameters) + tuple(p.data_ptr() for p in parameters)
-        if self._center is None or self._center[0] != key:
-            like = parameters[0]
+        weights = [p.detach() for p in self.mapping.parameters()]
+        if self._center is None or not all(map(_same, weights, self._center[0])):
+            like = weights[0]
             rng = torch.Generator().manual_seed(0)
             x = torch.randn(1000, like.shape[1], generator=rng, dtype=like.dtype).to(like.device)
             with torch.no_grad():
-                self._center = (key, self.mapping(x).mean(dim=0, keepdim=True))
+                self._center = ([weight.clone() for weight in weights], self.mapping(x).mean(dim=0, keepdim=True))
         return self._center[1]
 
     @torch.no_grad()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -129,6 +128,9 @@ def _tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
     ):
         raise ValueError(f"{path}: expected a table of named tensors, found {type(content).__name__}")
+    for name, value in content.items():
+        if value.layout is not torch.strided or value.numel() * value.itemsize > value.untyped_storage().nbytes():
+            raise ValueError(f"{path}: {name} claims shape {tuple(value.shape)}, more numbers than the file holds")
     return dict(content)
 
 
@@ -235,14 +237,15 @@ def _save(model: nn.Module, path: str | os.PathLike[str]) -> None:
         raise ValueError(f"the published layout has no place for{_some(left)}")
     tensors = {name: _to_published(state[ours], kind).contiguous() for name, (ours, kind) in names.items()}
     target = Path(path)
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "wb") as file:
             torch.save(tensors, file)
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(temporary, target)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _as_published(what: str, facts: Mapping[str, tuple[object, object]]) -> None:

@@ -132,10 +132,7 @@ class EncoderTraining(LightningModule):
         loss = functional.cross_entropy(scores, label, label_smoothing=self.smoothing)
         self.batches += 1
         accuracy = (scores.argmax(dim=1) == label).float().mean()
-        self.log_dict({"loss/encoder": loss.detach(), "accuracy/train": accuracy}, on_step=True, on_epoch=False)
+        self.log_dict(
+            {"loss/encoder": loss.detach(), "accuracy/train": accuracy}, on_step=True, on_epoch=False, sync_dist=True
+        )
         return loss
-
-    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        motion, label = batch
-        accuracy = (self.encoder(motion).argmax(dim=1) == label).float().mean()
-        self.log("accuracy/validation", accuracy, on_step=False, on_epoch=True, batch_size=len(motion))

@@ -191,7 +191,7 @@ class Sampling(Callback):
         look: (module, batches done) -> value of which less is better, or None; draws what is to be seen
         name: of that value in the table
         table: where it goes
-        checkpoint: who keeps the best
+        checkpoint: who keeps the best; None = nobody
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class Sampling(Callback):
         look: Callable[[LightningModule, int], float | None],
         name: str,
         table: Table,
-        checkpoint: RunCheckpoint,
+        checkpoint: RunCheckpoint | None,
     ) -> None:
         self.every, self.steps, self.look, self.name = every, steps, look, name
         self.table, self.checkpoint = table, checkpoint
@@ -219,4 +219,5 @@ class Sampling(Callback):
             self.table.add(done, {self.name: value})
             for logger in trainer.loggers:
                 logger.log_metrics({self.name: value}, step=done)
-            self.checkpoint.offer(trainer, pl_module, value)
+            if self.checkpoint is not None:
+                self.checkpoint.offer(trainer, pl_module, value)

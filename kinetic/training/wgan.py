@@ -115,9 +115,8 @@ class KineticGAN(LightningModule):
             if generator_turn:
                 self._generator_step(generator_optimizer, fake, z, label)
         self.batches += 1
-        self.log_dict(
-            {**seen, "loss/generator": self.latest[0], "norm/generator": self.latest[1]}, on_step=True, on_epoch=False
-        )
+        logged = {**seen, "loss/generator": self.latest[0], "norm/generator": self.latest[1]}
+        self.log_dict(logged, on_step=True, on_epoch=False, sync_dist=True)
 
     def _critic_step(
         self,
