@@ -82,6 +82,8 @@ def fit(asked: Namespace) -> None:
     if asked.print_config:
         print(yaml_text(to_plain(experiment)), end="")
         return
+    if not asked.files and not overrides:
+        raise WrongRequest("name an experiment file, such as experiments/demo.yaml, or at least --data.source")
     from kinetic.experiment import fit
     from kinetic.training.checkpoint import Interrupted
 
@@ -95,7 +97,7 @@ def fit(asked: Namespace) -> None:
 
 
 def _declare_fit(parser: ArgumentParser) -> None:
-    parser.usage = "kinetic fit FILE [FILE ...] [--out FOLDER] [--resume] [--print-config] [--KEY X ...]"
+    parser.usage = "kinetic fit [FILE ...] [--out FOLDER] [--resume] [--print-config] [--KEY X ...]"
     parser.add_argument("files", nargs="*", metavar="FILE", help="experiment files; later ones win over earlier ones")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="the run folder; default: runs/ and the name")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of that folder")

@@ -337,7 +337,7 @@ class Experiment:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        _at_least("experiment", 0, seed=self.seed)
+        _within("experiment", 0, 2**63 - 1, seed=self.seed)
         if not self.name or any(letter in self.name for letter in "/\\\0") or self.name in {".", ".."}:
             raise ValueError(f"name must be a plain file name, got {self.name!r}")
         if self.generator.output == "tanh" and self.data.scaling == "standard" and self.model == "gan":

@@ -83,9 +83,9 @@ def evaluate(
     """Score a run, or motions made by anyone, against held-out real motions.
 
     Real motions are those that the run did not train on, or that the recognition network did not when motions are
-    scored. Generated ones have the labels of the real ones unless `count` is given. The floor
-    compares real training motions, as many, with the same real test motions; it has an interval where there are more
-    of them than it takes. The floor of `accuracy` is the accuracy on the real test motions.
+    scored. Generated ones have the labels of the real ones unless `count` is given. The floor compares real training
+    motions, as many as generated, with the same real test motions; it has an interval where there are more of them than
+    it takes. The floor of `accuracy` is the accuracy on the real test motions.
 
     Args:
         subject: a run of a generator, its folder or checkpoint, or motions with labels, or a file of them
@@ -121,9 +121,20 @@ def evaluate(
     if run is not None:
         _check(run, real)
         real = replace(real, train=_numbered(real.train, run.class_names), test=_numbered(real.test, run.class_names))
+    notes = []
+    if motions is not None:
+        known = np.isin(np.array(real.test.class_names), [name for name, n in motions.counts().items() if n])
+        if not known[real.test.label].any():
+            raise ValueError(f"{name}: there are no real test motions of its classes to compare with")
+        if not known.all():
+            notes.append(f"only classes that there are motions of: {', '.join(np.array(real.test.class_names)[known])}")
+            train, test = (side.select(known[side.label]) for side in (real.train, real.test))
+            real = replace(real, train=train, test=test)
+    elif missing := [each for each, n in real.test.counts().items() if not n]:
+        notes.append(f"not scored, for want of real test motions: {', '.join(missing)}")
     fakes = _fakes(run, motions, real, count=count, seeds=seeds, truncation=truncation, centering=data.centering)
-    floors = [_like(real.train, real.test.label, seed) for seed in range(seeds)]
-    if len(floors[0]) == np.isin(real.train.label, real.test.label).sum():  # every draw takes them all
+    floors = [_like(real.train, fakes[0].label, seed) for seed in range(seeds)]
+    if len(floors[0]) == np.isin(real.train.label, fakes[0].label).sum():  # every draw takes them all
         floors = floors[:1]
     label = {
         "reference": f"{real.test.source or 'motions'}/{data.split}/test",
@@ -137,7 +148,7 @@ def evaluate(
         "version": kinetic.__version__,
     }
     rows = []
-    notes = [f"{len(real.test)} real motions ({label['reference']}), {len(fakes[0])} generated, {len(fakes)} seeds"]
+    notes += [f"{len(real.test)} real motions ({label['reference']}), {len(fakes[0])} generated, {len(fakes)} seeds"]
     if network is not None:
         model, own = _encoder(network, real.test), dict(label)
         own |= {"network": "st-gcn encoder", "network_data": network.summary, "network_hash": model.hash}
@@ -159,6 +170,8 @@ def _subject(subject: Run | MotionSet | str | os.PathLike[str]) -> tuple[Run | N
         return subject, None, str(subject.path)
     if isinstance(subject, MotionSet):
         return None, subject, subject.source or "motions"
+    if not isinstance(subject, (str, os.PathLike)):
+        raise TypeError(f"expected a run, a MotionSet or the path of one, got {type(subject).__name__}")
     path = Path(subject)
     if path.suffix == ".pth":
         raise ValueError(

@@ -26,7 +26,7 @@ from kinetic.models.encoder import Encoder
 from kinetic.models.stgcn import Critic, Generator
 from kinetic.nn.noise import GaussianNoise, QuantileNoise, plain_draw
 from kinetic.nn.pooling import POOLING
-from kinetic.skeleton import Skeleton, SkeletonPyramid, load_skeleton
+from kinetic.skeleton import SKELETONS, Skeleton, SkeletonPyramid, load_skeleton
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule
@@ -81,7 +81,8 @@ def prepare(experiment: Experiment, *, skeleton: Skeleton | None = None) -> Prep
         if data.classes is not None:
             motions = motions.where(classes=data.classes)
     if experiment.skeleton is not None:
-        motions = motions.on(skeleton or load_skeleton(experiment.skeleton))
+        named = SKELETONS.get(experiment.skeleton)
+        motions = motions.on(skeleton or named or load_skeleton(experiment.skeleton))
     motions = motions.resampled(data.frames).centred(data.centering)
     train, test = (motions, motions) if data.split == "none" else motions.split(data.split)
     kind: Literal["minmax", "standard", "none"] = "none" if experiment.model == "encoder" else data.scaling
@@ -245,7 +246,8 @@ def draw(
     truncation: float | None = None,
     space: Literal["w", "z"] = "w",
 ) -> MotionSet:
-    """Generated motions with these labels (N,), in metres."""
+    """Generated motions with these labels (N,), in metres; see `sample` for the rest."""
+    _check_truncation(truncation)
     parts = list(_drawn(run.generator, label, seed=seed, truncation=truncation, space=space))
     return MotionSet(
         motion=np.concatenate(parts),
@@ -316,8 +318,8 @@ def sample(
     Args:
         run: a run, its folder, one of its checkpoints, or published weights (`.pth`), whose motions stay in [-1, 1]
         label: names or numbers of classes; None = all
-        seed: the same seed gives the same motions
-        truncation: psi, from 0 (all alike) to 1 (none); None = none
+        seed: the same seed and the same counts give the same motions
+        truncation: psi, from 0 (one latent for all; the noise of the blocks remains) to 1 (none); None = none
         space: where to truncate
         out: file (.npz) or folder that they are written to batch by batch, so that any number fits in memory; then its
             path is returned
@@ -328,10 +330,9 @@ def sample(
         FileNotFoundError: when there is no such run
     """
     opened = run if isinstance(run, Run) else _open_generator(run)
-    if count < 1:
-        raise ValueError(f"count must be at least 1, got {count}")
-    if truncation is not None and not 0 <= truncation <= 1:
-        raise ValueError(f"truncation lies between 0 (all alike) and 1 (none), got {truncation}")
+    if not isinstance(count, (int, np.integer)) or count < 1:
+        raise ValueError(f"count must be a whole number from 1 on, got {count}")
+    _check_truncation(truncation)
     like = MotionSet(
         motion=np.empty(
             (0, opened.skeleton.channels, opened.experiment.data.frames, len(opened.skeleton.joints)), np.float32
@@ -376,6 +377,11 @@ def sample(
             at += len(motion)
             bar.update(len(motion))
     return Path(out)
+
+
+def _check_truncation(truncation: float | None) -> None:
+    if truncation is not None and not 0 <= truncation <= 1:
+        raise ValueError(f"truncation lies between 0 (one latent for all) and 1 (none), got {truncation}")
 
 
 def _open_generator(path: str | os.PathLike[str]) -> Run:
@@ -426,6 +432,9 @@ def fit(
     """
     from pytorch_lightning.utilities import rank_zero_only
 
+    if not isinstance(experiment, Experiment):
+        raise TypeError(f"expected an Experiment, as load_experiment gives it, got {type(experiment).__name__}")
+    experiment = _placed(experiment)
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     leader = getattr(rank_zero_only, "rank", 0) == 0
     with _alone(folder) if leader else contextlib.nullcontext():
@@ -529,6 +538,17 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
             trainer.fit(module, datamodule=data)
 
 
+def _placed(experiment: Experiment) -> Experiment:
+    """The same, with whole paths: a run is used from other folders than the one it was started in."""
+    data = experiment.data
+    if data.source != "synthetic":
+        data = replace(data, source=os.path.abspath(data.source))
+    skeleton = experiment.skeleton
+    if skeleton is not None and skeleton not in SKELETONS:
+        skeleton = os.path.abspath(skeleton)
+    return replace(experiment, data=data, skeleton=skeleton)
+
+
 def _last(folder: Path) -> Path:
     return folder / "checkpoints" / "last.ckpt"
 
@@ -536,8 +556,8 @@ def _last(folder: Path) -> Path:
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Holds a run folder, and makes it if need be; where the system has no such locks, it holds nothing."""
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder}: is a file; a run needs a folder")
+    if files := [each for each in (folder, *folder.parents) if each.exists() and not each.is_dir()]:
+        raise FileExistsError(f"{files[0]}: is a file; a run needs a folder")
     new = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -581,7 +601,9 @@ def _claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
         if not config.exists():
             raise FileExistsError(f"{folder}: holds something that is no run; choose another folder with --out")
         if not any((folder / "checkpoints").glob("*.ckpt")):
-            return False  # it failed before it had anything to lose
+            if resume:
+                print(f"kinetic: note: {folder} has no checkpoint yet; it begins anew", file=sys.stderr)
+            return False  # it stopped before it had anything to lose
         if not resume:
             raise FileExistsError(f"{folder}: holds a run already; go on with --resume, or choose another with --out")
         before, now = to_plain(load_experiment(config)), to_plain(experiment)

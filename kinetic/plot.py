@@ -14,6 +14,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -24,6 +25,7 @@ from kinetic.skeleton import Skeleton, SkeletonPyramid
 __all__ = ["animate", "curves", "filmstrip", "sheet", "skeleton_levels"]
 
 LEFT, RIGHT, MIDDLE = (33, 113, 181), (214, 69, 46), (45, 48, 56)
+FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf").as_posix()
 PAPER, FLOOR, INK = (255, 255, 255), (222, 224, 229), (40, 42, 48)
 SMOOTH = 3
 """Pictures are drawn this much larger and then shrunk, which smooths edges."""
@@ -116,10 +118,12 @@ class _Canvas:
         self.pen.line([(x0 * SMOOTH, y * SMOOTH), (x1 * SMOOTH, y * SMOOTH)], fill=FLOOR, width=2 * SMOOTH)
 
     def text(self, x: float, y: float, text: str, size: float, anchor: str = "la", width: float | None = None) -> None:
-        font = ImageFont.load_default(size * SMOOTH)
-        while width is not None and len(text) > 3 and self.pen.textlength(text, font=font) > width * SMOOTH:
-            text = text[:-2].rstrip(" .") + "…"
-        self.pen.text((x * SMOOTH, y * SMOOTH), text, fill=INK, font=font, anchor=anchor)
+        font = ImageFont.truetype(FONT, size * SMOOTH)
+        shown, left = text, len(text)
+        while width is not None and left > 2 and self.pen.textlength(shown, font=font) > width * SMOOTH:
+            left -= 1  # out of the middle: names often differ at their ends
+            shown = f"{text[: left - left // 2]}…{text[len(text) - left // 2 :]}"
+        self.pen.text((x * SMOOTH, y * SMOOTH), shown, fill=INK, font=font, anchor=anchor)
 
     def done(self) -> Image.Image:
         return self.image.resize(self.size, Image.Resampling.BOX)

@@ -78,6 +78,11 @@ def test_every_verb_has_a_help(capsys, name):
     assert capsys.readouterr().out.startswith(f"usage: kinetic {name} ")
 
 
+def test_fit_of_nothing_is_refused(capsys):
+    assert main(["fit"]) == 2
+    assert "name an experiment file" in capsys.readouterr().err
+
+
 def test_version(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
@@ -325,7 +330,7 @@ def test_training_that_a_signal_stopped_tells_how_to_go_on(capsys, monkeypatch, 
         raise Interrupted(number)
 
     monkeypatch.setattr(kinetic.experiment, "fit", fit)
-    assert main(["fit"]) == status
+    assert main(["fit", "--seed", "1"]) == status
     assert capsys.readouterr() == ("", f"kinetic: stopped by {number.name}; the same command with --resume goes on\n")
 
 

@@ -116,6 +116,29 @@ def test_a_run_is_scored_without_the_skeleton_file_it_was_trained_with(tmp_path)
     assert len(evaluate(run, seeds=1).rows) == 2
 
 
+def test_a_file_with_some_of_the_classes_is_scored_on_these(encoder, prepared):
+    waving = prepared.test.where(classes=["wave"])
+    report = evaluate(dataclasses.replace(waving, label=waving.label), encoder=encoder)
+    assert scores(report)["mmd_frame"].score.value == 0 and scores(report)["mmd_frame"].score.n_real == len(waving)
+    assert "only classes that there are motions of: wave" in report.to_text()
+
+
+def test_a_class_without_test_motions_is_noted(tmp_path):
+    motions = synthesise(DATA["classes"], subjects=4, repeats=1, frames=16)
+    walk, seen = motions.class_names.index("walk"), motions.split("xsub")[1].subject
+    kept = motions.select((motions.label != walk) | ~np.isin(motions.subject, seen))
+    write_motions(kept, tmp_path / "a.npz")
+    data = {**GAN["data"], "source": str(tmp_path / "a.npz"), "classes": None}
+    run = fit(load_experiment(**{**GAN, "data": data}), tmp_path / "run", progress=False)
+    assert "for want of real test motions: walk" in evaluate(run, seeds=1).to_text()
+
+
+def test_floor_and_motions_are_as_many(encoder, prepared):
+    few = prepared.test.select(np.flatnonzero(np.arange(len(prepared.test)) % 3 < 2))
+    for row in evaluate(few, encoder=encoder, seeds=2).rows:
+        assert row.score.metric == "accuracy" or row.floor.n_fake == row.score.n_fake == len(few)
+
+
 def test_the_report_is_a_table_and_plain_values(gan):
     report = evaluate(gan, seeds=1)
     assert "mmd_frame" in report.to_text() and "floor" in report.to_text()
@@ -130,6 +153,11 @@ def test_what_cannot_be_compared_is_refused(gan, encoder, prepared, tmp_path):
         evaluate(gan, encoder=gan)
     with pytest.raises(ValueError, match="recognition network"):
         evaluate(encoder)
+    with pytest.raises(TypeError, match="ndarray"):
+        evaluate(np.zeros(3))
+    for truncation in (7, -3, float("nan")):
+        with pytest.raises(ValueError, match="truncation lies between"):
+            evaluate(gan, truncation=truncation, seeds=1)
     with pytest.raises(ValueError, match="seeds"):
         evaluate(gan, seeds=0)
     with pytest.raises(ValueError, match="holds no motions out"):

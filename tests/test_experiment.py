@@ -90,6 +90,7 @@ def test_truncation_reaches_the_generator(run):
         ({"label": 12}, "0 to 11"),
         ({"label": []}, "no class"),
         ({"count": 0}, "count"),
+        ({"count": 1.5}, "whole number"),
         ({"truncation": 2}, "between"),
     ],
 )
@@ -234,6 +235,32 @@ def test_a_run_does_not_go_on_with_another_skeleton(tmp_path):
     longer = tiny(skeleton=str(file), training={**GAN["training"], "steps": 8})
     with pytest.raises(ValueError, match="its skeleton differ"):
         fit(longer, tmp_path / "run", resume=True, progress=False)
+
+
+def test_a_skeleton_is_known_by_name_too():
+    assert prepare(tiny(skeleton="ntu25")).train.skeleton == NTU25
+
+
+def test_a_run_is_used_from_other_folders(tmp_path, monkeypatch):
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path / "there")
+    write_motions(synthesise(["walk", "wave"], subjects=2, repeats=1, frames=16), "a.npz")
+    data = {**GAN["data"], "batch_size": 4}
+    fit(tiny(data={**data, "source": "a.npz"}), "run", progress=False)
+    monkeypatch.chdir(tmp_path)
+    assert len(prepare(load_run("there/run").experiment).train) > 0
+    again = tiny(data={**data, "source": str(tmp_path / "there" / "a.npz")})
+    assert fit(again, "there/run", resume=True, progress=False).exists()
+
+
+def test_what_is_no_experiment_and_no_folder_is_refused(tmp_path):
+    with pytest.raises(TypeError, match="load_experiment"):
+        fit("experiments/demo.yaml", tmp_path / "run")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FileExistsError, match="file: is a file"):
+        fit(tiny(), tmp_path / "file" / "run")
+    with pytest.raises(ValueError, match="experiment.seed"):
+        tiny(seed=2**64)
 
 
 def test_scaling_is_fitted_on_the_training_side_only():

@@ -574,7 +574,10 @@ def read_motions(path: str | os.PathLike[str]) -> MotionSet:
                 motions = reader.read(path)
                 break
         else:
-            raise ValueError(f"found {contents.describe()}; expected one of: {'; '.join(READERS)}")
+            raise ValueError(
+                f"found {contents.describe()}; expected one of: {'; '.join(READERS)}; "
+                f"kinetic.write_motions makes such a file from arrays"
+            )
         if not len(motions):
             raise ValueError("holds no motions")
         _largest(motions.motion)
