@@ -253,8 +253,11 @@ def picture(found: Sequence[Mapping[str, Any]], path: Path) -> None:
             ax.plot(*curve, marker=".", color="tab:blue")
         ax.set(yscale="log")
         ax.set_title(row, fontsize=8)
-        ax.tick_params(labelsize=7)
+        ax.tick_params(which="both", labelsize=6)
         ax.grid(alpha=0.25)
+    if start:  # what leaves the picture at the top is in the table
+        values = np.concatenate([curve[1] for _, curve in curves if curve.size])
+        axes[0].set_ylim(0.7 * values.min(), 8 * max(curve[1].max() for curve in start))
     for ax in axes[len(others) :]:
         ax.axis("off")
     figure.supxlabel("minutes on one core (grey: where the study starts, all seeds)", fontsize=8)

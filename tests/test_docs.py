@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pkgutil
 import re
 import shlex
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import kinetic
+from benchmarks import options
 from kinetic import cli
 from kinetic.loading import load_experiment
 from kinetic.skeleton import SkeletonPyramid, load_skeleton
@@ -121,6 +123,12 @@ def test_skeleton_files_are_sound(file):
 
 def test_there_are_experiments():
     assert EXPERIMENTS
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "benchmarks" / "results").glob("*.json")), ids=name)
+def test_tables_of_options_are_those_that_were_kept(file):
+    kept = json.loads(file.read_text("utf-8"))
+    assert options.table(kept["cells"], kept["minutes"]) in (ROOT / "docs" / "options.md").read_text("utf-8")
 
 
 def test_a_page_is_read_as_people_read_it():
