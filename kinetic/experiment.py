@@ -424,7 +424,7 @@ def fit(
         progress: show a line of progress
 
     Raises:
-        FileExistsError: when the folder holds a run and `resume` is not set, or another process trains in it
+        FileExistsError: when the folder holds a checkpoint and `resume` is not set, or another process trains in it
         ValueError: when the run there has other settings or data, or a class has no training motions
         ModuleNotFoundError: when a logger is asked for that is not installed, naming the extra
         Diverged, NotFinite: when training fails; checkpoints stay as they were
