@@ -44,6 +44,12 @@ def test_a_joint_that_moves_changes_the_picture(tmp_path):
     assert (before != pixels(sheet(motion, NTU25, tmp_path / "b.png", titles=["a"]))).any()
 
 
+@pytest.mark.parametrize("names", [("wäg", "wög"), ("shoulder-flexion-left", "shoulder-flexion-right")], ids=str)
+def test_titles_tell_motions_apart(tmp_path, names):
+    one, other = (pixels(filmstrip(standing(1), NTU25, tmp_path / f"{i}.png", titles=[names[i]])) for i in (0, 1))
+    assert (one != other).any()
+
+
 def test_two_coordinates_are_drawn_too(tmp_path):
     flat = np.random.default_rng(0).normal(size=(2, 2, 8, 17))
     assert pixels(filmstrip(flat, COCO17, tmp_path / "flat.png", titles=["a", "b"])).std() > 1
