@@ -111,7 +111,7 @@ def test_numbers_that_yaml_takes_for_words_are_numbers(file):
         ("seed: !!python/object/apply:os.system ['true']", ", line 1: could not determine a constructor"),
         ("seed: 2020-99-99", "not a YAML text file: "),
         ("a: " + "[" * 5000, "nested too deeply"),
-        ("seed: -1", "experiment.seed must be at least 0, got -1"),
+        ("seed: -1", "experiment.seed must lie between 0 and 9223372036854775807, got -1"),
         ("data: {frames: 30}", "data.frames must be a multiple of 16, got 30"),
         ("name: a/b", "name must be a plain file name, got 'a/b'"),
     ],
