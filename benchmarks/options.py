@@ -33,10 +33,10 @@ from kinetic.config import Experiment
 from kinetic.data.module import MotionData
 from kinetic.data.motion import MotionSet
 from kinetic.experiment import Run, build, draw, load_experiment, load_run, prepare
+from kinetic.files import replacing
 from kinetic.metrics.frechet import FrechetDistance
 from kinetic.metrics.mmd import mmd_per_class
 from kinetic.models.encoder import Encoder
-from kinetic.training.checkpoint import replace_file
 from kinetic.training.wgan import Diverged
 
 FAST = Path(__file__).parents[1] / "experiments" / "fast.yaml"
@@ -209,7 +209,8 @@ def train(row: str, seed: int, source: str, encoder: str, marks: Sequence[float]
 
 def _write(file: Path, plain: Mapping[str, Any]) -> None:
     text = json.dumps(plain, indent=1) + "\n"
-    replace_file(file, lambda opened: opened.write(text.encode()))
+    with replacing(file) as beside:
+        beside.write_text(text, encoding="utf-8")
 
 
 def name_of(row: str, seed: int) -> str:
@@ -262,7 +263,8 @@ def picture(found: Sequence[Mapping[str, Any]], path: Path) -> None:
         ax.axis("off")
     figure.supxlabel("minutes on one core (grey: where the study starts, all seeds)", fontsize=8)
     figure.supylabel("frechet", fontsize=8)
-    replace_file(path, lambda file: figure.savefig(file, format="png", dpi=100, metadata={"Software": None}))
+    with replacing(path) as beside:
+        figure.savefig(beside, format="png", dpi=100, metadata={"Software": None})
 
 
 def _spread(values: np.ndarray, form: str) -> str:

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from kinetic.config import Experiment
 from kinetic.data.motion import MotionSet, MotionWriter, read_motions
 from kinetic.data.synthetic import synthesise
+from kinetic.files import replacing
 from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
 from kinetic.models.encoder import Encoder
 from kinetic.models.stgcn import Critic, Generator
@@ -642,8 +643,6 @@ def _about(experiment: Experiment, train: MotionSet) -> dict[str, Any]:
 
 def _describe(folder: Path, experiment: Experiment) -> None:
     """Make the folder tell what it holds, before anything long begins."""
-    from kinetic.training.checkpoint import replace_file
-
     folder.mkdir(parents=True, exist_ok=True)
     save_experiment(experiment, folder / "config.yaml")
     facts = {
@@ -656,7 +655,8 @@ def _describe(folder: Path, experiment: Experiment) -> None:
         "versions": {name: _version(name) for name in ("kinetic", "torch", "pytorch-lightning", "numpy")},
         "commit": _commit(),
     }
-    replace_file(folder / "environment.json", lambda file: file.write(json.dumps(facts, indent=2).encode()))
+    with replacing(folder / "environment.json") as beside:
+        beside.write_text(json.dumps(facts, indent=2), encoding="utf-8")
 
 
 def _version(name: str) -> str:

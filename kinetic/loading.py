@@ -24,6 +24,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from kinetic.config import Experiment
+from kinetic.files import replacing
 
 __all__ = [
     "Setting",
@@ -115,16 +116,8 @@ def yaml_text(plain: Mapping[str, Any]) -> str:
 
 def save_experiment(experiment: Experiment, path: str | os.PathLike[str]) -> None:
     """Write every setting, defaults included, as YAML that `load_experiment` reads back to an equal experiment."""
-    path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(beside, "w", encoding="utf-8") as file:
-            file.write(yaml_text(to_plain(experiment)))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(path) as beside:
+        beside.write_text(yaml_text(to_plain(experiment)), encoding="utf-8")
 
 
 @cache

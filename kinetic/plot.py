@@ -20,6 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
+from kinetic.files import replacing
 from kinetic.skeleton import Skeleton, SkeletonPyramid
 
 __all__ = ["animate", "curves", "filmstrip", "sheet", "skeleton_levels"]
@@ -268,12 +269,8 @@ def animate(
             canvas.person(seen[i][:, t], skeleton, at=(left + width / 2, bottom), scale=scale)
         return canvas.done()
 
-    temporary = _beside(target)
-    try:
-        WRITERS[target.suffix.lower()](temporary, frame, motion.shape[2], fps)
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(target) as beside:
+        WRITERS[target.suffix.lower()](beside, frame, motion.shape[2], fps)
     return target
 
 
@@ -430,25 +427,13 @@ def _target(path: str | os.PathLike[str], known: Sequence[str]) -> Path:
     return target
 
 
-def _beside(target: Path) -> Path:
-    return target.with_name(f".{target.stem}.{os.getpid()}{target.suffix}")
-
-
 def _save(target: Path, image: Image.Image) -> Path:
-    temporary = _beside(target)
-    try:
-        image.save(temporary, "PNG")
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(target) as beside:
+        image.save(beside, "PNG")
     return target
 
 
 def _save_figure(target: Path, figure: Figure) -> Path:
-    temporary = _beside(target)
-    try:
-        figure.savefig(temporary, dpi=100, metadata={"Software": None})
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(target) as beside:
+        figure.savefig(beside, format="png", dpi=100, metadata={"Software": None})
     return target

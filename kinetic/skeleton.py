@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
+from kinetic.files import replacing
+
 __all__ = [
     "COCO17",
     "H36M16",
@@ -441,16 +443,9 @@ def save_skeleton(skeleton: Skeleton, path: str | os.PathLike[str]) -> None:
     Raises:
         ValueError: for a skeleton that no file holds: a single joint, or bones in a circle
     """
-    target = Path(path)
     Skeleton.from_dict(skeleton.to_dict())
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            yaml.safe_dump(skeleton.to_dict(), file, sort_keys=False, default_flow_style=None)
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as beside, open(beside, "w", encoding="utf-8") as file:
+        yaml.safe_dump(skeleton.to_dict(), file, sort_keys=False, default_flow_style=None)
 
 
 def _pairs(text: str) -> tuple[tuple[int, int], ...]:

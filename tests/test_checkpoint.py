@@ -33,7 +33,6 @@ from kinetic.training.checkpoint import (
     RunCheckpoint,
     interruptible,
     read_checkpoint,
-    replace_file,
     write_checkpoint,
 )
 from kinetic.training.randomness import seeded
@@ -375,12 +374,6 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
         folder.mkdir(mode=0o500)
     with pytest.raises(OSError, match=folder.name):
         write_checkpoint(folder / "last.ckpt", {"state_dict": {}})
-
-
-def test_files_have_the_usual_permissions(tmp_path):
-    replace_file(tmp_path / "a", lambda file: file.write(b"a"))
-    (tmp_path / "b").write_bytes(b"b")
-    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
 
 
 def test_leftovers_of_killed_runs_are_removed(tmp_path):

@@ -13,6 +13,7 @@ import kinetic
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
+    {"files"},
     {"skeleton", "config"},
     {"loading"},
     {"nn", "data", "metrics", "plot", "viewer", "export"},
@@ -29,6 +30,7 @@ OFF_LIMITS = {
     part: {"pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities"}
     for part in ("nn", "models", "metrics")
 } | {
+    "files": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
     "skeleton": {"torch", "pytorch_lightning", "matplotlib"},
     "config": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
     "loading": {"torch", "pytorch_lightning", "matplotlib", "numpy"},

@@ -22,6 +22,7 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from kinetic.data.arrays import CHUNK, MAX_BYTES, MAX_TEXT, Archive, map_array, mebibytes
+from kinetic.files import flush
 from kinetic.skeleton import NTU25, Skeleton
 
 __all__ = ["READERS", "Contents", "MotionSet", "MotionWriter", "Reader", "read_motions", "write_motions"]
@@ -922,7 +923,7 @@ class MotionWriter:
                 with self._zip.open(f"{name}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(cast(Any, file), values, allow_pickle=False)
             self._zip.close()
-            _flush(work / "file.npz")
+            flush(work / "file.npz")
             _check_target(self.path)
             os.replace(work / "file.npz", self.path)
         else:
@@ -933,8 +934,8 @@ class MotionWriter:
                 np.save(folder / f"{name}.npy", values, allow_pickle=False)
             (folder / "meta.json").write_text(text, encoding="utf-8")
             for entry in folder.iterdir():
-                _flush(entry)
-            _flush(folder)
+                flush(entry)
+            flush(folder)
             _check_target(self.path)
             if self.path.exists():  # two renames: a folder cannot replace another in one step
                 os.rename(self.path, work / "old")
@@ -944,7 +945,7 @@ class MotionWriter:
                 with contextlib.suppress(FileNotFoundError):
                     os.rename(work / "old", self.path)
                 raise
-        _flush(self.path.parent)
+        flush(self.path.parent)
 
     def _abandon(self) -> None:
         """Leaves nothing behind but the target."""
@@ -971,12 +972,3 @@ def _check_target(path: Path) -> None:
             raise ValueError(f"{path}: is a folder that holds other things ({others[0]}); it is not replaced")
     elif path.exists():
         raise ValueError(f"{path}: is a file; a name without suffix makes a folder")
-
-
-def _flush(path: Path) -> None:
-    """Makes the disk keep a file, or the entries of a folder."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

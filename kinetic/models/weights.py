@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from kinetic.files import replacing
 from kinetic.models.stgcn import Critic, Generator
 from kinetic.skeleton import NTU25, SkeletonPyramid
 
@@ -236,16 +237,8 @@ def _save(model: nn.Module, path: str | os.PathLike[str]) -> None:
     if left := sorted(set(state) - {ours for ours, _ in names.values()} - {"scaler.shift", "scaler.scale"}):
         raise ValueError(f"the published layout has no place for{_some(left)}")
     tensors = {name: _to_published(state[ours], kind).contiguous() for name, (ours, kind) in names.items()}
-    target = Path(path)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            torch.save(tensors, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as beside, open(beside, "wb") as file:
+        torch.save(tensors, file)
 
 
 def _as_published(what: str, facts: Mapping[str, tuple[object, object]]) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
@@ -22,6 +22,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
+from kinetic.files import replacing
 from kinetic.models.weights import read_weights
 
 __all__ = [
@@ -30,7 +31,6 @@ __all__ = [
     "RunCheckpoint",
     "interruptible",
     "read_checkpoint",
-    "replace_file",
     "write_checkpoint",
 ]
 
@@ -94,37 +94,11 @@ def interruptible() -> Iterator[_Asked]:
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
-def replace_file(path: Path, write: Callable[[Any], None]) -> None:
-    """Write a file so that at every moment either the old or the complete new one is there, also after a power cut.
-
-    One temporary file beside the target, flushed to the disk, renamed, and the folder flushed. When writing fails, the
-    target stays as it was and the temporary file is removed.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        reason = error.__context__ if isinstance(error, RuntimeError) else error  # torch hides what the disk said
-        if isinstance(reason, OSError) and reason.errno is not None:
-            raise OSError(reason.errno, f"{reason.strerror}; the file was not written", str(path)) from error
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
     """Write tensors and plain values durably. Raises `NotFinite` before anything is written."""
     _check_finite(content)
-    replace_file(path, lambda file: torch.save(dict(content), file))
+    with replacing(path) as beside, open(beside, "wb") as file:
+        torch.save(dict(content), file)
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from typing import Any, TextIO
 from pytorch_lightning import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
-from kinetic.training.checkpoint import RunCheckpoint, replace_file
+from kinetic.files import replacing
+from kinetic.training.checkpoint import RunCheckpoint
 
 __all__ = ["MetricsTable", "Progress", "Sampling", "Table", "read_metrics"]
 
@@ -98,7 +99,8 @@ class Table:
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(["batches", *self.columns])
         writer.writerows(self._line(batches, cells) for batches, cells in self.rows)
-        replace_file(self.path, lambda file: file.write(text.getvalue().encode()))
+        with replacing(self.path) as beside:
+            beside.write_text(text.getvalue(), encoding="utf-8", newline="")
 
 
 class MetricsTable(Callback):

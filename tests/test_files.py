@@ -1,0 +1,88 @@
+"""Files that are replaced whole: the old one stays until the new one is complete, and nothing else is left."""
+
+import errno
+import multiprocessing
+import os
+import signal
+
+import pytest
+import torch
+
+from kinetic.files import replacing
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_new_file_takes_the_place_of_the_old_one(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with replacing(target) as beside:
+        beside.write_text("new")
+        assert (beside.parent, target.read_text()) == (tmp_path, "old")
+    assert target.read_text() == "new"
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), RuntimeError("bad")])
+def test_what_goes_wrong_while_writing_leaves_the_old_file_and_nothing_else(error, tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    with pytest.raises(type(error)), replacing(target) as beside:
+        beside.write_text("half")
+        raise error
+    assert (target.read_text(), names(tmp_path)) == ("old", ["a.txt"])
+
+
+def _killed(target):
+    with replacing(target) as beside:
+        beside.write_text("half")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_kill_while_writing_leaves_the_old_file(tmp_path):
+    target = tmp_path / "a.txt"
+    target.write_text("old")
+    process = multiprocessing.get_context("fork").Process(target=_killed, args=(target,))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert target.read_text() == "old"
+    assert names(tmp_path) == [f".a.txt.{process.pid}.tmp", "a.txt"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_what_the_disk_refused_is_told_with_the_name_of_the_target_also_where_torch_hides_it(tmp_path):
+    target = tmp_path / "a"
+    expected = "No space left on device; the file was not written"
+    for write in (lambda file: file.write(b"0" * 100_000), lambda file: torch.save(torch.zeros(100_000), file)):
+        with pytest.raises(OSError, match=expected) as found, replacing(target), open("/dev/full", "wb") as full:
+            write(full)
+        assert (found.value.errno, found.value.filename) == (errno.ENOSPC, str(target))
+    assert names(tmp_path) == []
+
+
+def test_errors_about_other_files_stay_as_they_are(tmp_path):
+    with pytest.raises(FileNotFoundError, match="other") as found, replacing(tmp_path / "a"):
+        (tmp_path / "other").read_bytes()
+    assert "was not written" not in str(found.value)
+
+
+def test_a_folder_in_the_place_of_the_file_is_named(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"was not written: .*a'$"), replacing(tmp_path / "a") as beside:
+        beside.write_text("new")
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"gone/a'$"), replacing(tmp_path / "gone" / "a") as beside:
+        beside.write_text("new")
+
+
+def test_files_have_the_usual_permissions(tmp_path):
+    with replacing(tmp_path / "a") as beside:
+        beside.write_bytes(b"a")
+    (tmp_path / "b").write_bytes(b"b")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
