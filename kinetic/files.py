@@ -1,21 +1,71 @@
-"""Files that are replaced whole: at every moment the old or the complete new one is there, also after a power cut."""
+"""Small files, read with care and replaced whole."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-__all__ = ["flush", "replacing"]
+import yaml
+
+__all__ = ["LARGEST_YAML", "flush", "read_yaml", "replacing"]
+
+LARGEST_YAML = 1 << 20
+"""Bytes of the largest YAML file that is opened."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader that refuses a key given twice, which YAML itself forgives in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands there twice", problem_mark=key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> object:
+    """The plain values of a YAML file; None for an empty one.
+
+    Raises:
+        FileNotFoundError: when there is no such file
+        ValueError: names the file, and the line where YAML knows it
+    """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: there is no such file")
+    if not path.is_file():
+        raise ValueError(f"{path}: expected a YAML file, found something else")
+    if (size := path.stat().st_size) > LARGEST_YAML:
+        raise ValueError(f"{path}: expected a YAML file of at most {LARGEST_YAML} bytes, found {size}")
+    try:
+        return yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ValueError(f"{path}{line}: {_short(error.problem or error.context)}") from None
+    except RecursionError:
+        raise ValueError(f"{path}: nested too deeply") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ValueError(f"{path}: not a YAML text file: {_short(error)}") from None
+
+
+def _short(reason: object) -> str:
+    """In one line, also where it repeats a file."""
+    text = " ".join(str(reason).split())
+    return text if len(text) <= 200 else f"{text[:100]} ... {text[-100:]}"
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A file to write beside `path`; it takes the place of `path` when the block ends well, and is removed otherwise.
 
-    The file is flushed to the disk, renamed, and the folder flushed. What a killed process leaves behind is named
-    `.NAME.PID.tmp`.
+    At every moment the old or the complete new one is there, also after a power cut: the file is flushed to the disk,
+    renamed, and the folder flushed. What a killed process leaves behind is named `.NAME.PID.tmp`.
 
     Raises:
         OSError: what the disk refused, with the name of `path`; also where torch hid it behind an error of its own
@@ -37,8 +87,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def flush(path: Path) -> None:
-    """Make the disk keep a file, or the entries of a folder."""
-    handle = os.open(path, os.O_RDONLY)
+    """Make the disk keep a file, or the entries of a folder (which Windows neither opens nor needs to)."""
+    if sys.platform == "win32" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -24,7 +24,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import yaml
 
 from kinetic.config import Experiment
-from kinetic.files import replacing
+from kinetic.files import read_yaml, replacing
 
 __all__ = [
     "Setting",
@@ -37,9 +37,6 @@ __all__ = [
     "value_from_text",
     "yaml_text",
 ]
-
-LARGEST = 1_000_000
-"""Bytes of the largest file that is read as an experiment."""
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2  # as in `kinetic.skeleton`
@@ -144,19 +141,6 @@ def value_from_text(key: str, text: str) -> object:
         return text
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader that refuses a key given twice, which YAML itself forgives in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands there twice", problem_mark=key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
 class _Dumper(yaml.SafeDumper):
     """YAML's safe dumper with lists in one line."""
 
@@ -165,19 +149,9 @@ _Dumper.add_representer(list, lambda dumper, rows: dumper.represent_sequence("ta
 
 
 def _read_file(path: Path) -> object:
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"{path}: no such file; an experiment is a YAML file such as experiments/demo.yaml")
-    if (size := path.stat().st_size) > LARGEST:
-        raise ValueError(f"{path}: {size} bytes are no experiment file; at most {LARGEST} are read")
-    try:
-        plain = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ValueError(f"{path}{line}: {error.problem or error.context}") from None
-    except RecursionError:
-        raise ValueError(f"{path}: nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{path}: not a YAML text file: {' '.join(str(error).split())}") from None
+    plain = read_yaml(path)
     return {} if plain is None else plain
 
 

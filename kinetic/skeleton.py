@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 
-from kinetic.files import replacing
+from kinetic.files import read_yaml, replacing
 
 __all__ = [
     "COCO17",
@@ -30,9 +30,6 @@ __all__ = [
     "load_skeleton",
     "save_skeleton",
 ]
-
-LARGEST_FILE = 1 << 20
-"""Bytes of the largest skeleton file that is opened."""
 
 MOST_JOINTS = 1000
 """Joints of the largest skeleton: distances are a table of all pairs."""
@@ -402,17 +399,6 @@ def _keep(skeleton: Skeleton, stay: Collection[int]) -> Skeleton:
     )
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's plain values, no more, and no key twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for key in keys[::-1]:
-            if sum(key.value == other.value for other in keys) > 1:
-                raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands there twice", problem_mark=key.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def load_skeleton(path: str | os.PathLike[str]) -> Skeleton:
     """A skeleton from a YAML file of joints, bones, center and, if wanted, left, right, keep, channels and name.
 
@@ -421,14 +407,7 @@ def load_skeleton(path: str | os.PathLike[str]) -> Skeleton:
         ValueError: names the file, what was found, what was expected
     """
     file = Path(path)
-    if not file.exists():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    if not file.is_file() or file.stat().st_size > LARGEST_FILE:
-        raise ValueError(f"{path}: expected a YAML file of at most {LARGEST_FILE} bytes")
-    try:
-        plain = yaml.load(file.read_text(encoding="utf-8-sig"), Loader=_Loader)  # a SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())[:200]})") from error
+    plain = read_yaml(file)
     if not isinstance(plain, dict):
         raise ValueError(f"{path}: expected joints, bones and center, found {type(plain).__name__}")
     try:

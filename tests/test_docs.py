@@ -111,8 +111,6 @@ def test_commands_of_the_makefile_are_understood():
 
 @pytest.mark.parametrize("file", EXPERIMENTS, ids=name)
 def test_experiment_files_load(file):
-    if file.stem.startswith("ablation"):
-        pytest.skip("a grid, not an experiment")
     load_experiment(file)
 
 

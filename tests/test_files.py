@@ -1,4 +1,4 @@
-"""Files that are replaced whole: the old one stays until the new one is complete, and nothing else is left."""
+"""YAML holds plain values only; a file is replaced whole: the old one stays until the new one is complete."""
 
 import errno
 import multiprocessing
@@ -8,7 +8,44 @@ import signal
 import pytest
 import torch
 
-from kinetic.files import replacing
+from kinetic.files import LARGEST_YAML, read_yaml, replacing
+
+
+def test_yaml_is_read_as_plain_values(tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_bytes(b"\xef\xbb\xbfa: [1, 2.5, yes]\nb: {c: caf\xc3\xa9}\n")
+    assert read_yaml(file) == {"a": [1, 2.5, True], "b": {"c": "café"}}
+    file.write_text("")
+    assert read_yaml(file) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: 1\nb: {c: 1, d: 2, c: 3}", r"a\.yaml, line 2: 'c' stands there twice$"),
+        ("a: [1", r"a\.yaml, line 1: expected ',' or ']', but got '<stream end>'$"),
+        ("a:\n  - !!python/object/apply:os.system ['true']", r"a\.yaml, line 2: could not determine a constructor"),
+        ("a: 2020-99-99", r"a\.yaml: not a YAML text file: month must be in"),
+        ("[" * 100_000, r"a\.yaml: nested too deeply$"),
+        ("#" * (LARGEST_YAML + 1), r"a\.yaml: expected a YAML file of at most 1048576 bytes, found 1048577$"),
+        (f"{'k' * 1000}: 1\n{'k' * 1000}: 2", r"a\.yaml, line 2: 'k{99} \.\.\. k+' stands there twice$"),
+    ],
+)
+def test_yaml_that_cannot_be_is_refused_in_one_short_line(text, message, tmp_path):
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_yaml(file)
+
+
+def test_yaml_that_is_no_text_or_no_file_is_refused(tmp_path):
+    (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"a\.yaml: not a YAML text file"):
+        read_yaml(tmp_path / "a.yaml")
+    with pytest.raises(ValueError, match="expected a YAML file, found something else"):
+        read_yaml(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"b\.yaml: there is no such file"):
+        read_yaml(tmp_path / "b.yaml")
 
 
 def names(folder):

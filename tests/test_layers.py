@@ -30,7 +30,7 @@ OFF_LIMITS = {
     part: {"pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities"}
     for part in ("nn", "models", "metrics")
 } | {
-    "files": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
+    "files": {"torch", "pytorch_lightning", "matplotlib", "numpy"},
     "skeleton": {"torch", "pytorch_lightning", "matplotlib"},
     "config": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
     "loading": {"torch", "pytorch_lightning", "matplotlib", "numpy"},

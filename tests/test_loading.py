@@ -148,8 +148,8 @@ def test_files_that_are_not_there_or_not_text_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"binary\.yaml: not a YAML text file"):
         load_experiment(binary)
     huge = tmp_path / "huge.yaml"
-    huge.write_bytes(b"#" * 1_000_001)
-    with pytest.raises(ValueError, match="1000001 bytes are no experiment file"):
+    huge.write_bytes(b"#" * 1_048_577)
+    with pytest.raises(ValueError, match="at most 1048576 bytes, found 1048577"):
         load_experiment(huge)
 
 
