@@ -44,7 +44,7 @@ def read_yaml(path: Path) -> object:
     if (size := path.stat().st_size) > LARGEST_YAML:
         raise ValueError(f"{path}: expected a YAML file of at most {LARGEST_YAML} bytes, found {size}")
     try:
-        return yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # a SafeLoader
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise ValueError(f"{path}{line}: {_short(error.problem or error.context)}") from None
