@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kinetic.data.motion import MotionSet
-from kinetic.data.summary import bone_variation, summarise, summary_text
+from kinetic.data.summary import length_variation, summarise, summary_text
 from kinetic.skeleton import NTU25
 
 
@@ -40,17 +40,17 @@ def test_a_split_with_an_empty_side_is_a_remark():
 
 
 def test_bones_of_a_rigid_body_do_not_vary():
-    assert bone_variation(rigid(), NTU25.bones).max() < 1e-6
+    assert length_variation(rigid(), NTU25.bones).max() < 1e-6
 
 
 def test_variation_is_the_standard_deviation_over_the_mean():
     motion = np.zeros((1, 3, 2, 2))
     motion[0, 0, :, 1] = [1.0, 3.0]  # lengths 1 and 3: mean 2, standard deviation 1
-    assert bone_variation(motion, ((0, 1),)).tolist() == [[0.5]]
+    assert length_variation(motion, ((0, 1),)).tolist() == [[0.5]]
 
 
 def test_a_bone_without_length_does_not_divide_by_zero():
-    assert bone_variation(np.zeros((1, 3, 2, 2)), ((0, 1),)).tolist() == [[0.0]]
+    assert length_variation(np.zeros((1, 3, 2, 2)), ((0, 1),)).tolist() == [[0.0]]
 
 
 def test_counts_are_by_name():

@@ -559,7 +559,7 @@ def read_motions(path: str | os.PathLike[str]) -> MotionSet:
     """Opens motions of any known kind, recognised by content (see `READERS`).
 
     Nothing in the file is run, and nothing is allocated before what it claims is compared with what it holds. Every
-    coordinate is looked at. A folder is memory-mapped, everything else is read into memory.
+    coordinate is looked at. A folder and a bare .npy file are memory-mapped, everything else is read into memory.
 
     Raises:
         FileNotFoundError: if there is nothing of that name.
@@ -702,8 +702,18 @@ def _read_windows(path: Path) -> MotionSet:
         )
 
 
+def _read_published(path: Path) -> MotionSet:
+    from kinetic.data.published import read_published  # which makes sets, so it imports this module
+
+    return read_published(path)
+
+
 def _holds(*names: str) -> Callable[[Contents], bool]:
     return lambda contents: set(names) <= set(contents.names)
+
+
+def _is_array(contents: Contents) -> bool:
+    return contents.head.startswith(b"\x93NUMPY")
 
 
 READERS: dict[str, Reader] = {
@@ -714,6 +724,7 @@ READERS: dict[str, Reader] = {
     "windows in an .npz (data, label, subject, view, fps, clip, joint_names, meta)": Reader(
         _holds(*(f"{name}.npy" for name in _WINDOWS)), _read_windows
     ),
+    "published arrays (x_data.npy, and x_label.pkl beside it)": Reader(_is_array, _read_published),
 }
 """Every kind of file that `read_motions` opens, in the order in which they are tried."""
 

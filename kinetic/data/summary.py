@@ -9,13 +9,13 @@ import numpy as np
 
 from kinetic.data.motion import MotionSet
 
-__all__ = ["bone_variation", "summarise", "summary_text"]
+__all__ = ["length_variation", "summarise", "summary_text"]
 
 ROWS = 1024
 """Motions looked at together, so that a set larger than memory can be summarised."""
 
 
-def bone_variation(motion: np.ndarray, bones: tuple[tuple[int, int], ...]) -> np.ndarray:
+def length_variation(motion: np.ndarray, bones: tuple[tuple[int, int], ...]) -> np.ndarray:
     """Standard deviation of each bone's length over the frames, as a share of its mean: (N, C, T, V) -> (N, bones).
 
     0 for a rigid body in three dimensions. Seen in two dimensions a rigid body changes too.
@@ -36,7 +36,7 @@ def summarise(motions: MotionSet) -> dict[str, Any]:
         rows = np.asarray(motions.motion[start : start + ROWS])
         low, high = np.minimum(low, rows.min(axis=(0, 2, 3))), np.maximum(high, rows.max(axis=(0, 2, 3)))
         if skeleton.bones:
-            variation.append(bone_variation(rows, skeleton.bones))
+            variation.append(length_variation(rows, skeleton.bones))
     found: dict[str, Any] = {"source": motions.source, "motions": n, "channels": channels, "frames": frames}
     found |= {
         "joints": joints,
