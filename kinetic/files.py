@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-__all__ = ["LARGEST_YAML", "flush", "read_yaml", "replacing"]
+__all__ = ["LARGEST_YAML", "checked_target", "flush", "read_yaml", "replacing"]
 
 LARGEST_YAML = 1 << 20
 """Bytes of the largest YAML file that is opened."""
@@ -58,6 +58,23 @@ def _short(reason: object) -> str:
     """In one line, also where it repeats a file."""
     text = " ".join(str(reason).split())
     return text if len(text) <= 200 else f"{text[:100]} ... {text[-100:]}"
+
+
+def checked_target(path: str | os.PathLike[str], known: Sequence[str]) -> Path:
+    """A path that a file can be written to, with one of the known endings.
+
+    Raises:
+        ValueError: for another ending
+        FileNotFoundError: when there is no such folder
+    """
+    target = Path(path)
+    if target.suffix.lower() not in known:
+        raise ValueError(
+            f"{target}: expected a name that ends in {', '.join(known)}, got {target.suffix or 'no suffix'}"
+        )
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"{target}: there is no folder {target.parent}")
+    return target
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""Still pictures and animations of motions, skeletons and training curves, without a screen.
+"""Still pictures and animations of motions and skeletons, without a screen.
 
 People are shown as the camera sees them: Kinect data has x to the sensor's left, so picture x is -x, and a person who
 faces the camera has the left hand on the right of the picture.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,14 +16,13 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
-from kinetic.files import replacing
+from kinetic.charts import new_figure, save_figure
+from kinetic.files import checked_target, replacing
 from kinetic.skeleton import Skeleton, SkeletonPyramid
 
-__all__ = ["animate", "curves", "filmstrip", "sheet", "skeleton_levels"]
+__all__ = ["animate", "filmstrip", "sheet", "skeleton_levels"]
 
 LEFT, RIGHT, MIDDLE = (33, 113, 181), (214, 69, 46), (45, 48, 56)
 FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf").as_posix()
@@ -171,7 +170,7 @@ def filmstrip(
         ValueError: for another suffix, other shapes, or coordinates that are not finite
     """
     motion = _motions(motion, skeleton)
-    target = _target(path, (".png",))
+    target = checked_target(path, (".png",))
     names = _titles(titles, len(motion))
     if frames < 1:
         raise ValueError(f"frames must be at least 1, got {frames}")
@@ -201,7 +200,7 @@ def sheet(
         ValueError: for another suffix, other shapes, or coordinates that are not finite
     """
     motion = _motions(motion, skeleton)
-    target = _target(path, (".png",))
+    target = checked_target(path, (".png",))
     names = _titles(titles, len(motion))
     poses = 5
     chosen = np.linspace(0, motion.shape[2] - 1, poses).round().astype(int)
@@ -247,7 +246,7 @@ def animate(
         ModuleNotFoundError: for .mp4 without PyAV, naming the extra
     """
     motion = _motions(motion, skeleton)
-    target = _target(path, tuple(WRITERS))
+    target = checked_target(path, tuple(WRITERS))
     names = _titles(titles, len(motion))
     if not (math.isfinite(fps) and fps > 0):
         raise ValueError(f"fps must be positive, got {fps}")
@@ -366,10 +365,9 @@ def _layout(skeleton: Skeleton) -> np.ndarray:
 
 def skeleton_levels(pyramid: SkeletonPyramid, path: str | os.PathLike[str]) -> Path:
     """A PNG of all levels of a pyramid: joints with their numbers in the first level, whose names are listed beside."""
-    target = _target(path, (".png",))
+    target = checked_target(path, (".png",))
     place = _layout(pyramid.levels[0])
-    figure = Figure(figsize=(11, 4.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11, 4.6)
     names = pyramid.levels[0].joints
     axes = figure.subplots(1, len(pyramid.levels) + 1, width_ratios=[*[1] * len(pyramid.levels), 0.9])
     for level, (skeleton, keep, ax) in enumerate(zip(pyramid.levels, pyramid.keep, axes, strict=False)):
@@ -388,52 +386,10 @@ def skeleton_levels(pyramid: SkeletonPyramid, path: str | os.PathLike[str]) -> P
     for column, begin in enumerate(range(0, len(names), half)):
         text = "\n".join(f"{i} {names[i]}" for i in range(begin, min(begin + half, len(names))))
         axes[-1].text(0.55 * column, 0.95, text, fontsize=6.5, va="top", transform=axes[-1].transAxes, parse_math=False)
-    return _save_figure(target, figure)
-
-
-def curves(table: Mapping[str, tuple[Sequence[float], Sequence[float]]], path: str | os.PathLike[str]) -> Path:
-    """A PNG with a small plot for each column of a table: name -> (batches, values)."""
-    target = _target(path, (".png",))
-    if not table:
-        raise ValueError("there is nothing to draw: the table has no columns")
-    columns = min(4, len(table))
-    rows = -(-len(table) // columns)
-    figure = Figure(figsize=(11, 2.3 * rows), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False).ravel()
-    for ax, (name, (steps, values)) in zip(axes, table.items(), strict=False):
-        ax.plot(steps, values, color=np.array(LEFT) / 255, linewidth=1.0, marker="." if len(steps) < 20 else None)
-        ax.set_title(name, fontsize=9, parse_math=False)
-        ax.tick_params(labelsize=7)
-        ax.grid(alpha=0.25)
-        finite = np.asarray(values)[np.isfinite(values)]
-        if len(finite) and finite.min() > 0 and finite.max() > 100 * finite.min():
-            ax.set_yscale("log")
-    for ax in axes[len(table) :]:
-        ax.axis("off")
-    for ax in axes[max(0, len(table) - columns) : len(table)]:
-        ax.set_xlabel("batches", fontsize=8)
-    return _save_figure(target, figure)
-
-
-def _target(path: str | os.PathLike[str], known: Sequence[str]) -> Path:
-    target = Path(path)
-    if target.suffix.lower() not in known:
-        raise ValueError(
-            f"{target}: expected a name that ends in {', '.join(known)}, got {target.suffix or 'no suffix'}"
-        )
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"{target}: there is no folder {target.parent}")
-    return target
+    return save_figure(figure, target)
 
 
 def _save(target: Path, image: Image.Image) -> Path:
     with replacing(target) as beside:
         image.save(beside, "PNG")
-    return target
-
-
-def _save_figure(target: Path, figure: Figure) -> Path:
-    with replacing(target) as beside:
-        figure.savefig(beside, format="png", dpi=100, metadata={"Software": None})
     return target

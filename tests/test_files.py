@@ -8,7 +8,7 @@ import signal
 import pytest
 import torch
 
-from kinetic.files import LARGEST_YAML, read_yaml, replacing
+from kinetic.files import LARGEST_YAML, checked_target, read_yaml, replacing
 
 
 def test_yaml_is_read_as_plain_values(tmp_path):
@@ -135,3 +135,13 @@ def test_files_have_the_usual_permissions(tmp_path):
         beside.write_bytes(b"a")
     (tmp_path / "b").write_bytes(b"b")
     assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_a_target_needs_a_known_ending_and_a_folder(tmp_path):
+    assert checked_target(tmp_path / "a.PNG", (".png",)) == tmp_path / "a.PNG"
+    with pytest.raises(ValueError, match=r"a\.jpg: expected a name that ends in \.png, \.gif, got \.jpg"):
+        checked_target(tmp_path / "a.jpg", (".png", ".gif"))
+    with pytest.raises(ValueError, match="no suffix"):
+        checked_target(tmp_path / "a", (".png",))
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        checked_target(tmp_path / "nowhere" / "a.png", (".png",))

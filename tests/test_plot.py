@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kinetic.plot import LEFT, RIGHT, animate, curves, filmstrip, sheet, skeleton_levels
+from kinetic.plot import LEFT, RIGHT, animate, filmstrip, sheet, skeleton_levels
 from kinetic.skeleton import COCO17, NTU25, SkeletonPyramid
 
 
@@ -86,11 +86,6 @@ def test_all_levels_of_a_skeleton_are_drawn(tmp_path, skeleton):
     assert pixels(skeleton_levels(SkeletonPyramid.of(skeleton), tmp_path / "levels.png")).std() > 5
 
 
-def test_curves_take_any_name_and_gaps(tmp_path):
-    table = {"loss/$\\frac{$": ([1, 2, 3], [1.0, float("nan"), 0.1]), "norm": ([1, 2], [1.0, 1e6])}
-    assert pixels(curves(table, tmp_path / "curves.png")).std() > 1
-
-
 def test_everybody_stands_on_the_floor(tmp_path):
     motion = standing(2)
     motion[1, 1] += 0.75  # a sensor that hangs lower
@@ -125,7 +120,6 @@ def test_nan_is_refused_by_motion_and_frame(tmp_path):
         (lambda to: filmstrip(standing(), COCO17, to / "a.png"), "17 joints"),
         (lambda to: filmstrip(standing(2), NTU25, to / "a.png", titles=["one"]), "each of 2"),
         (lambda to: animate(standing(), NTU25, to / "a.gif", fps=0), "fps"),
-        (lambda to: curves({}, to / "a.png"), "nothing"),
     ],
 )
 def test_wrong_requests_are_refused(tmp_path, call, message):

@@ -1,0 +1,72 @@
+"""Diagrams: they are drawn whole, alike each time, and say what they lack."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from kinetic.charts import confusion_chart, curves, heat_chart, joint_chart, truncation_chart
+
+NAMES = ["walk", "$\\frac{$", "wave"]
+PSI = [0.0, 0.5, 1.0]
+SCORES = {"frechet": [3.0, 2.0, 1.0], "recall": [0.0, 0.5, 1.0]}
+
+
+def pixels(path):
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB"), dtype=float)
+
+
+def test_curves_take_any_name_and_gaps(tmp_path):
+    table = {"loss/$\\frac{$": ([1, 2, 3], [1.0, float("nan"), 0.1]), "norm": ([1, 2], [1.0, 1e6])}
+    assert pixels(curves(table, tmp_path / "curves.png")).std() > 1
+
+
+def test_confusion_shows_where_the_counts_are(tmp_path):
+    right = pixels(confusion_chart(np.eye(3) * 5, NAMES, tmp_path / "a.png"))
+    wrong = pixels(confusion_chart(np.roll(np.eye(3), 1, axis=1) * 5, NAMES, tmp_path / "b.png"))
+    assert right.shape == wrong.shape and (right != wrong).any()
+
+
+def test_a_row_without_counts_is_drawn_empty(tmp_path):
+    assert pixels(confusion_chart([[0, 0], [1, 1]], NAMES[:2], tmp_path / "a.png")).std() > 1
+
+
+def test_colours_stop_at_the_extent(tmp_path):
+    one, two = (
+        pixels(heat_chart([[value, 0.0]], ["row"], ["a", "b"], tmp_path / f"{value}.png", extent=2.0, texts=[["", ""]]))
+        for value in (2.0, 200.0)
+    )
+    assert np.array_equal(one, two)
+
+
+def test_truncation_shows_quality_against_variety(tmp_path):
+    path = truncation_chart(
+        PSI, SCORES, {"frechet": 0.5, "recall": 1.0}, tmp_path / "a.png", trade=("frechet", "recall")
+    )
+    again = truncation_chart(
+        PSI, SCORES, {"frechet": 0.5, "recall": 1.0}, tmp_path / "b.png", trade=("frechet", "recall")
+    )
+    assert path.read_bytes() == again.read_bytes()
+
+
+def test_joints_have_bars_of_several_sources_and_gaps(tmp_path):
+    bars = {"ours": [0.1, 0.2, 0.3], "theirs": [0.2, float("nan"), 0.1]}
+    assert pixels(joint_chart(NAMES, bars, tmp_path / "a.png", unit="metres")).std() > 1
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda to: curves({}, to / "a.png"), "nothing"),
+        (lambda to: heat_chart([[1.0]], ["a", "b"], ["c"], to / "a.png"), "2 rows of 1"),
+        (lambda to: joint_chart(NAMES, {"ours": [1.0]}, to / "a.png", unit="m"), "3 deviations"),
+        (lambda to: joint_chart(NAMES, {}, to / "a.png", unit="m"), "3 deviations"),
+        (lambda to: truncation_chart([1.0], {}, {}, to / "a.png", trade=("a", "b")), "two psi"),
+        (lambda to: curves(SCORES, to / "a.gif"), "png"),
+    ],
+)
+def test_wrong_requests_are_refused_and_leave_nothing(tmp_path, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(tmp_path)
+    assert list(tmp_path.iterdir()) == []
