@@ -8,8 +8,16 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from torchmetrics.image.fid import FrechetInceptionDistance
 
-from kinetic.metrics.frechet import FrechetDistance, flatten, frechet_distance, frechet_from_features
+from kinetic.metrics.frechet import (
+    FrechetDistance,
+    flatten,
+    frechet_distance,
+    frechet_from_features,
+    frechet_infinity,
+    frechet_per_class,
+)
 
 
 def draw(n, d, seed=0):
@@ -17,6 +25,11 @@ def draw(n, d, seed=0):
     rng = torch.Generator().manual_seed(seed)
     mix = torch.randn(d, d, generator=rng, dtype=torch.float64)
     return torch.randn(n, d, generator=rng, dtype=torch.float64) @ mix + seed
+
+
+def plain(n, d, seed):
+    """Independent features of variance 1."""
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
 def moments(x):
@@ -86,6 +99,59 @@ def test_agrees_with_scipy():
     assert_every_form_gives(a, b, float(expected), rtol=1e-11)
 
 
+def test_agrees_with_torchmetrics():
+    class Features(torch.nn.Module):
+        num_features = 20
+
+        def forward(self, x):
+            return x
+
+    other = FrechetInceptionDistance(Features())
+    a, b = draw(300, 20), draw(200, 20, seed=1)
+    other.update(a, real=True)
+    other.update(b, real=False)
+    assert_every_form_gives(a, b, float(other.compute()), rtol=1e-9)
+
+
+def test_scale_moves_the_distance_by_its_square():
+    a, b = draw(300, 20), draw(200, 20, seed=1)
+    assert_every_form_gives(3 * a, 3 * b, 9 * float(frechet_from_features(a, b)))
+
+
+def test_rotation_does_not_matter():
+    a, b = draw(300, 20), draw(200, 20, seed=1)
+    axes = torch.linalg.qr(draw(20, 20, seed=2)).Q
+    assert_every_form_gives(a @ axes, b @ axes, float(frechet_from_features(a, b)))
+
+
+@pytest.mark.parametrize("dead", [(0,), (1,), (0, 1)])
+def test_a_feature_that_never_changes_costs_no_digits(dead):
+    sides = [draw(300, 20), draw(200, 20, seed=1)]
+    for side in dead:
+        sides[side][:, 3] = 1.5
+    assert_every_form_gives(*sides, float(frechet_from_features(*sides)))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_direction_without_variance_costs_no_digits(seed):
+    # As many motions as features: the product has one eigenvalue that is rounding, and its root is not small.
+    a, b = plain(300, 40, seed), plain(40, 40, seed + 100)
+    expected = frechet_from_features(a, b)
+    for x, y in ((a, b), (b, a)):
+        torch.testing.assert_close(frechet_distance(*moments(x), *moments(y)), expected, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("power", [1, 2, 3])
+def test_variances_of_many_magnitudes_cost_few_digits(power):
+    # Axes that are rotated hide from the factorisation which directions are small.
+    scale = torch.arange(1, 41, dtype=torch.float64) ** -power
+    axes = torch.linalg.qr(draw(40, 40, seed=2)).Q
+    a, b = (plain(200, 40, seed) * scale @ axes for seed in range(2))
+    expected = frechet_from_features(a, b)
+    torch.testing.assert_close(frechet_distance(*moments(a), *moments(b)), expected, rtol=0, atol=1e-9)
+    assert frechet_distance(*moments(a), *moments(a)) <= 1e-9
+
+
 def test_fewer_motions_than_features_agree_with_their_own_subspace():
     # Both sets lie in one subspace of 6 of 40 dimensions; a rotation into it changes no distance.
     inside_a, inside_b = draw(50, 6), draw(60, 6, seed=1)
@@ -125,6 +191,90 @@ def test_batches_do_not_matter(cut):
     torch.testing.assert_close(measured(a, b, cut=cut), frechet_from_features(a, b), rtol=1e-10, atol=0)
 
 
+def test_classes_have_the_closed_form_each():
+    # Class 4 of the fakes is moved by 2 in 3 features, class 1 is halved.
+    x = cross(3)
+    fake, real = torch.cat([x + 2, x / 2]), torch.cat([x, x])
+    label = torch.tensor([4] * len(x) + [1] * len(x))
+    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
+    found = frechet_per_class(fake, label, real[order], label[order])
+    assert found.label.tolist() == [1, 4]
+    torch.testing.assert_close(found.value, double([3 / 4, 12]))
+    torch.testing.assert_close(found.mean, double(12.75 / 2))
+    assert found.n_fake.tolist() == found.n_real.tolist() == [6, 6]
+
+
+def test_classes_with_fewer_motions_than_features_are_exact():
+    x, label = draw(12, 40), torch.arange(12) % 3
+    assert frechet_per_class(x, label, x, label).value.max() < 1e-10
+
+
+def test_classes_may_be_compared_at_equal_counts():
+    fake, real = draw(30, 4), draw(21, 4, seed=1)
+    found = frechet_per_class(fake, torch.arange(30) % 2, real, torch.arange(21) % 2, equal=True)
+    assert found.n_fake.tolist() == found.n_real.tolist() == [11, 10]
+    only = frechet_per_class(fake, torch.arange(30) % 2, real, torch.arange(21) % 2, classes=[1], cap=7)
+    assert (only.n_fake.tolist(), only.n_real.tolist(), only.label.tolist()) == ([7], [7], [1])
+
+
+def test_a_class_with_one_motion_is_named():
+    with pytest.raises(ValueError, match="class 1 has 1 fake and 2 real"):
+        frechet_per_class(draw(3, 2), torch.tensor([0, 0, 1]), draw(4, 2), torch.tensor([0, 0, 1, 1]))
+    with pytest.raises(ValueError, match=r"real motions: expected one row of features per motion, \(N, 2\)"):
+        frechet_per_class(draw(3, 2), torch.tensor([0, 0, 1]), draw(4, 3), torch.tensor([0, 0, 1, 1]))
+
+
+def test_bias_of_alike_sets_is_as_large_as_is_written():
+    for n, d in ((400, 16), (300, 40)):
+        found = torch.stack([frechet_from_features(plain(n, d, 2 * i), plain(n, d, 2 * i + 1)) for i in range(6)])
+        assert found.mean().item() == pytest.approx(d * (d + 5) / (2 * n), rel=0.1)
+
+
+def test_two_points_give_the_line_through_halves_and_whole():
+    fake, real = plain(40, 3, 0) + 1, plain(60, 3, 1)
+    rng = torch.Generator().manual_seed(7)
+    halves = [x[torch.randperm(len(x), generator=rng)].chunk(2) for x in (fake, real)]
+    at_2 = (frechet_from_features(halves[0][0], halves[1][0]) + frechet_from_features(halves[0][1], halves[1][1])) / 2
+    expected = 2 * frechet_from_features(fake, real) - at_2
+    found = frechet_infinity(fake, real, points=2, rng=torch.Generator().manual_seed(7))
+    torch.testing.assert_close(found, expected, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(300, 300, 16), (150, 600, 32), (140, 140, 64)])
+@pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (0.2, 1.1)])
+def test_extrapolation_takes_most_of_the_bias_away(n, m, d, shift, scale):
+    true = d * shift**2 + d * (scale - 1) ** 2
+    pairs = [(plain(n, d, 2 * i) * scale + shift, plain(m, d, 2 * i + 1)) for i in range(4)]
+    finite = torch.stack([frechet_from_features(*pair) for pair in pairs])
+    found = torch.stack([frechet_infinity(*pair, points=3) for pair in pairs])
+    assert ((found - true).abs() < (finite - true).abs() / 2).all()
+    assert (found.mean() - true).abs() < (finite.mean() - true).abs() / 5
+
+
+def test_extrapolation_of_alike_sets_keeps_its_sign():
+    found = torch.stack([frechet_infinity(plain(80, 4, i), plain(80, 4, 100 + i), points=2) for i in range(20)])
+    assert found.min() < 0 < found.max()
+
+
+def test_extrapolation_is_the_same_every_time_unless_asked_otherwise():
+    fake, real = plain(60, 4, 0), plain(60, 4, 1)
+    assert frechet_infinity(fake, real) == frechet_infinity(fake, real)
+    other = frechet_infinity(fake, real, rng=torch.Generator().manual_seed(1))
+    assert other != frechet_infinity(fake, real)
+    torch.testing.assert_close(frechet_infinity(fake + 1000, real + 1000), frechet_infinity(fake, real))
+    assert frechet_infinity(fake.float(), real.float()).dtype == torch.float64
+
+
+def test_extrapolation_from_too_little_is_refused():
+    with pytest.raises(ValueError, match="at least 18 motions on each side for 8 features and 5 points, got 18 fake"):
+        frechet_infinity(plain(18, 8, 0), plain(17, 8, 1))
+    assert torch.isfinite(frechet_infinity(plain(18, 8, 0), plain(18, 8, 1)))
+    with pytest.raises(ValueError, match="at least 2 points"):
+        frechet_infinity(plain(18, 8, 0), plain(18, 8, 1), points=1)
+    with pytest.raises(ValueError, match=r"\(N, 8\)"):
+        frechet_infinity(plain(18, 8, 0), plain(18, 7, 1))
+
+
 def test_two_halves_merged_are_the_whole():
     a, b = draw(64, 5), draw(50, 5, seed=1) + 1000
     one, two = FrechetDistance(flatten, 5), FrechetDistance(flatten, 5)
@@ -143,6 +293,7 @@ def test_a_process_without_motions_changes_nothing():
     metric.update(motions(b), real=False)
     before = metric.compute()
     metric.merge_state(FrechetDistance(flatten, 5))
+    assert metric.counts == (64, 50)
     torch.testing.assert_close(metric.compute(), before, rtol=1e-12, atol=0)
 
 
@@ -164,9 +315,21 @@ def test_reset_forgets_real_motions_only_when_asked():
         assert metric.counts == ((0, 0) if forgets else (10, 0))
 
 
-def test_half_and_float_leave_the_sums_alone():
+def test_conversion_leaves_the_sums_alone():
     metric = FrechetDistance(flatten, 3).half().float()
     assert metric.real.dtype == torch.float64
+    assert torch.nn.ModuleList([metric]).to(torch.bfloat16)[0].real.dtype == torch.float64
+    assert metric.set_dtype(torch.float32).real.dtype == torch.float64
+
+
+def test_a_merge_after_compute_is_not_forgotten():
+    one, two = FrechetDistance(flatten, 3), FrechetDistance(flatten, 3)
+    for metric, seed in ((one, 0), (two, 1)):
+        metric.update(motions(draw(10, 3, seed=seed)), real=True)
+        metric.update(motions(draw(10, 3, seed=seed + 5)), real=False)
+    before = one.compute()
+    one.merge_state(two)
+    assert one.compute() != before
 
 
 def test_network_moves_with_the_metric_and_learns_nothing():
@@ -175,6 +338,15 @@ def test_network_moves_with_the_metric_and_learns_nothing():
     metric.update(torch.randn(4, 3, 2, 1), real=True)
     assert metric.features is network
     assert not metric.real.requires_grad
+
+
+def test_network_is_in_eval_mode_while_it_is_asked():
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.9))
+    metric = FrechetDistance(network, 6)
+    motion = torch.ones(4, 3, 2, 1)
+    metric.update(motion, real=True)
+    assert torch.equal(metric.real[1], torch.ones(6, dtype=torch.float64))
+    assert network[1].training
 
 
 @pytest.mark.parametrize("counts", [(1, 5), (5, 1), (0, 5)])

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+import scipy.linalg
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import Metric
 
 from kinetic.metrics.checks import check_features, check_finite
+from kinetic.metrics.classes import PerClass, per_class
+from kinetic.metrics.gathered import evaluated
 
-__all__ = ["FrechetDistance", "flatten", "frechet_distance", "frechet_from_features"]
+__all__ = [
+    "FrechetDistance",
+    "flatten",
+    "frechet_distance",
+    "frechet_from_features",
+    "frechet_infinity",
+    "frechet_per_class",
+]
 
 
 def flatten(motion: Tensor) -> Tensor:
@@ -21,9 +32,10 @@ def flatten(motion: Tensor) -> Tensor:
 def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
     """Squared Frechet distance between two Gaussians (Dowson and Landau 1982, eq. 4), in float64.
 
-    ``|mean1 - mean2|^2 + tr(cov1 + cov2 - 2 (cov1 cov2)^(1/2))``. No matrix root is taken: with cov = L L^T the last
-    trace is the sum of the roots of the eigenvalues of L1^T cov2 L1, which is symmetric. Where a covariance is close to
-    singular, those roots would lose half of the digits; the trace is then the sum of singular values of L1^T L2.
+    ``|mean1 - mean2|^2 + tr(cov1 + cov2 - 2 (cov1 cov2)^(1/2))``. No matrix root is taken: the last trace is the sum of
+    the roots of the eigenvalues of cov1 cov2, a generalised symmetric problem, for which LAPACK has a routine (dsygv).
+    Where the product is close to singular, those roots would lose half of the digits; with cov = R R^T, the trace is
+    then the sum of singular values of R1^T R2. Either runs on the CPU.
 
     Covariances of fewer motions than features are singular and fine, but what they lost in float64 stays lost (about
     1e-8 of the variance); `frechet_from_features` is exact there.
@@ -45,15 +57,13 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
         if tuple(value.shape) != shape:
             raise ValueError(f"{name} must have shape {shape}, got {tuple(value.shape)}")
         check_finite(value[None] if value.ndim == 1 else value, name)
-    mean1, cov1, mean2, cov2 = (value.detach().double() for value in (mean1, cov1, mean2, cov2))
-    root1, regular1 = _cholesky(cov1)
-    _, regular2 = _cholesky(cov2)
-    if regular1 and regular2:
-        between = torch.linalg.eigvalsh(root1.T @ cov2 @ root1).clamp(min=0).sqrt().sum()
-    else:
-        between = torch.linalg.svdvals(_root(cov1, "cov1").T @ _root(cov2, "cov2")).sum()
-    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * between
-    return distance.clamp(min=0)  # it is a square: only rounding is cut off
+    device = mean1.device
+    mean1, cov1, mean2, cov2 = (value.detach().cpu().double() for value in (mean1, cov1, mean2, cov2))
+    roots = _roots_of_product(cov1, cov2)
+    if roots is None:
+        roots = torch.linalg.svdvals(_root(cov1, "cov1").T @ _root(cov2, "cov2"))
+    distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * roots.sum()
+    return distance.clamp(min=0).to(device)  # it is a square: only rounding is cut off
 
 
 def frechet_from_features(a: Tensor, b: Tensor) -> Tensor:
@@ -74,11 +84,113 @@ def frechet_from_features(a: Tensor, b: Tensor) -> Tensor:
     return distance.clamp(min=0)
 
 
-def _cholesky(cov: Tensor) -> tuple[Tensor, bool]:
-    """L with L L^T = cov, and whether the smallest direction is at least 1e-8 of the largest variance."""
-    root, info = torch.linalg.cholesky_ex(cov)
-    diagonal = root.diagonal()
-    return root, bool(info == 0) and bool(diagonal.min() > 1e-4 * diagonal.max())
+def frechet_per_class(
+    fake: Tensor,
+    fake_label: Tensor,
+    real: Tensor,
+    real_label: Tensor,
+    *,
+    classes: Iterable[int] | None = None,
+    least: int = 2,
+    equal: bool = False,
+    cap: int | None = None,
+    rng: torch.Generator | None = None,
+) -> PerClass:
+    """Squared Frechet distance of every class between features (N, D) and (M, D), and its mean over classes.
+
+    Exact where a class has fewer motions than features, but then mostly bias, which falls with their number: the values
+    of two models may be compared at equal counts only, and those of two classes too. `kernel_distance` has no bias.
+
+    Args:
+        fake, real: (N, D) and (M, D)
+        fake_label, real_label: (N,) and (M,)
+        classes, least, equal, cap, rng: as for `per_class`
+
+    Raises:
+        ValueError: as `per_class`, and for anything but features
+    """
+    check_features(fake, "features of fake motions")
+    check_features(real, "features of real motions", width=fake.shape[1])
+    return per_class(
+        frechet_from_features,
+        fake,
+        fake_label,
+        real,
+        real_label,
+        classes=classes,
+        least=least,
+        equal=equal,
+        cap=cap,
+        rng=rng,
+    )
+
+
+def frechet_infinity(fake: Tensor, real: Tensor, *, points: int = 5, rng: torch.Generator | None = None) -> Tensor:
+    """Squared Frechet distance that infinitely many motions would have, from features (N, D) and (M, D), in float64.
+
+    The bias of the distance falls as 1 / N, so a line through distances of parts, over 1 / share, is read off at 0
+    (Chong and Forsyth 2020). They take parts of the fake motions only; here both sides are finite, and parts
+    of the same share, from a half to all, are taken of both. Motions are shuffled and cut into 2 (points - 1) blocks; a
+    part is a run of neighbouring blocks, and each size is averaged over all such runs. So every motion counts alike,
+    and all that is computed from motions is a covariance of each block.
+
+    It is an estimate, negative or positive where the sets are alike, and is returned with its sign. Its spread is a
+    little wider than that of the distance itself: where that is more than the bias, little is gained.
+
+    Args:
+        fake, real: (N, D) and (M, D)
+        points: sizes of parts; each costs 2 (points - 1) distances between covariances
+        rng: shuffles; None = a new generator with seed 0, so that the same sets give the same value
+
+    Raises:
+        ValueError: for NaN or infinity, different widths, fewer than two points, or when half of a side has no more
+            motions than features, where the bias follows no line
+    """
+    check_features(fake, "features of fake motions")
+    check_features(real, "features of real motions", width=fake.shape[1])
+    if points < 2:
+        raise ValueError(f"a line needs at least 2 points, got {points}")
+    blocks = 2 * (points - 1)
+    least = max(fake.shape[1] + 1, blocks)
+    if min(len(fake), len(real)) < 2 * least:
+        raise ValueError(
+            f"extrapolation from halves needs at least {2 * least} motions on each side for {fake.shape[1]} features "
+            f"and {points} points, got {len(fake)} fake and {len(real)} real"
+        )
+    rng = torch.Generator().manual_seed(0) if rng is None else rng
+    sides = [_block_moments(x, blocks, rng) for x in (fake, real)]
+    inverse, distance = [], []
+    for size in range(blocks // 2, blocks + 1):
+        runs = [[(i + j) % blocks for j in range(size)] for i in range(blocks if size < blocks else 1)]
+        found = [_between(*(_merge(side[run]) for side in sides)) for run in runs]
+        inverse.append(blocks / size)
+        distance.append(torch.stack(found).mean())
+    x, y = fake.new_tensor(inverse, dtype=torch.float64), torch.stack(distance)
+    x_mean, y_mean = x.mean(), y.mean()
+    slope = ((x - x_mean) * (y - y_mean)).sum() / (x - x_mean).square().sum()
+    return y_mean - slope * x_mean
+
+
+def _block_moments(features: Tensor, blocks: int, rng: torch.Generator) -> Tensor:
+    """Moments of random parts of equal size: (N, D) -> (blocks, D + 2, D)."""
+    order = torch.randperm(len(features), generator=rng, device=rng.device).to(features.device)
+    return torch.stack([_moments(features[rows].detach().double()) for rows in order.tensor_split(blocks)])
+
+
+def _between(a: Tensor, b: Tensor) -> Tensor:
+    """The distance between two sets of which the moments are known, (D + 2, D) each."""
+    return frechet_distance(a[1], a[2:] / (a[0, 0] - 1), b[1], b[2:] / (b[0, 0] - 1))
+
+
+def _roots_of_product(cov1: Tensor, cov2: Tensor) -> Tensor | None:
+    """Roots of the eigenvalues of cov1 cov2, (D,), unless the least of them may be nothing but rounding."""
+    try:
+        value = scipy.linalg.eigvalsh(cov2.numpy(), cov1.numpy(), type=2, driver="gv", check_finite=False)
+    except scipy.linalg.LinAlgError:  # cov1 is singular
+        return None
+    values = torch.from_numpy(value)
+    rounding = 4 * torch.finfo(values.dtype).eps * cov1.norm() * cov2.norm()
+    return values.sqrt() if values.min() > rounding else None
 
 
 def _root(cov: Tensor, name: str) -> Tensor:
@@ -135,10 +247,12 @@ class FrechetDistance(Metric):
     """Squared Frechet distance between the features of real and of fake motions, gathered batch by batch in float64.
 
     Memory is two covariances, whatever the number of motions, and the result does not depend on how they are cut into
-    batches or spread over processes. It is biased upwards by about D / N: compare only at equal N.
+    batches or spread over processes. It is biased upwards: two sets of N motions, drawn alike with independent features
+    of variance 1, are about D (D + 5) / (2 N) apart. Compare only at equal N.
 
     Args:
-        features: motion (N, C, T, V) -> (N, D); a recognition network's `features` in eval mode, or `flatten`
+        features: motion (N, C, T, V) -> (N, D), such as `flatten`; a module is in eval mode while it runs, a method of
+            one is called as it is
         width: D
         reset_real_features: whether `reset` also forgets the real motions
 
@@ -174,7 +288,7 @@ class FrechetDistance(Metric):
         if len(motion) == 0:
             return
         check_finite(motion, f"{name} motions")
-        features = self.features(motion).to(self.real.device)
+        features = evaluated(self.features, motion).to(self.real.device)
         check_features(features, f"features of {name} motions", width=self.width)
         state = getattr(self, name)
         setattr(self, name, _merge(torch.stack([state, _moments(features.to(state.dtype))])))
@@ -188,8 +302,23 @@ class FrechetDistance(Metric):
         """The distance, a float64 number. Raises ValueError when either side has fewer than two motions."""
         real, fake = self.counts
         if min(real, fake) < 2:
+            if self._is_synced:  # torchmetrics would keep the sums of all processes in the place of this one's
+                self.unsync()
             raise ValueError(f"a covariance needs at least 2 motions of each kind, got {real} real and {fake} fake")
-        return frechet_distance(self.real[1], self.real[2:] / (real - 1), self.fake[1], self.fake[2:] / (fake - 1))
+        return _between(self.fake, self.real)
+
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """Add the motions of another metric of the same features."""
+        self._computed = None  # torchmetrics would go on to return the distance from before
+        super().merge_state(incoming_state)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = ()) -> nn.Module:
+        """Move to another device; sums stay float64, whatever a module around them is converted to."""
+        self._computed = None
+        super()._apply(fn, exclude_state=(*exclude_state, *self._defaults))
+        for name in self._defaults:
+            setattr(self, name, getattr(self, name).to(self.device))
+        return self
 
     def reset(self) -> None:
         """Forget the motions, the real ones only if `reset_real_features`."""

@@ -1,0 +1,198 @@
+"""Any score as a metric: rows are gathered batch by batch, in one process or many, and scored together."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed
+from torch import Tensor, nn
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+from torchmetrics.utilities.distributed import gather_all_tensors
+
+from kinetic.metrics.checks import check_finite, check_labels
+
+__all__ = ["Gathered", "evaluated", "gather_rows"]
+
+
+@torch.no_grad()
+def evaluated(features: Callable[[Tensor], Tensor], motion: Tensor) -> Tensor:
+    """Features of motions, without gradients; a network that is training is put in eval mode for as long as it takes.
+
+    Only a module can be asked for its mode. Of a bound method such as `network.features` the caller takes care.
+    """
+    training = [part for part in features.modules() if part.training] if isinstance(features, nn.Module) else []
+    for part in training:
+        part.training = False
+    try:
+        return features(motion)
+    finally:
+        for part in training:
+            part.training = True
+
+
+def gather_rows(rows: Tensor, group: Any = None) -> list[Tensor]:
+    """The rows of every process, (N, ...) of each; where a process has none, it gets (0, ...) of the others' shape.
+
+    In torchmetrics' own way such a process offers an empty vector of another type, and the exchange fails or hangs.
+
+    Raises:
+        ValueError: for rows of different shapes, in all processes
+    """
+    mine = (len(rows), tuple(rows.shape[1:]), rows.dtype)
+    found: list[Any] = [mine] * torch.distributed.get_world_size(group)
+    torch.distributed.all_gather_object(found, mine, group=group)
+    shapes = {shape for count, shape, _ in found if count}
+    if len(shapes) > 1:
+        raise ValueError(f"processes hold rows of different shapes: {', '.join(map(str, sorted(shapes)))}")
+    if not shapes:
+        return [rows]
+    dtype = functools.reduce(torch.promote_types, (dtype for count, _, dtype in found if count))
+    rows = rows.to(dtype) if len(rows) else rows.new_empty(0, *shapes.pop(), dtype=dtype)
+    return gather_all_tensors(rows, group)
+
+
+class Gathered(Metric):
+    """A score of all fake and real motions, which come batch by batch; keeps their rows until `compute`.
+
+    The score sees rows sorted by label and by a digest of the motion. So neither batches nor order of arrival nor
+    processes change the result, not even of a score that draws random parts: the same rows are drawn. Fed with motions
+    that are the same but for rounding, it draws others. A process may have seen motions of one side only, or none.
+
+    Args:
+        score: (fake, real) -> result, or (fake, fake_label, real, real_label) -> result where `labelled`
+        features: motion (N, C, T, V) -> (N, D); None = rows are scored as they come
+        labelled: whether the score takes labels
+
+    Example:
+        >>> metric = Gathered(lambda fake, real: fake.mean() - real.mean())
+        >>> metric.update(torch.ones(2, 3, 4, 1), real=True)
+        >>> metric.update(torch.zeros(5, 3, 4, 1), real=False)
+        >>> metric.compute()
+        tensor(-1.)
+    """
+
+    is_differentiable = False
+    full_state_update = False
+
+    def __init__(
+        self,
+        score: Callable[..., Any],
+        *,
+        features: Callable[[Tensor], Tensor] | None = None,
+        labelled: bool = False,
+        **kwargs: object,
+    ) -> None:
+        super().__init__(**({"dist_sync_fn": gather_rows} | kwargs))
+        self.score, self.features, self.labelled = score, features, labelled
+        for side in ("fake", "real"):
+            for name in (side, f"{side}_digest") + ((f"{side}_label",) if labelled else ()):
+                self.add_state(name, [], dist_reduce_fx="cat")
+
+    @torch.no_grad()
+    def update(self, motion: Tensor, label: Tensor | None = None, *, real: bool) -> None:
+        """Add motions (N, C, T, V), or other rows (N, ...), and their labels (N,), which only a labelled score needs.
+
+        Raises:
+            ValueError: for NaN or infinity, in the motions or in their features, labels that lack or do not fit, or
+                rows of another shape than before; nothing is kept then
+        """
+        side = "real" if real else "fake"
+        if motion.ndim < 2:
+            raise ValueError(f"{side} motions: expected a batch (N, ...), got shape {tuple(motion.shape)}")
+        if len(motion) == 0:
+            return
+        check_finite(motion, f"{side} motions")
+        if label is not None:
+            check_labels(label, motion, f"{side} motions")
+        elif self.labelled:
+            raise ValueError(f"{side} motions: this score compares class by class and needs labels")
+        rows = motion
+        if self.features is not None:
+            rows = evaluated(self.features, motion)
+            if len(rows) != len(motion):
+                raise ValueError(f"features of {side} motions: {len(motion)} motions gave {len(rows)} rows")
+            check_finite(rows, f"features of {side} motions")
+        before = getattr(self, side)
+        if before and before[0].shape[1:] != rows.shape[1:]:
+            raise ValueError(
+                f"{side} rows have shape {tuple(rows.shape[1:])}, those before had {tuple(before[0].shape[1:])}"
+            )
+        before.append(rows.detach().to(self.device))
+        getattr(self, f"{side}_digest").append(_digest(motion).to(self.device))
+        if self.labelled and label is not None:
+            getattr(self, f"{side}_label").append(label.long().to(self.device))
+
+    def compute(self) -> Any:
+        """What the score returns; of scores per class their mean. Raises ValueError when a side has no motions."""
+        result = self._scored()
+        return result if isinstance(result, (Tensor, dict, tuple)) else result.mean
+
+    def result(self) -> Any:
+        """What the score returns, as it is; in a run of several processes all of them must call it."""
+        with self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self.sync_on_compute):
+            return self._scored()
+
+    def _scored(self) -> Any:
+        try:
+            for side in ("real", "fake"):
+                if len(getattr(self, side)) == 0:
+                    raise ValueError(f"needs real and fake motions to compare, got no {side} ones")
+            return self.score(*self._sorted("fake"), *self._sorted("real"))
+        except Exception:
+            if self._is_synced:  # torchmetrics would keep the rows of all processes in the place of this one's
+                self.unsync()
+            raise
+
+    def _sorted(self, side: str) -> tuple[Tensor, ...]:
+        """Rows, and labels if the score takes them, in an order that depends on nothing but what they are."""
+        parts = [dim_zero_cat(getattr(self, side))]
+        order = dim_zero_cat(getattr(self, f"{side}_digest")).argsort()
+        if self.labelled:
+            parts.append(dim_zero_cat(getattr(self, f"{side}_label")))
+            order = order[parts[1][order].argsort(stable=True)]
+        return tuple(part[order] for part in parts)
+
+    def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
+        """Add the rows of another metric of the same score."""
+        self._computed = None  # torchmetrics would go on to return the result from before
+        super().merge_state(incoming_state)
+
+    def forward(self, *args: object, **kwargs: object) -> None:
+        """Refuse: a batch is of one side and has no score of its own. Raises TypeError."""
+        raise TypeError("a batch holds real or fake motions and has no score of its own; call update, and then compute")
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = ()) -> nn.Module:
+        """Move to another device; the type of what is kept stays, whatever a module around it is converted to."""
+        self._computed = None
+        super()._apply(fn, exclude_state=(*exclude_state, *self._defaults))
+        for name in self._defaults:
+            setattr(self, name, [rows.to(self.device) for rows in getattr(self, name)])
+        return self
+
+    def extra_repr(self) -> str:
+        features = None if self.features is None else _name(self.features)
+        return f"{_name(self.score)}, features={features}, labelled={self.labelled}"
+
+
+def _digest(motion: Tensor) -> Tensor:
+    """A whole number for each motion that depends on its bytes alone: (N, ...) -> (N,).
+
+    Of the motion, because features of the same motion differ in rounding from batch to batch.
+    """
+    rows = motion.detach().cpu().flatten(1).contiguous().view(torch.uint8).numpy()
+    digests = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in rows)
+    return torch.from_numpy(np.frombuffer(digests, dtype=np.int64).copy())
+
+
+def _name(function: Callable[..., Any]) -> str:
+    if isinstance(function, partial):
+        options = [*map(repr, function.args), *(f"{name}={value!r}" for name, value in function.keywords.items())]
+        return f"{_name(function.func)}({', '.join(options)})"
+    return getattr(function, "__qualname__", type(function).__name__)

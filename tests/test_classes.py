@@ -1,0 +1,59 @@
+"""Scores per class against literal sums, and what they refuse."""
+
+import pytest
+import torch
+
+from kinetic.metrics.classes import per_class
+
+
+def gap(fake, real):
+    return (fake.mean() - real.mean()).double()
+
+
+FAKE = torch.tensor([1.0, 3.0, 10.0, 20.0])[:, None]
+REAL = torch.tensor([0.0, 0.0, 5.0, 5.0, 5.0])[:, None]
+FAKE_LABEL, REAL_LABEL = torch.tensor([0, 0, 2, 2]), torch.tensor([0, 0, 2, 2, 2])
+
+
+def test_each_class_is_scored_by_itself_and_the_mean_is_over_classes():
+    found = per_class(gap, FAKE, FAKE_LABEL, REAL, REAL_LABEL)
+    assert found.value.tolist() == [2.0, 10.0]
+    assert found.mean == 6
+    assert found.label.tolist() == [0, 2]
+    assert found.n_fake.tolist() == [2, 2] and found.n_real.tolist() == [2, 3]
+
+
+def test_only_the_classes_asked_for_are_scored():
+    assert per_class(gap, FAKE, FAKE_LABEL, REAL, REAL_LABEL, classes=[2]).value.tolist() == [10.0]
+
+
+def test_equal_counts_cut_the_larger_side_and_a_cap_cuts_both():
+    real, label = torch.arange(50.0)[:, None], torch.zeros(50, dtype=torch.long)
+    fake = real[:20]
+    found = per_class(gap, fake, label[:20], real, label, equal=True)
+    assert (int(found.n_fake), int(found.n_real)) == (20, 20)
+    found = per_class(gap, fake, label[:20], real, label, cap=10)
+    assert (int(found.n_fake), int(found.n_real)) == (10, 10)
+    whole = per_class(gap, fake, label[:20], real, label)
+    assert (int(whole.n_fake), int(whole.n_real)) == (20, 50)
+
+
+def test_a_part_is_drawn_alike_unless_another_generator_is_given():
+    real, label = torch.arange(50.0)[:, None], torch.zeros(50, dtype=torch.long)
+    cut = {"fake": real, "fake_label": label, "real": real.flip(0), "real_label": label, "cap": 10}
+    one, two = per_class(gap, **cut), per_class(gap, **cut)
+    other = per_class(gap, **cut, rng=torch.Generator().manual_seed(1))
+    assert one.mean == two.mean != other.mean
+
+
+def test_scarce_classes_and_odd_input_are_refused():
+    with pytest.raises(ValueError, match="class 1 has 0 fake and 1 real"):
+        per_class(gap, FAKE, FAKE_LABEL, FAKE, torch.tensor([0, 0, 2, 1]))
+    with pytest.raises(ValueError, match="no class at all"):
+        per_class(gap, FAKE[:0], FAKE_LABEL[:0], REAL[:0], REAL_LABEL[:0])
+    with pytest.raises(ValueError, match="rows 1"):
+        per_class(gap, torch.tensor([1.0, float("nan")])[:, None], FAKE_LABEL[:2], REAL, REAL_LABEL)
+    with pytest.raises(ValueError, match="whole numbers"):
+        per_class(gap, FAKE, FAKE_LABEL.double(), REAL, REAL_LABEL)
+    with pytest.raises(ValueError, match="cap"):
+        per_class(gap, FAKE, FAKE_LABEL, REAL, REAL_LABEL, cap=1)

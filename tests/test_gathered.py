@@ -1,0 +1,375 @@
+"""A score gathered batch by batch, by one process and by two, is the score of all rows at once."""
+
+from __future__ import annotations
+
+import pickle
+from functools import partial
+
+import pytest
+import torch
+import torch.distributed
+import torch.multiprocessing
+from torch import Tensor, nn
+
+from kinetic.metrics.classes import PerClass
+from kinetic.metrics.frechet import FrechetDistance, flatten, frechet_from_features, frechet_infinity, frechet_per_class
+from kinetic.metrics.gathered import Gathered, evaluated
+from kinetic.metrics.kernel import kernel_distance, kernel_distance_subsets
+from kinetic.metrics.manifold import manifold
+from kinetic.metrics.mmd import mmd_per_class
+
+D = 12
+
+
+def draw(n, seed=0, shift=0.0):
+    """Motions and labels: (n, 3, 2, 2), (n,)."""
+    rng = torch.Generator().manual_seed(seed)
+    motion = torch.randn(n, 3, 2, 2, generator=rng, dtype=torch.float64) + shift
+    return motion, torch.randint(3, (n,), generator=rng)
+
+
+def first_rows(fake, real):
+    """A score that cares for the order of rows and nothing else."""
+    return fake[:5].sum() - real[:7].sum()
+
+
+def first_labels(fake, fake_label, real, real_label):
+    weight = torch.arange(1, 6, dtype=torch.float64)
+    return (fake[:5, 0, 0, 0] * (fake_label[:5] + weight)).sum() - (real[:5, 0, 0, 0] * (real_label[:5] - weight)).sum()
+
+
+METRICS = {
+    "kernel": lambda: Gathered(kernel_distance, features=flatten),
+    "kernel of subsets": lambda: Gathered(partial(kernel_distance_subsets, subsets=3, size=20), features=flatten),
+    "manifold": lambda: Gathered(partial(manifold, neighbours=3), features=flatten),
+    "mmd of classes": lambda: Gathered(mmd_per_class, labelled=True),
+    "frechet of classes": lambda: Gathered(partial(frechet_per_class, least=4), features=flatten, labelled=True),
+    "frechet at infinity": lambda: Gathered(partial(frechet_infinity, points=3), features=flatten),
+    "first rows": lambda: Gathered(first_rows),
+    "first labels": lambda: Gathered(first_labels, labelled=True),
+    "frechet": lambda: FrechetDistance(flatten, D),
+}
+SIDES = {True: draw(61), False: draw(47, seed=1, shift=0.3)}
+
+
+def feed(metric, rows, *, real, cut):
+    motion, label = (x[rows] for x in SIDES[real])
+    for m, k in zip(motion.split(cut), label.split(cut), strict=True):
+        metric.update(m, k, real=real) if isinstance(metric, Gathered) else metric.update(m, real=real)
+
+
+def numbers(result):
+    """Any result as one vector."""
+    if isinstance(result, dict):
+        result = tuple(result.values())
+    return torch.stack([x.double() for x in result]) if isinstance(result, tuple) else result.double().flatten()
+
+
+def whole(name):
+    metric = METRICS[name]()
+    for real in SIDES:
+        feed(metric, slice(None), real=real, cut=1000)
+    return numbers(metric.compute())
+
+
+def assert_same(a, b):
+    torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-12)
+
+
+# Two processes. Who sees what: (rows of rank 0, rows of rank 1) of the real and of the fake side.
+
+NONE, ALL, BEGIN, END = slice(0, 0), slice(None), slice(0, 30), slice(30, None)
+SHARES = {
+    "halves": {True: (BEGIN, END), False: (END, BEGIN)},
+    "one side each": {True: (ALL, NONE), False: (NONE, ALL)},
+    "one sees nothing": {True: (NONE, ALL), False: (NONE, ALL)},
+    "one sees little": {True: (slice(0, 1), slice(1, None)), False: (NONE, ALL)},
+}
+
+
+def refused(metric):
+    try:
+        metric.compute()
+    except ValueError as error:
+        return str(error)
+    return "nothing refused"
+
+
+def work(rank, folder):
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    found = {}
+    for share, rows in SHARES.items():
+        for name, make in METRICS.items():
+            metric = make()
+            for real in SIDES:
+                feed(metric, rows[real][rank], real=real, cut=7)
+            found[share, name] = numbers(metric.compute())
+    metric = METRICS["kernel"]()
+    found["empty"] = refused(metric)
+    feed(metric, ALL if rank == 0 else NONE, real=True, cut=9)
+    found["no fakes"] = refused(metric)
+    feed(metric, NONE if rank == 0 else ALL, real=False, cut=9)
+    found["then fakes"] = numbers(metric.compute())
+    found["kept"] = len(metric.real), len(metric.fake)
+    found["whole result"] = numbers(metric.result())
+    metric.reset()
+    feed(metric, ALL, real=True, cut=1000)
+    metric.update(torch.zeros(2, 3 + rank, 2, 2), real=False)
+    found["shapes"] = refused(metric)
+    metric = METRICS["frechet"]()
+    feed(metric, ALL if rank == 0 else NONE, real=True, cut=9)
+    found["no fakes for frechet"] = refused(metric)
+    feed(metric, NONE if rank == 0 else ALL, real=False, cut=9)
+    found["then fakes for frechet"] = numbers(metric.compute())
+    mixed = Gathered(first_rows)
+    for real, (motion, _) in SIDES.items():
+        mixed.update(motion[BEGIN if rank == 0 else END].to(torch.float32 if rank == 0 else torch.float64), real=real)
+    found["mixed"] = mixed.compute()
+    torch.save(found, f"{folder}/{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    """What each of two processes found."""
+    folder = tmp_path_factory.mktemp("ranks")
+    torch.multiprocessing.set_forkserver_preload(["kinetic.metrics.frechet", "kinetic.metrics.mmd"])  # torch, once
+    torch.multiprocessing.start_processes(work, (str(folder),), nprocs=2, start_method="forkserver")
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+
+
+@pytest.mark.parametrize("share", SHARES)
+@pytest.mark.parametrize("name", METRICS)
+def test_two_processes_find_what_one_finds(ranks, name, share):
+    for found in ranks:
+        assert_same(found[share, name], whole(name))
+
+
+def test_all_processes_refuse_a_missing_side_and_go_on(ranks):
+    for found, kept in zip(ranks, [(7, 0), (0, 6)], strict=True):
+        assert found["empty"].endswith("got no real ones")
+        assert found["no fakes"].endswith("got no fake ones")
+        assert found["no fakes for frechet"].endswith("got 61 real and 0 fake")
+        assert_same(found["then fakes"], whole("kernel"))
+        assert_same(found["then fakes for frechet"], whole("frechet"))
+        assert_same(found["whole result"], whole("kernel"))
+        assert found["kept"] == kept
+
+
+def test_all_processes_refuse_rows_of_different_shapes(ranks):
+    for found in ranks:
+        assert "rows of different shapes: (12,), (16,)" in found["shapes"]
+
+
+def test_processes_with_other_types_agree_on_the_wider_one(ranks):
+    assert ranks[0]["mixed"].dtype == torch.float64
+    assert ranks[0]["mixed"] == ranks[1]["mixed"]
+
+
+# One process.
+
+
+@pytest.mark.parametrize("cut", [1, 13])
+@pytest.mark.parametrize("name", METRICS)
+def test_batches_and_order_of_arrival_do_not_matter(name, cut):
+    metric = METRICS[name]()
+    for real in (False, True):
+        feed(
+            metric, torch.randperm(len(SIDES[real][0]), generator=torch.Generator().manual_seed(3)), real=real, cut=cut
+        )
+    assert_same(numbers(metric.compute()), whole(name))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_merged_halves_are_the_whole(name):
+    halves = [METRICS[name]() for _ in range(2)]
+    for metric, some in zip(halves, (BEGIN, END), strict=True):
+        for real in SIDES:
+            feed(metric, some, real=real, cut=10)
+    before = numbers(halves[0].compute())
+    halves[0].merge_state(halves[1])
+    assert not torch.equal(numbers(halves[0].compute()), before)
+    assert_same(numbers(halves[0].compute()), whole(name))
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method")
+@pytest.mark.parametrize("name", METRICS)
+def test_pickle_keeps_the_rows_and_reset_forgets_them(name):
+    metric = METRICS[name]()
+    for real in SIDES:
+        feed(metric, ALL, real=real, cut=10)
+    again = pickle.loads(pickle.dumps(metric))
+    assert_same(numbers(again.compute()), whole(name))
+    again.reset()
+    with pytest.raises(ValueError, match="real"):
+        again.compute()
+    for real in SIDES:
+        feed(again, ALL, real=real, cut=10)
+    assert_same(numbers(again.compute()), whole(name))
+
+
+@pytest.mark.parametrize("convert", [nn.Module.half, nn.Module.float, lambda m: m.to(torch.bfloat16)])
+@pytest.mark.parametrize("name", METRICS)
+def test_converting_a_module_around_it_changes_no_row_and_no_result(name, convert):
+    model = nn.Module()
+    model.metric = METRICS[name]()
+    for real in SIDES:
+        feed(model.metric, BEGIN, real=real, cut=10)
+    before = numbers(model.metric.compute())
+    convert(model)
+    model.metric.set_dtype(torch.float16)
+    assert_same(numbers(model.metric.compute()), before)
+    for real in SIDES:
+        feed(model.metric, END, real=real, cut=10)
+    assert_same(numbers(model.metric.compute()), whole(name))
+
+
+def test_score_sees_labels_in_order_and_each_beside_its_motion():
+    def score(fake, fake_label, real, real_label):
+        assert torch.equal(fake_label, fake_label.sort().values)
+        assert torch.equal(fake[:, 0], fake_label.double())
+        assert len(real) == len(real_label) == 1
+        return fake.sum()
+
+    metric = Gathered(score, labelled=True)
+    label = torch.tensor([2, 0, 1, 0, 2, 5, 3, 4, 7, 6])
+    metric.update(label[:, None].double() + torch.tensor([0.0, 0.5]), label, real=False)
+    metric.update(torch.zeros(1, 2), torch.tensor([7]), real=True)
+    assert metric.compute() == 2 * 30 + 10 * 0.5
+
+
+def test_order_does_not_hang_on_the_rounding_of_features():
+    motion, _ = draw(50)
+    seen = []
+    for error in (0, 1e-12):
+        metric = Gathered(lambda fake, real: fake[:5].clone(), features=lambda m, e=error: m.flatten(1) * (1 + e))
+        metric.update(motion, real=False)
+        metric.update(motion, real=True)
+        seen.append(metric.compute())
+    torch.testing.assert_close(seen[0], seen[1], rtol=1e-11, atol=0)
+
+
+def test_scores_per_class_become_their_mean_and_stay_at_hand():
+    metric = METRICS["mmd of classes"]()
+    for real in SIDES:
+        feed(metric, ALL, real=real, cut=10)
+    assert isinstance(metric.compute(), Tensor)
+    assert metric.compute() == metric.result().mean
+    assert metric.result().label.tolist() == [0, 1, 2]
+    one = torch.tensor([1])
+    found = PerClass(torch.tensor(5.0), torch.tensor([5.0]), one, one, one)
+    metric = Gathered(lambda fake, real: found)
+    metric.update(torch.zeros(1, 1), real=True)
+    metric.update(torch.zeros(1, 1), real=False)
+    assert metric.compute() == 5
+    assert metric.result() is found
+
+
+def test_results_with_several_numbers_pass_through():
+    for result in ({"a": torch.tensor(1.0)}, (torch.tensor(1.0), torch.tensor(2.0))):
+        metric = Gathered(lambda fake, real, result=result: result)
+        metric.update(torch.zeros(1, 1), real=True)
+        metric.update(torch.zeros(1, 1), real=False)
+        assert metric.compute() == result
+
+
+def test_empty_batches_are_nothing():
+    metric = Gathered(first_rows)
+    metric.update(torch.zeros(0, 3, 2, 2), real=True)
+    with pytest.raises(ValueError, match="got no real ones"):
+        metric.compute()
+    metric.update(torch.ones(3, 3, 2, 2), real=True)
+    metric.update(torch.zeros(0, 3, 2, 2), real=True)
+    with pytest.raises(ValueError, match="got no fake ones"):
+        metric.compute()
+
+
+def test_wrong_input_is_refused_and_nothing_is_kept():
+    metric = Gathered(first_labels, features=lambda m: m.flatten(1).log(), labelled=True)
+    metric.update(torch.ones(2, 3), torch.tensor([0, 1]), real=True)
+    two = torch.tensor([0, 1])
+    with pytest.raises(ValueError, match="real motions: 1 of 2 rows hold NaN or infinity: rows 1"):
+        metric.update(torch.tensor([[1.0], [float("nan")]]), two, real=True)
+    with pytest.raises(ValueError, match="features of fake motions: 1 of 2 rows"):
+        metric.update(torch.tensor([[1.0], [0.0]]), two, real=False)
+    with pytest.raises(ValueError, match="needs labels"):
+        metric.update(torch.ones(2, 3), real=True)
+    with pytest.raises(ValueError, match="whole numbers"):
+        metric.update(torch.ones(2, 3), torch.zeros(3), real=True)
+    with pytest.raises(ValueError, match=r"real rows have shape \(4,\), those before had \(3,\)"):
+        metric.update(torch.ones(2, 4), two, real=True)
+    with pytest.raises(ValueError, match="expected a batch"):
+        metric.update(torch.ones(2), two, real=True)
+    with pytest.raises(ValueError, match="2 motions gave 1 rows"):
+        Gathered(first_rows, features=lambda m: m[:1]).update(torch.ones(2, 3), real=True)
+    assert [len(metric.real), len(metric.real_label), len(metric.real_digest)] == [1, 1, 1]
+    assert [len(metric.fake), len(metric.fake_label), len(metric.fake_digest)] == [0, 0, 0]
+
+
+def test_a_call_with_one_batch_is_refused_and_loses_nothing():
+    metric = Gathered(first_rows)
+    metric.update(torch.ones(2, 3), real=True)
+    with pytest.raises(TypeError, match="call update"):
+        metric(torch.ones(2, 3), real=False)
+    assert len(metric.real) == 1
+
+
+def test_features_are_computed_in_eval_mode_without_gradients():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(D, 4), nn.BatchNorm1d(4)).double()
+    network[2].eval()
+    before = network[2].running_mean.clone()
+    metric = Gathered(kernel_distance, features=network)
+    motion, _ = draw(9)
+    metric.update(motion, real=True)
+    assert [part.training for part in network.modules()] == [True, True, True, False]
+    assert torch.equal(network[2].running_mean, before)
+    assert not metric.real[0].requires_grad
+    torch.testing.assert_close(metric.real[0], network.eval()(motion).detach(), rtol=0, atol=0)
+
+
+def test_mode_comes_back_when_the_network_fails():
+    network = nn.Linear(3, 1)
+    with pytest.raises(RuntimeError):
+        evaluated(network, torch.zeros(2, 4))
+    assert network.training
+
+
+def test_every_option_is_visible():
+    text = repr(Gathered(partial(mmd_per_class, mode="sequence"), features=flatten, labelled=True))
+    assert "mmd_per_class(mode='sequence'), features=flatten, labelled=True" in text
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("precision", ["64-true", "bf16-true"])
+def test_it_works_inside_a_lightning_module(tmp_path, precision):
+    import pytorch_lightning as pl  # here, because processes above import this file
+
+    class Model(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(1, 1)
+            self.frechet, self.kernel, self.mmd = (METRICS[x]() for x in ("frechet", "kernel", "mmd of classes"))
+
+        def validation_step(self, batch, index):
+            motion, label, real = batch
+            for metric in (self.kernel, self.mmd):
+                metric.update(motion, label, real=real)
+            self.frechet.update(motion, real=real)
+
+        def on_validation_epoch_end(self):
+            for name in ("frechet", "kernel", "mmd"):
+                self.log(name, getattr(self, name))
+
+    batches = [(m, k, real) for real, side in SIDES.items() for m, k in zip(*(x.split(9) for x in side), strict=True)]
+    trainer = pl.Trainer(
+        accelerator="cpu", precision=precision, logger=False, enable_progress_bar=False, default_root_dir=tmp_path
+    )
+    model = Model()
+    (found,) = trainer.validate(model, torch.utils.data.DataLoader(batches, batch_size=None), verbose=False)
+    if precision == "64-true":
+        expected = frechet_from_features(SIDES[False][0].flatten(1), SIDES[True][0].flatten(1))
+        assert found["frechet"] == pytest.approx(expected.item(), rel=1e-5)  # logged in float32
+        for name in ("kernel", "mmd of classes"):
+            assert found[name.split()[0]] == pytest.approx(whole(name).item(), rel=1e-5)
+    assert model.frechet.real.dtype == torch.float64

@@ -1,0 +1,175 @@
+"""Precision, recall, density and coverage against cases by hand, brute force and expectations."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from kinetic.metrics import manifold as module
+from kinetic.metrics.manifold import Manifold, manifold
+
+
+def draw(n, d=5, seed=0, shift=0.0):
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(n, d, generator=rng, dtype=torch.float64) + shift
+
+
+def line(*points):
+    return torch.tensor(points, dtype=torch.float64)[:, None]
+
+
+def brute_force(fake, real, k):
+    """The definitions, distance by distance."""
+    fake, real = np.asarray(fake), np.asarray(real)
+
+    def distances(x, y):
+        return np.array([[math.sqrt(sum((p - q) ** 2)) for q in y] for p in x])
+
+    def radii(x):
+        return np.array([sorted(np.delete(row, i))[k - 1] for i, row in enumerate(distances(x, x))])
+
+    between = distances(real, fake)
+    in_real, in_fake = between <= radii(real)[:, None], between <= radii(fake)
+    return in_real.any(0).mean(), in_fake.any(1).mean(), in_real.sum() / (k * len(fake)), in_real.any(1).mean()
+
+
+def assert_found(found, expected):
+    assert isinstance(found, Manifold)
+    assert [float(x) for x in found] == pytest.approx([float(x) for x in expected], rel=1e-12)
+
+
+def test_points_on_a_line():
+    # Real balls reach 1; that of 2 is empty. Fake balls reach 3.4, 3.4, 1, 1, and the first two hold all that is real.
+    found = manifold(line(0.5, 3.9, 10, 11), line(0, 1, 2, 3), neighbours=1)
+    assert_found(found, (2 / 4, 4 / 4, (2 + 1) / 4, 3 / 4))
+
+
+def test_the_second_neighbour_reaches_further():
+    # Real balls reach 2, 1, 1, 2: 4.5 is in one; 1.5 is in all four.
+    found = manifold(line(4.5, 1.5, 20), line(0, 1, 2, 3), neighbours=2)
+    assert found.density.item() == pytest.approx((1 + 4 + 0) / (2 * 3))
+    assert found.precision.item() == pytest.approx(2 / 3)
+    assert found.coverage == 1
+
+
+def test_the_surface_of_a_ball_is_inside():
+    assert manifold(line(3, 50), line(0, 1, 2), neighbours=1).precision == 0.5
+    assert manifold(line(3.001, 50), line(0, 1, 2), neighbours=1).precision == 0
+
+
+def test_a_motion_is_not_its_own_neighbour_but_its_copy_is():
+    # Copies have a ball of radius 0, which holds what lies on it.
+    assert_found(manifold(line(0, 5), line(0, 0), neighbours=1), (1 / 2, 1, 2 / 2, 1))
+    assert_found(manifold(line(0.1, 5), line(0, 0), neighbours=1), (0, 1, 0, 0))
+
+
+@pytest.mark.parametrize(("n", "m", "d", "k"), [(30, 40, 3, 1), (25, 25, 8, 5), (12, 40, 2, 3)])
+def test_agrees_with_brute_force(n, m, d, k):
+    fake, real = draw(n, d, shift=0.5), draw(m, d, seed=1)
+    assert_found(manifold(fake, real, neighbours=k), brute_force(fake, real, k))
+
+
+def test_agrees_with_brute_force_where_everything_is_a_tie():
+    rng = torch.Generator().manual_seed(0)
+    fake, real = (torch.randint(4, (40, 3), generator=rng).double() for _ in range(2))
+    for offset in (0, 7777):
+        assert_found(manifold(fake + offset, real + offset, neighbours=4), brute_force(fake, real, 4))
+
+
+@pytest.mark.parametrize("offset", [0, 1e3])
+@pytest.mark.parametrize(("n", "d", "k"), [(300, 40, 5), (50, 3, 1), (60, 500, 3)])
+def test_a_set_with_itself_fills_every_ball(n, d, k, offset):
+    # Each ball holds its centre and k others, of which the last is on the surface: none may be lost to rounding.
+    x = draw(n, d, shift=offset)
+    assert_found(manifold(x.flip(0), x, neighbours=k), (1, 1, (k + 1) / k, 1))
+    single = x.float()
+    assert_found(manifold(single, single, neighbours=k), (1, 1, (k + 1) / k, 1))
+
+
+def test_sets_far_apart_share_nothing():
+    assert_found(manifold(draw(30, shift=100), draw(20)), (0, 0, 0, 0))
+
+
+def test_collapse_to_one_motion_keeps_precision_and_loses_the_rest():
+    real = draw(200)
+    found = manifold(real[:1] + 1e-3 * draw(200, seed=1), real)
+    assert found.precision == 1
+    assert found.recall < 0.02
+    assert found.coverage < 0.2
+
+
+def test_one_outlier_among_the_fakes_raises_recall_but_not_coverage():
+    real = draw(200)
+    fake = real[:1] + 1e-3 * draw(200, seed=1)
+    before = manifold(fake, real)
+    fake[0] += 100
+    found = manifold(fake, real)
+    assert found.recall > before.recall + 0.8
+    assert found.coverage <= before.coverage
+
+
+def test_noise_lowers_precision_and_missing_parts_lower_recall_and_coverage():
+    real, fake = draw(400), draw(400, seed=1)
+    noisy = [manifold(fake * (1 + noise), real) for noise in (0, 0.5, 2)]
+    assert noisy[0].precision > noisy[1].precision > noisy[2].precision
+    assert noisy[0].density > noisy[1].density > noisy[2].density
+    half = manifold(fake[fake[:, 0] > 0], real)
+    assert half.recall < noisy[0].recall - 0.1
+    assert half.coverage < noisy[0].coverage - 0.1
+
+
+def test_sets_drawn_alike_have_the_density_and_coverage_that_are_to_be_expected():
+    n, m, k = 60, 90, 3
+    found = [manifold(draw(n, 2, seed=i), draw(m, 2, seed=1000 + i), neighbours=k) for i in range(100)]
+    density, coverage = (torch.stack([getattr(x, name) for x in found]) for name in ("density", "coverage"))
+    expected = 1 - math.prod((m - i) / (n + m - i) for i in range(1, k + 1))
+    assert density.mean().item() == pytest.approx(1, abs=4 * density.std().item() / 10)
+    assert coverage.mean().item() == pytest.approx(expected, abs=4 * coverage.std().item() / 10)
+
+
+def test_order_does_not_matter_and_every_motion_counts():
+    fake, real = draw(50, shift=0.4), draw(80, seed=1)
+    found = manifold(fake, real)
+    assert_found(manifold(fake.flip(0), real.roll(31, 0)), found)
+    extended = manifold(torch.cat([fake, draw(30, seed=2, shift=100)]), real)
+    assert extended.precision.item() == pytest.approx(found.precision.item() * 50 / 80)
+
+
+def test_place_scale_and_axes_do_not_matter():
+    fake, real = draw(50, shift=0.4), draw(80, seed=1)
+    axes = torch.linalg.qr(draw(5, seed=2)).Q
+    assert_found(manifold(3 * fake @ axes + 10, 3 * real @ axes + 10), manifold(fake, real))
+
+
+def test_swapping_the_sides_swaps_precision_and_recall():
+    fake, real = draw(50, shift=0.4), draw(80, seed=1)
+    there, back = manifold(fake, real), manifold(real, fake)
+    assert (there.precision, there.recall) == (back.recall, back.precision)
+
+
+@pytest.mark.parametrize("block", [1, 60, 500])
+def test_blocks_do_not_matter(monkeypatch, block):
+    fake, real = draw(30, shift=0.4), draw(41, seed=1)
+    whole = manifold(fake, real)
+    monkeypatch.setattr(module, "BLOCK", block)
+    assert_found(manifold(fake, real), whole)
+
+
+def test_every_number_is_float64():
+    assert {x.dtype for x in manifold(draw(9).float(), draw(9, seed=1).float())} == {torch.float64}
+
+
+def test_wrong_input_is_refused():
+    broken = draw(9)
+    broken[4, 1] = float("nan")
+    with pytest.raises(ValueError, match="fake motions: 1 of 9 rows hold NaN or infinity: rows 4"):
+        manifold(broken, draw(9))
+    with pytest.raises(ValueError, match=r"\(N, 5\), got shape \(9, 4\)"):
+        manifold(draw(9), draw(9, 4))
+    with pytest.raises(ValueError, match="at least 6 motions on each side, got 5 fake and 9 real"):
+        manifold(draw(5), draw(9))
+    with pytest.raises(ValueError, match="neighbours must be at least 1"):
+        manifold(draw(9), draw(9), neighbours=0)
