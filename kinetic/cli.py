@@ -17,7 +17,7 @@ import traceback
 from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, HelpFormatter, Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -141,18 +141,85 @@ def _declare_sample(parser: ArgumentParser) -> None:
 
 def evaluate(asked: Namespace) -> None:
     """Score generated motions against real ones, with the floor that real ones reach among themselves."""
-    from kinetic.evaluation import evaluate
+    from kinetic.evaluation import evaluate, evaluate_published, open_contest
+    from kinetic.report import write_report
 
-    report = evaluate(
-        asked.subject,
-        encoder=asked.encoder,
-        reference=asked.reference,
-        split=asked.split,
-        count=asked.count,
-        seeds=asked.seeds,
-        truncation=asked.truncation,
+    _check_evaluate(asked)
+    contest = open_contest(
+        asked.subject, encoder=asked.encoder, reference=asked.reference, split=asked.split, scaled=asked.scaled
     )
-    print(_json(report.to_dict()) if asked.json else report.to_text().rstrip("\n"))
+    if contest.run is None and (asked.joints or asked.curve):
+        raise WrongRequest(f"{asked.subject}: --joints and --curve need a generator, these are motions")
+    if asked.protocol == "published":
+        report = evaluate_published(
+            contest,
+            inception=asked.inception,
+            range_fault=not asked.no_range_fault,
+            count=asked.count,
+            truncation=asked.truncation,
+            progress=True,
+        )
+    else:
+        only = None if asked.only is None else [name for text in asked.only for name in text.split(",")]
+        report = evaluate(
+            contest,
+            count=asked.count,
+            seeds=asked.seeds,
+            truncation=asked.truncation,
+            only=only,
+            progress=True,
+        )
+    if asked.gan_train:
+        from kinetic.augmentation import train_on_generated
+        from kinetic.experiment import load_run
+
+        rows = train_on_generated(
+            contest, load_run(asked.encoder), seeds=asked.gan_train, truncation=asked.truncation, progress=True
+        )
+        report = replace(report, rows=(*report.rows, *rows))
+    if asked.confusion is not None and report.classes is not None and report.classes.confusion is not None:
+        from kinetic.charts import confusion_chart
+
+        confusion_chart(report.classes.confusion, report.classes.class_names, asked.confusion)
+    if asked.curve is not None:
+        from kinetic.sweeps import draw_truncation, truncation_curve
+
+        draw_truncation(truncation_curve(contest, progress=True), asked.curve)
+    if asked.joints is not None and contest.run is not None:
+        from kinetic.sweeps import draw_joint_variation, joint_variation
+
+        draw_joint_variation(joint_variation(contest.run), asked.joints)
+    if asked.out is not None:
+        write_report(report, asked.out)
+    if asked.json:
+        print(_json(report.to_dict()))
+    else:
+        print((report if asked.per_class else replace(report, classes=None)).to_text().rstrip("\n"))
+
+
+def _check_evaluate(asked: Namespace) -> None:
+    """Refuses what does not go together, before anything long begins."""
+    from kinetic.files import checked_target
+
+    published = asked.protocol == "published"
+    for option, given, only in (
+        ("--inception", asked.inception is not None, published),
+        ("--no-range-fault", asked.no_range_fault, published),
+        ("--encoder", asked.encoder is not None, not published),
+        ("--only", asked.only is not None, not published),
+        ("--curve", asked.curve is not None, not published),
+    ):
+        if given and not only:
+            raise WrongRequest(f"{option} does not go with --protocol {asked.protocol}")
+    for option, given in (("--gan-train", asked.gan_train), ("--confusion", asked.confusion)):
+        if given and asked.encoder is None:
+            raise WrongRequest(f"{option} needs the run of a recognition network: --encoder RUN")
+    for path, ending in (
+        (asked.out, ".json"),
+        *((each, ".png") for each in (asked.confusion, asked.curve, asked.joints)),
+    ):
+        if path is not None:
+            checked_target(path, (ending,))
 
 
 def _declare_evaluate(parser: ArgumentParser) -> None:
@@ -167,13 +234,56 @@ def _declare_evaluate(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--seeds", type=_positive, default=5, metavar="N", help="how often they are generated (5)")
     parser.add_argument("--truncation", type=float, metavar="PSI", help="of the generated motions; default: none")
+    parser.add_argument(
+        "--only", action="append", metavar="SCORE,...", help="some scores, by their names in the table; default: all"
+    )
+    parser.add_argument(
+        "--scaled", action="store_true", help="motions of FILE lie in [-1, 1], as published generators leave them"
+    )
+    parser.add_argument("-o", "--out", type=Path, metavar="JSON", help="write the whole report, for `kinetic compare`")
+    parser.add_argument("--per-class", action="store_true", help="print the scores of each class too")
+    parser.add_argument(
+        "--gan-train",
+        type=_positive,
+        metavar="N",
+        help="also train N recognition networks on generated motions, alone and beside real ones",
+    )
+    parser.add_argument(
+        "--protocol",
+        choices=("default", "published"),
+        default="default",
+        help="published: as Kinetic-GAN was scored, faults included",
+    )
+    parser.add_argument("--inception", type=Path, metavar="FILE", help="pytorch-fid's Inception weights, for its FID")
+    parser.add_argument(
+        "--no-range-fault", action="store_true", help="feed Inception the range that it expects, unlike published"
+    )
+    parser.add_argument("--confusion", type=Path, metavar="PNG", help="draw what generated actions are taken for")
+    parser.add_argument("--curve", type=Path, metavar="PNG", help="draw quality and variety from psi 0 to 1")
+    parser.add_argument("--joints", type=Path, metavar="PNG", help="draw how far noise alone moves each joint")
     _declare_json(parser)
+
+
+def compare(asked: Namespace) -> None:
+    """Put reports side by side; scores whose labels differ are refused."""
+    from kinetic.report import compare, read_report
+
+    ignore = [name for text in asked.ignore or () for name in text.split(",")]
+    print(compare([read_report(file) for file in asked.reports], ignore=ignore).rstrip("\n"))
+
+
+def _declare_compare(parser: ArgumentParser) -> None:
+    parser.add_argument("reports", nargs="+", type=Path, metavar="JSON", help="what `kinetic evaluate -o` wrote")
+    parser.add_argument(
+        "--ignore", action="append", metavar="FIELD,...", help="fields of the label that may differ, such as seeds"
+    )
 
 
 def plot(asked: Namespace) -> None:
     """Draw motions as a still picture or an animation, or the metrics of a run as curves."""
+    from kinetic.charts import curves
     from kinetic.data.motion import read_motions
-    from kinetic.plot import WRITERS, animate, curves, filmstrip, sheet
+    from kinetic.plot import WRITERS, animate, filmstrip, sheet
 
     if asked.out.suffix.lower() not in (known := (".png", *WRITERS)):
         raise WrongRequest(f"{asked.out}: expected a name that ends in {', '.join(known)}")
@@ -294,6 +404,7 @@ VERBS: dict[str, Verb] = {
     "fit": Verb(fit, _declare_fit, "train what experiment files describe"),
     "sample": Verb(sample, _declare_sample, "draw motions from a trained generator"),
     "evaluate": Verb(evaluate, _declare_evaluate, "score generated motions against real ones"),
+    "compare": Verb(compare, _declare_compare, "put several reports side by side"),
     "plot": Verb(plot, _declare_plot, "draw motions, or the metrics of a run"),
     "data info": Verb(data_info, _declare_data_info, "what a file of motions holds"),
     "skeleton check": Verb(skeleton_check, _declare_skeleton_check, "whether a skeleton is sound, and its levels"),

@@ -339,3 +339,67 @@ def test_python_m_kinetic_is_the_same_and_a_reader_may_leave(motions):
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout == "name: kinetic-gan\n"
     assert done.stderr == ""
+
+
+# ------------------------------------------------------------------------------------------------------- evaluation
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--inception", "a.pth"], "--inception does not go with --protocol default"),
+        (["--protocol", "published", "--encoder", "runs/e"], "--encoder does not go with --protocol published"),
+        (["--protocol", "published", "--curve", "a.png"], "--curve does not go with --protocol published"),
+        (["--gan-train", "3"], "--gan-train needs the run of a recognition network: --encoder RUN"),
+        (["--confusion", "a.png"], "--confusion needs the run of a recognition network: --encoder RUN"),
+        (["--joints", "a.gif"], "a.gif: expected a name that ends in .png, got .gif"),
+        (["--gan-train", "0"], "evaluate: argument --gan-train: expected a whole number from 1 on, got '0'"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_before_anything_is_opened(capsys, words, message):
+    assert refusal(capsys, "evaluate", "nowhere", *words) == message
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with the runs of a generator and of a recognition network."""
+    folder = tmp_path_factory.mktemp("runs")
+    settings = {"data.frames": 16, "data.classes": "[walk, wave]", "data.synthetic.subjects": 4,
+                "data.synthetic.repeats": 1, "data.batch_size": 8, "training.sample_every": 0}  # fmt: skip
+    data = [word for key, value in settings.items() for word in (f"--{key}", str(value))]
+    small = ["--generator.widths", "[8,8,8,8,8]", "--generator.latent", "8", "--critic.widths", "[8,8,8,8,8,8]"]
+    assert main(["fit", *data, *small, "--training.steps", "2", "--out", str(folder / "gan"), "--quiet"]) == 0
+    encoder = ["--model", "encoder", "--encoder.widths", "[8, 8]", "--training.steps", "20"]
+    assert main(["fit", *data, *encoder, "--out", str(folder / "encoder"), "--quiet"]) == 0
+    return folder
+
+
+def test_a_run_is_evaluated_drawn_and_compared(capsys, trained, tmp_path):
+    gan, encoder = str(trained / "gan"), str(trained / "encoder")
+    pictures = [tmp_path / f"{name}.png" for name in ("confusion", "curve", "joints")]
+    drawn = [word for path in pictures for word in (f"--{path.stem}", str(path))]
+    words = ["evaluate", gan, "--encoder", encoder, "--seeds", "2", "--only", "accuracy,apd"]
+    capsys.readouterr()
+    assert main([*words, *drawn, "--gan-train", "1", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [row["score"]["metric"] for row in report["rows"]] == ["accuracy", "apd", "gan_train", "augmented"]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for path in pictures)
+    for name, seeds in (("a", "2"), ("b", "2"), ("c", "3")):
+        assert main(["evaluate", gan, "--only", "apd", "--seeds", seeds, "-o", str(tmp_path / f"{name}.json")]) == 0
+    capsys.readouterr()
+    a, b, c = (str(tmp_path / f"{name}.json") for name in "abc")
+    assert main(["compare", a, b]) == 0 and "apd" in capsys.readouterr().out
+    assert "labels differ in seeds: (0, 1, 2) and (0, 1)" in refusal(capsys, "compare", a, c)
+    assert main(["compare", a, c, "--ignore", "seeds"]) == 0
+    assert main(["evaluate", gan, "--per-class", "--only", "mmd_frame", "--seeds", "1"]) == 0
+    assert "wave" in capsys.readouterr().out
+    assert main(["evaluate", gan, "--protocol", "published", "--count", "2"]) == 0
+    assert "published" in capsys.readouterr().out
+
+
+def test_motions_have_no_noise_to_draw_anew(capsys, trained, tmp_path):
+    made = str(tmp_path / "made.npz")
+    assert main(["sample", str(trained / "gan"), "--count", "3", "-o", made]) == 0
+    capsys.readouterr()
+    told = refusal(capsys, "evaluate", made, "--encoder", trained / "encoder", "--joints", tmp_path / "a.png")
+    assert told == f"{made}: --joints and --curve need a generator, these are motions"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -69,6 +71,12 @@ class Score:
     def label(self) -> dict[str, object]:
         """All but the result."""
         return {name: value for name, value in vars(self).items() if name not in RESULT}
+
+    @property
+    def fingerprint(self) -> str:
+        """Six hexadecimal digits that stand for the label: equal where scores may be compared."""
+        text = json.dumps(self.label, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:6]
 
     def differences(self, other: Score, *, ignore: Iterable[str] = ()) -> dict[str, tuple[object, object]]:
         """The fields of the label that differ, with both values. Raises ValueError for an unknown name in `ignore`."""

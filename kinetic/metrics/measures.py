@@ -1,0 +1,261 @@
+"""Every score that `kinetic evaluate` can tell, in the order of its table.
+
+A measure is one computation that yields one score or several: a row of `MEASURES` says what it looks at, which way is
+better, and which real motions play the generated ones for the floor beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from kinetic.metrics import plausibility
+from kinetic.metrics.classes import PerClass
+from kinetic.metrics.frechet import flatten, frechet_from_features, frechet_infinity, frechet_per_class
+from kinetic.metrics.kernel import kernel_distance
+from kinetic.metrics.manifold import manifold
+from kinetic.metrics.memory import memorisation
+from kinetic.metrics.mmd import mmd_per_class
+from kinetic.metrics.recognition import accuracy
+from kinetic.metrics.variety import pairwise_distance, variance_ratio
+from kinetic.skeleton import Skeleton
+
+__all__ = ["BETTER", "LACKING", "MEASURES", "Case", "Measure", "Sample", "available", "choose", "measure"]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Motions of one side with all that scores look at.
+
+    Args:
+        motion: (N, C, T, V) in metres
+        label: (N,) what was asked for
+        features: (N, D) of a feature network; None = there is none
+        predicted: (N,) what a recognition network takes them for; None = there is none
+    """
+
+    motion: Tensor
+    label: Tensor
+    features: Tensor | None = None
+    predicted: Tensor | None = None
+
+    def select(self, rows: Tensor) -> Sample:
+        """The motions of some rows."""
+        features = None if self.features is None else self.features[rows]
+        return Sample(
+            self.motion[rows], self.label[rows], features, None if self.predicted is None else self.predicted[rows]
+        )
+
+    @property
+    def seen(self) -> Tensor:
+        """The features, which a measure that needs them may rely on."""
+        if self.features is None:
+            raise ValueError("this score compares features; a feature network is missing")
+        return self.features
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What a measure is given.
+
+    Args:
+        fake: the motions that are scored
+        real: held-out real motions
+        train: the real motions that a generator learned from
+        skeleton: of them all
+    """
+
+    fake: Sample
+    real: Sample
+    train: Sample
+    skeleton: Skeleton
+
+
+Found = Tensor | PerClass
+Better = Literal["low", "high", "real"]
+Need = Literal["features", "predicted", "neighbours", "many", "pairs", "classes", "feet"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One computation and the scores that come out of it.
+
+    Args:
+        scores: name -> which way is better: low, high, or as near to that of real motions as can be (real)
+        estimator: how they are estimated
+        compute: the case -> one number per name, with those of each class where it has them
+        needs: features or predicted of a network; neighbours: more motions than neighbours are looked at; many: enough
+            motions to be halved for the width of the features; pairs: two generated motions of each class; classes: two
+            real ones as well; feet: a skeleton in three coordinates that has feet
+        floor: which real motions play the generated ones: training motions, or the held-out ones themselves where the
+            score looks at one side only or at how far it is from the training motions
+    """
+
+    scores: Mapping[str, Better]
+    estimator: str
+    compute: Callable[[Case], Sequence[Found]]
+    needs: tuple[Need, ...] = ()
+    floor: Literal["train", "test"] = "train"
+
+
+def _of_features(score: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Case], Sequence[Found]]:
+    return lambda case: (score(case.fake.seen, case.real.seen),)
+
+
+def _frechet_class(case: Case) -> Sequence[Found]:
+    return (frechet_per_class(case.fake.seen, case.fake.label, case.real.seen, case.real.label),)
+
+
+def _accuracy(case: Case) -> Sequence[Found]:
+    if case.fake.predicted is None:
+        raise ValueError("accuracy needs a recognition network")
+    return (accuracy(case.fake.predicted, case.fake.label),)
+
+
+def _mmd(case: Case, *, estimator: str) -> Sequence[Found]:
+    fake, real = case.fake, case.real
+    return [
+        mmd_per_class(fake.motion, fake.label, real.motion, real.label, mode=mode, estimator=estimator)
+        for mode in ("frame", "sequence")
+    ]
+
+
+def _variance(case: Case) -> Sequence[Found]:
+    fake, real = case.fake, case.real
+    return (variance_ratio(flatten(fake.motion), fake.label, flatten(real.motion), real.label),)
+
+
+def _memorisation(case: Case) -> Sequence[Found]:
+    found = memorisation(flatten(case.fake.motion), flatten(case.real.motion), flatten(case.train.motion))
+    return found.nearer, found.duplicates
+
+
+def _gap(case: Case, *, quantity: Callable[[Tensor, Skeleton], Tensor]) -> Sequence[Found]:
+    fake, real = (quantity(side.motion, case.skeleton) for side in (case.fake, case.real))
+    return (plausibility.gap(fake, real),)
+
+
+NEIGHBOURS = 5
+"""Of a motion, whose distance makes its ball (Naeem et al. 2020)."""
+
+MEASURES: tuple[Measure, ...] = (
+    Measure({"frechet": "low"}, "gaussian", _of_features(frechet_from_features), ("features",)),
+    Measure(
+        {"frechet_infinity": "low"},
+        "gaussian, extrapolated in 1/N",
+        _of_features(frechet_infinity),
+        ("features", "many"),
+    ),
+    Measure({"frechet_class": "low"}, "gaussian, mean over classes", _frechet_class, ("features", "classes")),
+    Measure({"kernel": "low"}, "cubic kernel, unbiased", _of_features(kernel_distance), ("features",)),
+    Measure(
+        {"precision": "high", "recall": "high", "density": "high", "coverage": "high"},
+        f"{NEIGHBOURS} nearest neighbours",
+        lambda case: manifold(case.fake.seen, case.real.seen, neighbours=NEIGHBOURS),
+        ("features", "neighbours"),
+    ),
+    Measure({"accuracy": "high"}, "recognised", _accuracy, ("predicted",), floor="test"),
+    Measure(
+        {"diversity": "real"},
+        "all pairs of features",
+        lambda case: (pairwise_distance(case.fake.seen),),
+        ("features",),
+        floor="test",
+    ),
+    Measure(
+        {"multimodality": "real"},
+        "all pairs of features in a class",
+        lambda case: (pairwise_distance(case.fake.seen, case.fake.label),),
+        ("features", "pairs"),
+        floor="test",
+    ),
+    Measure(
+        {"apd": "real"},
+        "all pairs in a class, metres",
+        lambda case: (pairwise_distance(flatten(case.fake.motion), case.fake.label),),
+        ("pairs",),
+        floor="test",
+    ),
+    Measure({"variance": "real"}, "within class, over real", _variance, ("classes",)),
+    Measure({"mmd_frame": "low", "mmd_sequence": "low"}, "sagcn", partial(_mmd, estimator="sagcn"), ("classes",)),
+    Measure(
+        {"mmd2_frame": "low", "mmd2_sequence": "low"},
+        "unbiased, median bandwidth",
+        partial(_mmd, estimator="unbiased"),
+        ("classes",),
+    ),
+    Measure({"copying": "real", "duplicates": "low"}, "nearest training motion, metres", _memorisation, floor="test"),
+    Measure({"bones": "low"}, "length variation, gap", partial(_gap, quantity=plausibility.bone_variation)),
+    Measure({"speed": "low"}, "mean joint speed, gap", partial(_gap, quantity=lambda x, _: plausibility.speed(x))),
+    Measure({"jerk": "low"}, "third difference, gap", partial(_gap, quantity=lambda x, _: plausibility.jerk(x))),
+    Measure(
+        {"skating": "low"},
+        "foot that moves least, gap",
+        partial(_gap, quantity=plausibility.foot_skating),
+        ("feet",),
+    ),
+)
+
+LACKING: dict[Need, str] = {
+    "features": "without a feature network",
+    "predicted": "without a recognition network that knows the classes",
+    "many": "for fewer motions than twice the features and two",
+    "neighbours": f"for no more than {NEIGHBOURS} motions on a side",
+    "pairs": "for a class with one generated motion",
+    "classes": "for a class with fewer than two motions on a side",
+    "feet": "for a skeleton without feet in three dimensions",
+}
+"""Why a measure is left out where what it needs is not there."""
+
+BETTER: dict[str, Better] = {name: better for each in MEASURES for name, better in each.scores.items()}
+"""Which way is better, of every score."""
+
+
+def choose(only: Iterable[str] | None) -> tuple[Measure, ...]:
+    """The measures with these scores. Raises ValueError for an unknown name, listing the known ones."""
+    if only is None:
+        return MEASURES
+    wanted = set(only)
+    if unknown := sorted(wanted - set(BETTER)):
+        raise ValueError(f"there is no score {unknown[0]!r}; there are: {', '.join(BETTER)}")
+    return tuple(each for each in MEASURES if wanted & set(each.scores))
+
+
+def measure(case: Case, measures: Iterable[Measure] = MEASURES) -> dict[str, Found]:
+    """The scores of a case: name -> a number, or numbers per class whose mean is the score.
+
+    Measures that need what the case does not have are left out.
+    """
+    has = available(case)
+    found: dict[str, Found] = {}
+    for each in measures:
+        if has >= set(each.needs):
+            found |= zip(each.scores, each.compute(case), strict=True)
+    return found
+
+
+def available(case: Case) -> set[Need]:
+    """What of `Measure.needs` a case has."""
+    found: set[Need] = set()
+    if case.fake.features is not None and case.real.features is not None:
+        found.add("features")
+        least = min(len(case.fake.label), len(case.real.label))
+        if least > NEIGHBOURS:
+            found.add("neighbours")
+        if least >= 2 * max(case.real.features.shape[1] + 1, 8):
+            found.add("many")
+    if case.fake.predicted is not None:
+        found.add("predicted")
+    fake, real = (side.label.unique(return_counts=True) for side in (case.fake, case.real))
+    if int(fake[1].min()) >= 2:
+        found.add("pairs")
+        if torch.equal(fake[0], real[0]) and int(real[1].min()) >= 2:
+            found.add("classes")
+    if case.skeleton.channels == 3 and plausibility.feet(case.skeleton):
+        found.add("feet")
+    return found

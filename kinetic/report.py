@@ -1,0 +1,202 @@
+"""Tables of scores: what one evaluation found, and several of them side by side where their labels allow it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kinetic.files import checked_target, replacing
+from kinetic.metrics.score import Score
+
+__all__ = ["ClassTable", "Report", "Row", "compare", "read_report", "write_report"]
+
+LARGEST = 64 << 20
+"""Bytes of the largest report that is read."""
+
+
+class Row(NamedTuple):
+    """A score of generated motions and, beside it, the same score of real ones; `better`: low, high or real."""
+
+    score: Score
+    floor: Score
+    better: str = "low"
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Scores of each class.
+
+    Args:
+        class_names: of the K classes
+        scores: name -> (K,) numbers, None where a class has too few motions for it
+        confusion: (K, K) counts over all seeds, rows what was asked for, columns what was recognised; None = no
+            recognition network
+    """
+
+    class_names: tuple[str, ...]
+    scores: Mapping[str, Sequence[float | None]]
+    confusion: Sequence[Sequence[int]] | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON holds them."""
+        return {
+            "class_names": list(self.class_names),
+            "scores": {name: list(values) for name, values in self.scores.items()},
+            "confusion": None if self.confusion is None else [list(row) for row in self.confusion],
+        }
+
+    def to_text(self) -> str:
+        """A table: one row per class, one column per score; and what each class is taken for most, if not itself."""
+        lines = [("class", *self.scores, *(("taken for",) if self.confusion is not None else ()))]
+        for k, name in enumerate(self.class_names):
+            cells = ["-" if values[k] is None else f"{values[k]:.3f}" for values in self.scores.values()]
+            lines.append((name, *cells, *((self._mistaken(k),) if self.confusion is not None else ())))
+        return _table(lines)
+
+    def _mistaken(self, k: int) -> str:
+        row = list((self.confusion or ())[k])
+        row[k] = 0
+        most = max(range(len(row)), key=row.__getitem__)
+        return f"{self.class_names[most]} ({row[most]})" if row[most] else ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `evaluate` found.
+
+    Args:
+        subject: what was scored
+        rows: in a fixed order
+        notes: what was compared, in words
+        alarms: what a reader must not overlook: collapse, copies
+        classes: the scores of each class; None = none were asked for
+    """
+
+    subject: str
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    alarms: tuple[str, ...] = ()
+    classes: ClassTable | None = None
+
+    def __getitem__(self, metric: str) -> Row:
+        """The row of that metric. Raises KeyError that lists those that are there."""
+        for row in self.rows:
+            if row.score.metric == metric:
+                return row
+        raise KeyError(f"no score {metric!r} in this report; it has {', '.join(row.score.metric for row in self.rows)}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON holds them."""
+        return {
+            "format": "kinetic-report",
+            "subject": self.subject,
+            "rows": [
+                {"score": row.score.to_dict(), "floor": row.floor.to_dict(), "better": row.better} for row in self.rows
+            ],
+            "alarms": list(self.alarms),
+            "notes": list(self.notes),
+            "classes": None if self.classes is None else self.classes.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Report:
+        """The report that `to_dict` wrote, but for its table of classes. Raises ValueError for anything else."""
+        if not isinstance(plain, Mapping) or plain.get("format") != "kinetic-report":
+            raise ValueError("this is no report; `kinetic evaluate -o` writes one")
+        try:
+            rows = tuple(
+                Row(Score.from_dict(row["score"]), Score.from_dict(row["floor"]), str(row["better"]))
+                for row in plain["rows"]
+            )
+            notes, alarms = (tuple(str(each) for each in plain[name]) for name in ("notes", "alarms"))
+            return cls(str(plain["subject"]), rows, notes, alarms)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"an incomplete report: {type(error).__name__} {error}") from error
+
+    def to_text(self) -> str:
+        """A table: metric, generated, floor, which way is better, estimator, label; then what was compared."""
+        lines = [("metric", "generated", "real (floor)", "better", "estimator", "label")]
+        for score, floor, better in self.rows:
+            lines.append(
+                (score.metric, _number(score), _number(floor), WAYS[better], score.estimator, score.fingerprint)
+            )
+        parts = [self.subject, _table(lines)]
+        if self.classes is not None:
+            parts.append(self.classes.to_text())
+        return "\n".join([*parts, *(f"ALARM: {each}" for each in self.alarms), *self.notes]) + "\n"
+
+
+WAYS = {"low": "lower", "high": "higher", "real": "= real"}
+"""How the table says which way is better."""
+
+
+def write_report(report: Report, path: str | os.PathLike[str]) -> None:
+    """Keep a report in a file (.json), whole or not at all; `read_report` opens it."""
+    target = checked_target(path, (".json",))
+    with replacing(target) as beside:
+        beside.write_text(json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_report(path: str | os.PathLike[str]) -> Report:
+    """The report in a file that `write_report` or `kinetic evaluate -o` wrote.
+
+    Raises:
+        FileNotFoundError: when there is no such file
+        ValueError: naming the file, when it is no report
+    """
+    file = Path(path)
+    if not file.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+    if not file.is_file() or file.stat().st_size > LARGEST:
+        raise ValueError(f"{path}: expected a file of at most {LARGEST >> 20} MiB")
+    try:
+        return Report.from_dict(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def compare(reports: Sequence[Report], *, ignore: Iterable[str] = ()) -> str:
+    """A table with one column per report, and the floor; only scores that all of them have.
+
+    Args:
+        ignore: fields of the label that may differ, such as seeds; the table names them
+
+    Raises:
+        ValueError: for fewer than two reports, reports without a common score, or scores whose labels differ, naming
+            the fields
+    """
+    if len(reports) < 2:
+        raise ValueError(f"a comparison takes two reports, got {len(reports)}")
+    ignore = tuple(ignore)
+    found = [{row.score.metric: row for row in report.rows} for report in reports]
+    common = [name for name in found[0] if all(name in each for each in found)]
+    if not common:
+        raise ValueError("these reports have no score in common")
+    lines = [("metric", *(report.subject for report in reports), "real (floor)", "better", "estimator")]
+    for name in common:
+        first = found[0][name]
+        for report, each in zip(reports[1:], found[1:], strict=True):
+            try:
+                each[name].score.check_comparable(first.score, ignore=ignore)
+            except ValueError as error:
+                raise ValueError(f"{reports[0].subject} and {report.subject}: {name}: {error}") from error
+        cells = [_number(each[name].score) for each in found]
+        lines.append((name, *cells, _number(first.floor), WAYS[first.better], first.score.estimator))
+    notes = [f"labels may differ in: {', '.join(ignore)}"] if ignore else []
+    return "\n".join([_table(lines), *notes]) + "\n"
+
+
+def _number(score: Score) -> str:
+    text = f"{score.value:.3f}"
+    return text if score.interval is None else f"{text} +- {score.interval:.3f}"
+
+
+def _table(lines: Sequence[tuple[str, ...]]) -> str:
+    """Columns as wide as their widest cell, a rule below the first line."""
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
+    return "\n".join([text[0], "-" * (sum(widths) + 2 * len(widths) - 2), *text[1:]])

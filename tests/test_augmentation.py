@@ -1,0 +1,51 @@
+"""Recognition networks that learn from generated motions: good ones teach, bad ones do not."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from kinetic.augmentation import train_on_generated
+from kinetic.evaluation import open_contest
+from kinetic.experiment import fit, load_run, prepare
+from kinetic.loading import load_experiment
+
+ENCODER = {
+    "model": "encoder",
+    "data": {"frames": 16, "batch_size": 8, "centering": "first", "classes": ["walk", "sit down", "wave"],
+             "synthetic": {"subjects": 4, "repeats": 1}},
+    "encoder": {"widths": [16, 16]},
+    "training": {"steps": 60, "learning_rate": 1e-2, "sample_every": 0, "accelerator": "cpu"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def recogniser(tmp_path_factory):
+    return load_run(fit(load_experiment(**ENCODER), tmp_path_factory.mktemp("runs") / "encoder", progress=False))
+
+
+def rows(motions, recogniser, seeds):
+    found = train_on_generated(open_contest(motions, encoder=recogniser), recogniser, seeds=seeds)
+    return {row.score.metric: row for row in found}
+
+
+def test_real_motions_teach_and_wrongly_named_ones_do_not(recogniser, capsys):
+    train = prepare(recogniser.experiment).train
+    good = rows(train, recogniser, 2)
+    assert good["gan_train"].score.value > 0.9 and good["augmented"].score.value > 0.9
+    assert good["gan_train"].score.value == good["gan_train"].floor.value  # the same motions, recipe and seeds
+    bad = rows(dataclasses.replace(train, label=np.roll(train.label, 1)[::-1].copy()), recogniser, 1)
+    assert bad["gan_train"].score.value < good["gan_train"].score.value - 0.3
+    assert bad["gan_train"].score.interval is None and good["gan_train"].score.interval is not None
+    assert good["augmented"].score.n_fake == 2 * len(train) and good["gan_train"].score.n_fake == len(train)
+    assert good["gan_train"].better == "high" and good["gan_train"].score.seeds == (0, 1)
+    assert "recognised" not in capsys.readouterr().err  # what the inner trainings say is not for the user
+
+
+def test_wrong_requests_are_refused(recogniser):
+    contest = open_contest(prepare(recogniser.experiment).train, encoder=recogniser)
+    with pytest.raises(ValueError, match="seeds"):
+        train_on_generated(contest, recogniser, seeds=0)
+    other = dataclasses.replace(recogniser, class_names=("walk", "wave", "sit down"))
+    with pytest.raises(ValueError, match="other classes"):
+        train_on_generated(contest, other)

@@ -1,0 +1,140 @@
+"""The list of scores: what every one of them must do, whatever it measures."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from kinetic.metrics.classes import PerClass
+from kinetic.metrics.measures import BETTER, LACKING, MEASURES, Case, Sample, available, choose, measure
+from kinetic.skeleton import COCO17, NTU25
+
+CLASSES = 2
+FROM_FEATURES = {name for each in MEASURES if "features" in each.needs for name in each.scores}
+
+
+def motions(n=40, seed=0, *, shift=0.0, t=8):
+    """Two classes of people who sway, with 1 cm of noise."""
+    rng = np.random.default_rng(seed)
+    label = np.arange(n) % CLASSES
+    rest = np.random.default_rng(9).normal(0, 0.4, (1, 3, 1, 25))
+    sway = np.cumsum(rng.normal(0, 0.05, (n, 3, t, 1)), axis=2) + label[:, None, None, None] * 0.2
+    motion = rest + sway + rng.normal(0, 0.01, (n, 3, t, 25)) + shift
+    return torch.from_numpy(motion.astype(np.float32)), torch.from_numpy(label)
+
+
+def sample(n=40, seed=0, **options):
+    motion, label = motions(n, seed, **options)
+    features = motion.mean(dim=2)[:, :, :4].flatten(1).double()
+    return Sample(motion, label, features, label.flip(0))
+
+
+@pytest.fixture
+def case():
+    return Case(sample(seed=0), sample(seed=1), sample(n=60, seed=2), NTU25)
+
+
+def number(found):
+    return float(found.mean if isinstance(found, PerClass) else found)
+
+
+def scores(case):
+    return {name: number(value) for name, value in measure(case).items()}
+
+
+def test_every_score_is_there_once_and_finite(case):
+    found = scores(case)
+    assert list(found) == list(BETTER)
+    assert len(BETTER) == sum(len(each.scores) for each in MEASURES)
+    assert all(np.isfinite(value) for value in found.values())
+    assert all(np.asarray(number(value)).dtype == np.float64 for value in measure(case).values())
+
+
+def test_the_order_of_motions_does_not_matter(case):
+    order = torch.randperm(40, generator=torch.Generator().manual_seed(0))
+    shuffled = dataclasses.replace(case, fake=case.fake.select(order), real=case.real.select(order.flip(0)))
+    before, after = scores(case), scores(shuffled)
+    for name in BETTER:
+        # halves are random ones; and the paired statistic leaves out what stands at the same place on the other side
+        if name not in ("frechet_infinity", "mmd_frame", "mmd_sequence"):
+            assert after[name] == pytest.approx(before[name], rel=1e-6, abs=1e-9), name
+
+
+def test_the_same_case_has_the_same_scores(case):
+    assert scores(case) == scores(case)
+
+
+def test_what_is_alike_scores_as_well_as_can_be(case):
+    found = scores(dataclasses.replace(case, fake=case.real))
+    for name in ("frechet", "frechet_class", "mmd_frame", "mmd_sequence", "bones", "speed", "jerk", "skating"):
+        assert found[name] == pytest.approx(0, abs=1e-6), name
+    assert found["precision"] == found["recall"] == found["coverage"] == found["variance"] == 1
+    assert found["copying"] == 0.5
+    assert found["kernel"] <= 0 and found["mmd2_frame"] <= 0  # unbiased: below 0 where sets are more alike than chance
+
+
+SIGHTLESS = {"accuracy", "diversity", "multimodality", "apd", "variance", "copying", "duplicates"}
+
+
+def noisy(noise):
+    motion, label = motions(seed=0)
+    motion = motion + noise * torch.randn(motion.shape, generator=torch.Generator().manual_seed(0))
+    features = motion.mean(dim=2)[:, :, :4].flatten(1).double()  # the mean over frames takes most of the noise away
+    features = features + noise * torch.randn(features.shape, generator=torch.Generator().manual_seed(1))
+    return scores(Case(Sample(motion, label, features, label), sample(seed=1), sample(60, 2), NTU25))
+
+
+@pytest.fixture(scope="module")
+def noises():
+    return [noisy(noise) for noise in (0.0, 0.1, 0.4)]
+
+
+@pytest.mark.parametrize("name", sorted(set(BETTER) - SIGHTLESS - {"recall"}))  # noise surrounds everything: recall 1
+def test_scores_of_likeness_worsen_as_noise_grows(noises, name):
+    sign = -1 if BETTER[name] == "high" else 1
+    low, middle, high = (sign * found[name] for found in noises)
+    assert low < middle <= high
+
+
+def test_moving_everybody_changes_no_score_of_coordinates(case):
+    moved = [
+        dataclasses.replace(side, motion=side.motion.double() + 0.5) for side in (case.fake, case.real, case.train)
+    ]
+    sides = [dataclasses.replace(side, motion=side.motion.double()) for side in (case.fake, case.real, case.train)]
+    before, after = scores(Case(*sides, NTU25)), scores(Case(*moved, NTU25))
+    for name in set(BETTER) - FROM_FEATURES:
+        assert after[name] == pytest.approx(before[name], rel=1e-6, abs=1e-9), name
+
+
+def test_measures_go_without_what_is_not_there(case):
+    plain = [Sample(side.motion, side.label) for side in (case.fake, case.real, case.train)]
+    found = scores(Case(*plain, NTU25))
+    assert not FROM_FEATURES & set(found) and "accuracy" not in found and {"mmd_frame", "skating"} <= set(found)
+    assert available(Case(*plain, NTU25)) == {"pairs", "classes", "feet"}
+    single = dataclasses.replace(case, fake=case.fake.select(torch.tensor([0, 1, 2])))
+    assert available(single) == {"features", "predicted", "feet"}  # three motions
+    assert not {"frechet_infinity", "multimodality", "variance", "mmd_frame"} & set(scores(single))
+    assert {need for each in MEASURES for need in each.needs} <= set(LACKING)
+
+
+def test_flat_people_skate_nowhere(case):
+    flat = [dataclasses.replace(side, motion=side.motion[:, :2, :, :17]) for side in (case.fake, case.real, case.train)]
+    found = scores(Case(*flat, COCO17))
+    assert "skating" not in found and "bones" in found
+
+
+def test_scores_are_chosen_by_name():
+    assert choose(None) == MEASURES
+    assert [list(each.scores) for each in choose(["recall", "accuracy"])] == [
+        ["precision", "recall", "density", "coverage"],
+        ["accuracy"],
+    ]
+    with pytest.raises(ValueError, match="no score 'fid'; there are: frechet,"):
+        choose(["fid"])
+
+
+def test_a_score_of_features_says_what_it_misses(case):
+    bare = dataclasses.replace(case, fake=Sample(case.fake.motion, case.fake.label))
+    with pytest.raises(ValueError, match="feature network is missing"):
+        choose(["frechet"])[0].compute(bare)
