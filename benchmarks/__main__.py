@@ -1,4 +1,4 @@
-"""`python -m benchmarks [name ...]`: how many times faster than the published formulation."""
+"""`python -m benchmarks [name ...]`: how many times faster than the usual formulation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 
 from benchmarks import harness
 
-NAMES = ("critic_step", "cycle", "sampling")
+NAMES = ("critic_step", "cycle", "sampling", "frechet", "mmd")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import critic_step, cycle, harness, literal, options, pairs, sampling
+from benchmarks import critic_step, cycle, damage, frechet, harness, literal, mmd, options, pairs, sampling
 from benchmarks.__main__ import NAMES, main
 from kinetic.data.motion import write_motions
 from kinetic.data.synthetic import synthesise
@@ -135,7 +135,7 @@ def test_ratio_is_the_median_of_neighbouring_runs():
     assert harness.ratio([4.0, 40.0, 6.0], [2.0, 10.0, 6.0]) == (2.0, 1.0, 4.0)
 
 
-@pytest.mark.parametrize("benchmark", [critic_step, cycle, sampling], ids=lambda b: b.__name__)
+@pytest.mark.parametrize("benchmark", [critic_step, cycle, sampling, frechet, mmd], ids=lambda b: b.__name__)
 def test_every_benchmark_says_what_matters_and_has_its_parts(benchmark):
     assert "number that matters" in benchmark.__doc__
     assert callable(getattr(benchmark, f"time_{benchmark.BASELINE}")) and callable(benchmark.time_kinetic)
@@ -236,3 +236,103 @@ def test_a_cell_is_trained_scored_and_not_trained_again(tmp_path, capsys):
     assert 0 < one["batches"] < two["batches"] and 0.06 <= one["seconds"] < two["seconds"]
     assert np.isfinite([one["frechet"], two["mmd_frame"]]).all() and found["floor"]["mmd_frame"] < two["mmd_frame"]
     assert "| small |" in capsys.readouterr().out and (tmp_path / "all.png").exists()
+
+
+@pytest.fixture(scope="module")
+def people():
+    return synthesise(["walk", "wave"], subjects=4, repeats=2, frames=16).split("xsub")
+
+
+def damaged(name, people):
+    test, train = people
+    return damage.DAMAGES[name](test, train, np.random.default_rng(0))
+
+
+def test_damages_do_what_their_names_say(people):
+    test, train = people
+    motion = test.motion
+    assert np.std(damaged("jitter: 1 cm in each frame", people).motion - motion) == pytest.approx(0.01, rel=0.05)
+    off = damaged("noise: joints 3 cm off", people).motion - motion
+    assert np.std(off) == pytest.approx(0.03, rel=0.05) and np.allclose(off, off[:, :, :1], atol=1e-5)
+    frozen = damaged("frozen from the middle on", people).motion
+    assert (frozen[:, :, 8:] == motion[:, :, 8:9]).all() and (frozen[:, :, :8] == motion[:, :, :8]).all()
+    mirrored = damaged("mirrored", people)
+    again = damage.DAMAGES["mirrored"](mirrored, train, np.random.default_rng(0))
+    assert (again.motion == motion).all() and not np.allclose(mirrored.motion, motion)
+    back = damaged("time reversed", people).motion
+    assert np.allclose(np.diff(back, axis=2)[:, :, ::-1], -np.diff(motion, axis=2), atol=1e-5)
+    slow = damaged("half speed", people).motion
+    assert np.allclose(slow[:, :, ::2], motion[:, :, : slow[:, :, ::2].shape[2]], atol=0.1)
+    assert np.allclose(damaged("sliding by 30 cm", people).motion[:, 0, -1] - motion[:, 0, -1], 0.3, atol=1e-5)
+    turned = damaged("turned by 30 degrees", people).motion
+    assert np.allclose(np.linalg.norm(turned, axis=1), np.linalg.norm(motion, axis=1), atol=1e-5)
+    assert np.allclose(damaged("10% larger", people).motion, 1.1 * motion, atol=1e-5)
+    assert (
+        np.abs(np.diff(damaged("smoothed over 15 frames", people).motion, axis=2)).mean()
+        < 0.8 * np.abs(np.diff(motion, axis=2)).mean()
+    )
+    swapped = damaged("a fifth has another label", people)
+    assert sorted(swapped.label) == sorted(test.label) and 0 < (swapped.label != test.label).sum() <= len(test) // 5
+    mean = damaged("half-way to the class mean", people)
+    assert mean.motion[test.label == 0].var(axis=0).sum() == pytest.approx(
+        motion[test.label == 0].var(axis=0).sum() / 4, rel=1e-3
+    )
+    few = damaged("collapse: two motions a class", people).motion.round(2)
+    assert len(np.unique(few[test.label == 1].reshape((test.label == 1).sum(), -1)[:, 0])) <= 4
+    copies = damaged("copies of training motions", people)
+    assert all((each == train.motion).all(axis=(1, 2, 3)).any() for each in copies.motion)
+
+
+def test_halves_hold_each_class_equally_and_nothing_twice():
+    label = np.array([0] * 7 + [1] * 4)
+    one, two = damage.halves(label, np.random.default_rng(0))
+    assert np.bincount(label[one]).tolist() == np.bincount(label[two]).tolist() == [3, 2]
+    assert not set(one) & set(two)
+
+
+def test_deviations_are_positive_where_motions_are_called_worse():
+    found = {
+        "none": [{"frechet": 1.0, "recall": 0.5, "apd": 2.0, "apd of real": 2.0},
+                 {"frechet": 3.0, "recall": 0.7, "apd": 4.0, "apd of real": 2.0}],
+        "hurt": [{"frechet": 2.0, "recall": 0.3, "apd": 1.0, "apd of real": 2.0},
+                 {"frechet": 4.0, "recall": 0.5, "apd": 2.0, "apd of real": 2.0}],
+    }  # fmt: skip
+    row = damage.deviations(found)["hurt"]
+    assert row == {
+        "frechet": pytest.approx(1 / 2**0.5),
+        "recall": pytest.approx(2**0.5),
+        "apd": pytest.approx(-0.5 / 2**0.5),
+    }
+
+
+def test_the_study_shows_which_score_sees_copies_and_collapse(people, tmp_path, capsys):
+    experiment = load_experiment(
+        model="encoder",
+        data={"frames": 16, "classes": ["walk", "wave"], "synthetic": {"subjects": 4, "repeats": 2}, "batch_size": 8},
+        encoder={"widths": [8, 8]},
+        training={"steps": 5, "sample_every": 0, "accelerator": "cpu"},
+    )
+    run = fit(experiment, tmp_path / "encoder", progress=False)
+    chosen = ["collapse: two motions a class", "copies of training motions"]
+    picked = [word for name in chosen for word in ("--damage", name)]
+    out, drawn = tmp_path / "a.json", tmp_path / "a.png"
+    wanted = [
+        "--encoder",
+        str(run),
+        "--repeats",
+        "3",
+        "--trainings",
+        "2",
+        *picked,
+        "-o",
+        str(out),
+        "--picture",
+        str(drawn),
+    ]
+    assert damage.main(wanted) == 0
+    row = damage.deviations(json.loads(out.read_text())["found"])
+    assert row[chosen[0]]["apd"] > damage.SEEN and row[chosen[1]]["duplicates"] > damage.SEEN
+    assert "gan_train" in row[chosen[0]] and "mmd_frame (published)" in row[chosen[0]]
+    assert f"{chosen[1]}: seen by" in capsys.readouterr().out and drawn.stat().st_size > 1000
+    drawn.unlink()
+    assert damage.main(["--show", str(out), "--picture", str(drawn)]) == 0 and drawn.exists()

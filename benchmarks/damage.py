@@ -1,0 +1,341 @@
+"""`python -m benchmarks.damage`: which score sees which damage.
+
+Real held-out motions are cut at random into halves. One half plays the generator, undamaged or damaged in a known way,
+the other is the reference; both are scored as `kinetic evaluate` scores generated motions. What a damage does to a
+score is told in standard deviations of the undamaged score over the random halves, positive where the score calls the
+damaged motions worse. A score that stays within 3 does not see the damage; one far below 0 rewards it.
+
+Scores under published names are there as well (`published`, `mugl`), so that they can be seen beside the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from benchmarks import harness
+from kinetic.augmentation import learned
+from kinetic.charts import heat_chart
+from kinetic.data.motion import MotionSet
+from kinetic.evaluation import network_of
+from kinetic.experiment import Run, load_run, prepare
+from kinetic.files import replacing
+from kinetic.metrics.classes import PerClass
+from kinetic.metrics.measures import BETTER, Case, Sample, measure
+from kinetic.metrics.mmd import mmd, mmd_per_class
+
+SEEN = 3.0
+"""Standard deviations from which on a score sees a damage."""
+
+Damage = Callable[[MotionSet, MotionSet, np.random.Generator], MotionSet]
+
+
+def _moved(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> Damage:
+    """A damage of coordinates (N, C, T, V) that needs nothing else."""
+
+    def damage(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> MotionSet:
+        return replace(motions, motion=change(np.array(motions.motion), rng).astype(np.float32))
+
+    return damage
+
+
+def displaced(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Every joint 3 cm off in a direction that stays for the whole motion."""
+    n, c, _, v = motion.shape
+    return motion + 0.03 * rng.standard_normal((n, c, 1, v))
+
+
+def jitter(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Every joint of every frame 1 cm off."""
+    return motion + 0.01 * rng.standard_normal(motion.shape)
+
+
+def frozen(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The second half of the frames repeats the pose in the middle."""
+    motion[:, :, motion.shape[2] // 2 :] = motion[:, :, motion.shape[2] // 2, None]
+    return motion
+
+
+def smoothed(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Every frame is the mean of 15 neighbours."""
+    padded = np.pad(motion, ((0, 0), (0, 0), (7, 7), (0, 0)), mode="edge")
+    return np.lib.stride_tricks.sliding_window_view(padded, 15, axis=2).mean(axis=-1)
+
+
+def reversed_(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The frames run backwards; every motion starts where it started."""
+    back = motion[:, :, ::-1]
+    return back - back[:, :, :1, :1] + motion[:, :, :1, :1]
+
+
+def slowed(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The first half of a motion takes all of its frames."""
+    t = motion.shape[2]
+    place = np.linspace(0, (t - 1) / 2, t)
+    low = np.floor(place).astype(int)
+    share = (place - low)[None, None, :, None]
+    return motion[:, :, low] * (1 - share) + motion[:, :, np.minimum(low + 1, t - 1)] * share
+
+
+def sliding(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The person slides 30 cm to a side."""
+    return motion + np.array([0.3, 0.0, 0.0])[:, None, None] * np.linspace(0, 1, motion.shape[2])[None, :, None]
+
+
+def turned(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The person looks 30 degrees to a side."""
+    c, s = np.cos(np.pi / 6), np.sin(np.pi / 6)
+    return np.einsum("ij,njtv->nitv", np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]), motion)
+
+
+def enlarged(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Every person is 10% larger."""
+    return 1.1 * motion
+
+
+def stretching(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The person grows and shrinks by 10%, three times in a motion."""
+    wave = 1 + 0.1 * np.sin(np.linspace(0, 6 * np.pi, motion.shape[2]))
+    return motion * wave[None, None, :, None]
+
+
+def mirrored(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> MotionSet:
+    """Left and right change places."""
+    order = np.arange(len(motions.skeleton.joints))
+    left, right = list(motions.skeleton.left), list(motions.skeleton.right)
+    order[left], order[right] = right, left
+    motion = np.array(motions.motion)[..., order]
+    motion[:, 0] *= -1
+    return replace(motions, motion=motion)
+
+
+def swapped(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> MotionSet:
+    """A fifth of the motions changes labels among themselves."""
+    rows = rng.permutation(len(motions))[: len(motions) // 5]
+    label = motions.label.copy()
+    label[rows] = label[np.roll(rows, 1)]
+    return replace(motions, label=label)
+
+
+def collapsed(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> MotionSet:
+    """Only two motions of each class are left, repeated, 1 mm apart."""
+    rows = np.arange(len(motions))
+    for each in np.unique(motions.label):
+        own = np.flatnonzero(motions.label == each)
+        rows[own] = np.resize(rng.permutation(own)[:2], len(own))
+    motion = np.array(motions.motion)[rows] + 0.001 * rng.standard_normal(motions.shape)
+    return replace(motions, motion=motion.astype(np.float32))
+
+
+def averaged(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> MotionSet:
+    """Every motion goes half of the way to the mean of its class."""
+    motion = np.array(motions.motion)
+    for each in np.unique(motions.label):
+        own = motions.label == each
+        motion[own] = 0.5 * (motion[own] + motion[own].mean(axis=0))
+    return replace(motions, motion=motion)
+
+
+def copied(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> MotionSet:
+    """Training motions with the same labels stand in, none twice where there are enough of them."""
+    rows = np.empty(len(motions), dtype=int)
+    for each in np.unique(motions.label):
+        wanted = np.flatnonzero(motions.label == each)
+        rows[wanted] = np.resize(rng.permutation(np.flatnonzero(train.label == each)), len(wanted))
+    return replace(motions, motion=np.array(train.motion)[rows])
+
+
+DAMAGES: dict[str, Damage] = {
+    "noise: joints 3 cm off": _moved(displaced),
+    "jitter: 1 cm in each frame": _moved(jitter),
+    "frozen from the middle on": _moved(frozen),
+    "smoothed over 15 frames": _moved(smoothed),
+    "time reversed": _moved(reversed_),
+    "half speed": _moved(slowed),
+    "mirrored": mirrored,
+    "turned by 30 degrees": _moved(turned),
+    "sliding by 30 cm": _moved(sliding),
+    "10% larger": _moved(enlarged),
+    "growing and shrinking by 10%": _moved(stretching),
+    "a fifth has another label": swapped,
+    "half-way to the class mean": averaged,
+    "collapse: two motions a class": collapsed,
+    "copies of training motions": copied,
+}
+
+FLAWED: dict[str, tuple[str, str]] = {
+    "mmd_frame (published)": ("frame", "published"),
+    "mmd_sequence (published)": ("sequence", "published"),
+    "mmd_frame (mugl)": ("frame", "mugl"),
+    "mmd_sequence (mugl)": ("sequence", "mugl"),
+}
+"""Scores under published names that are not in the table of `kinetic evaluate`: name -> mode and estimator."""
+
+
+def scores(case: Case) -> dict[str, float]:
+    """All scores of a case, those of `FLAWED` included."""
+    found: dict[str, Any] = measure(case)
+    plain = {name: float(each.mean if isinstance(each, PerClass) else each) for name, each in found.items()}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the published script loses bandwidths: that is among what is shown
+        for name, (mode, estimator) in FLAWED.items():
+            plain[name] = _flawed(case.fake, case.real, mode, estimator)
+    return plain
+
+
+def _flawed(fake: Sample, real: Sample, mode: Any, estimator: str) -> float:
+    if estimator == "mugl":
+        n = min(len(fake.label), len(real.label))
+        return float(mmd(fake.motion[:n], real.motion[:n], mode=mode, estimator=estimator))
+    return float(mmd_per_class(fake.motion, fake.label, real.motion, real.label, mode=mode, estimator=estimator).mean)
+
+
+def halves(label: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two random halves with as many motions of each class, in random order."""
+    one, two = [], []
+    for each in np.unique(label):
+        own = rng.permutation(np.flatnonzero(label == each))
+        half = len(own) // 2
+        one.append(own[:half])
+        two.append(own[half : 2 * half])
+    return rng.permutation(np.concatenate(one)), rng.permutation(np.concatenate(two))
+
+
+def study(
+    run: Run, test: MotionSet, train: MotionSet, *, repeats: int, damages: Sequence[str], trainings: int = 0
+) -> dict[str, list[dict[str, float]]]:
+    """Scores of undamaged and of damaged motions: damage (`none` first) -> one mapping per repeat.
+
+    Args:
+        run: of the recognition network
+        trainings: repeats in which a network learns from the motions by the recipe of `run` and is tested on the
+            reference (`gan_train`)
+    """
+    network = network_of(run, test)
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in ("none", *damages)}
+    known = network.look(train)
+    bar = tqdm(total=repeats * len(found), unit="set", desc="damage", disable=None)
+    with bar:
+        for repeat in range(repeats):
+            rng = np.random.default_rng([repeat, 7])
+            one, two = halves(test.label, rng)
+            fake, other = test.select(one), test.select(two)
+            real = network.look(other)
+            for name, kept in found.items():
+                hurt = fake if name == "none" else DAMAGES[name](fake, train, np.random.default_rng([repeat, 8]))
+                kept.append(
+                    scores(Case(network.look(hurt), real, known, test.skeleton))
+                    | {f"{each} of real": value for each, value in _of_real(real, known, test).items()}
+                )
+                if repeat < trainings:
+                    kept[-1]["gan_train"] = learned(run, hurt, other, seed=repeat)
+                bar.update()
+    return found
+
+
+def _of_real(real: Sample, train: Sample, test: MotionSet) -> dict[str, float]:
+    """The scores that are best where they are those of real motions, of the reference."""
+    wanted = [name for name, way in BETTER.items() if way == "real"]
+    found = measure(Case(real, real, train, test.skeleton))
+    return {
+        name: float(each.mean if isinstance(each, PerClass) else each) for name, each in found.items() if name in wanted
+    }
+
+
+def worse(name: str, found: Mapping[str, float]) -> float:
+    """How bad a score says that motions are, in its own unit."""
+    way = "high" if name == "gan_train" else BETTER.get(name, "low")
+    if way == "real":
+        return abs(found[name] - found[f"{name} of real"])
+    return -found[name] if way == "high" else found[name]
+
+
+def deviations(found: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+    """damage -> score -> how much worse, in standard deviations of the undamaged score."""
+    names = [name for name in found["none"][0] if not name.endswith(" of real")]
+    result: dict[str, dict[str, float]] = {}
+    for damage, kept in found.items():
+        if damage == "none":
+            continue
+        result[damage] = {}
+        for name in names:
+            before, after = (
+                np.array([worse(name, each) for each in some if name in each]) for some in (found["none"], kept)
+            )
+            spread = max(float(before.std(ddof=1)), 1e-9)
+            result[damage][name] = float((after - before).mean() / spread)
+    return result
+
+
+def picture(found: Mapping[str, Sequence[Mapping[str, float]]], path: Path, *, title: str) -> None:
+    """A PNG: damages as rows, scores as columns; red = called worse, blue = called better, white = not seen."""
+    table = deviations(found)
+    names = list(next(iter(table.values())))
+    values = np.array([[row[name] for name in names] for row in table.values()])
+    texts = [[_short(value) if abs(value) >= SEEN else "" for value in row] for row in values]
+    shown = np.where(np.abs(values) >= SEEN, np.sign(values) * np.log10(np.abs(values) + 1e-12), 0.0)
+    heat_chart(shown, list(table), names, path, title=title, texts=texts, extent=2.0)
+
+
+def _short(value: float) -> str:
+    return f"{value:.0f}" if abs(value) < 1000 else f"{'-' if value < 0 else ''}>999"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.damage", description=__doc__.partition(":")[2].strip())
+    parser.add_argument("--encoder", help="run of a recognition network; its held-out motions are damaged")
+    parser.add_argument("--repeats", type=int, default=20, help="random halves (default 20)")
+    parser.add_argument("--trainings", type=int, default=0, help="repeats with gan_train (default 0: it takes long)")
+    parser.add_argument("--damage", action="append", choices=list(DAMAGES), help="some damages; default: all")
+    parser.add_argument("--title", default="", help="of the picture")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="where the numbers are kept (.json)")
+    parser.add_argument("--picture", type=Path, metavar="PNG", help="draw them")
+    parser.add_argument("--show", type=Path, metavar="FILE", help="draw numbers that were kept, and damage nothing")
+    options = parser.parse_args(arguments)
+    if options.show is not None:
+        kept = json.loads(options.show.read_text(encoding="utf-8"))
+    else:
+        if options.encoder is None or options.out is None:
+            parser.error("--encoder and --out are required")
+        if options.repeats < 2:
+            parser.error("a standard deviation needs at least 2 repeats")
+        run = load_run(options.encoder)
+        real = prepare(run.experiment, skeleton=run.skeleton)
+        found = study(
+            run,
+            real.test,
+            real.train,
+            repeats=options.repeats,
+            damages=options.damage or list(DAMAGES),
+            trainings=options.trainings,
+        )
+        kept = {
+            "machine": harness.machine(torch.device("cpu")),
+            "network": {"hash": network_of(run, real.test).hash, "data": run.summary},
+            "repeats": options.repeats,
+            "found": found,
+        }
+        with replacing(options.out) as beside:
+            beside.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+    table = deviations(kept["found"])
+    for damage, row in table.items():
+        seen = [name for name, value in row.items() if value >= SEEN]
+        fooled = [name for name, value in row.items() if value <= -SEEN]
+        print(f"{damage}: seen by {', '.join(seen) or 'no score'}; called better by {', '.join(fooled) or 'no score'}")
+    if options.picture is not None:
+        picture(kept["found"], options.picture, title=options.title)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
