@@ -20,7 +20,7 @@ from kinetic.metrics.frechet import flatten, frechet_from_features, frechet_infi
 from kinetic.metrics.kernel import kernel_distance
 from kinetic.metrics.manifold import manifold
 from kinetic.metrics.memory import memorisation
-from kinetic.metrics.mmd import mmd_per_class
+from kinetic.metrics.mmd import mmd_per_class, typical_bandwidth
 from kinetic.metrics.recognition import accuracy
 from kinetic.metrics.variety import pairwise_distance, variance_ratio
 from kinetic.skeleton import Skeleton
@@ -77,6 +77,7 @@ class Case:
 
 
 Found = Tensor | PerClass
+MODES: tuple[Literal["frame", "sequence"], ...] = ("frame", "sequence")
 Better = Literal["low", "high", "real"]
 Need = Literal["features", "predicted", "neighbours", "many", "pairs", "classes", "feet"]
 
@@ -117,11 +118,24 @@ def _accuracy(case: Case) -> Sequence[Found]:
     return (accuracy(case.fake.predicted, case.fake.label),)
 
 
-def _mmd(case: Case, *, estimator: str) -> Sequence[Found]:
+def _mmd(case: Case) -> Sequence[Found]:
     fake, real = case.fake, case.real
+    return [mmd_per_class(fake.motion, fake.label, real.motion, real.label, mode=mode) for mode in MODES]
+
+
+def _mmd2(case: Case) -> Sequence[Found]:
+    fake, real, train = case.fake, case.real, case.train
     return [
-        mmd_per_class(fake.motion, fake.label, real.motion, real.label, mode=mode, estimator=estimator)
-        for mode in ("frame", "sequence")
+        mmd_per_class(
+            fake.motion,
+            fake.label,
+            real.motion,
+            real.label,
+            mode=mode,
+            estimator="unbiased",
+            bandwidths=[typical_bandwidth(train.motion, train.label, mode=mode)],
+        )
+        for mode in MODES
     ]
 
 
@@ -182,11 +196,11 @@ MEASURES: tuple[Measure, ...] = (
         floor="test",
     ),
     Measure({"variance": "real"}, "within class, over real", _variance, ("classes",)),
-    Measure({"mmd_frame": "low", "mmd_sequence": "low"}, "sagcn", partial(_mmd, estimator="sagcn"), ("classes",)),
+    Measure({"mmd_frame": "low", "mmd_sequence": "low"}, "sagcn", _mmd, ("classes",)),
     Measure(
         {"mmd2_frame": "low", "mmd2_sequence": "low"},
-        "unbiased, median bandwidth",
-        partial(_mmd, estimator="unbiased"),
+        "unbiased, bandwidth of training",
+        _mmd2,
         ("classes",),
     ),
     Measure({"copying": "real", "duplicates": "low"}, "nearest training motion, metres", _memorisation, floor="test"),

@@ -1,42 +1,65 @@
-"""Maximum mean discrepancy between generated and real motions, per action class.
+"""Maximum mean discrepancy between generated and real motions, by named estimators, and a test of whether they differ.
 
-There are several incompatible "MMDa" and "MMDs" in the literature, so every number carries the name of its estimator.
+There are several incompatible "MMDa" and "MMDs" in the literature, so every number carries the name of its estimator:
+
+=========== ============================================================================================ =============
+`sagcn`     SA-GCN: paired U-statistic, its root, largest over 14 bandwidths; per class                  the default
+`published` Kinetic-GAN's script with its faults: one pair of motions per class, NaN left out            to reproduce
+`mugl`      MUGL and DSAG: V-statistic without root, mean of the running maximum; blind to labels        to reproduce
+`unbiased`  MMD^2 with its sign, own counts on both sides, median bandwidth                              to conclude
+=========== ============================================================================================ =============
+
 An estimator takes fake and real motions of one class and a view, which says what a sample is and over what scores are
-averaged: `by_frame` (MMDa, one comparison of poses per frame) or `by_sequence` (MMDs, one of whole motions).
+averaged: `by_frame` (MMDa, one comparison of poses per frame) or `by_sequence` (MMDs, one of whole motions). All use
+the kernel ``k(x, y) = exp(-|x - y|^2 / b)``, without a factor 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import math
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 import torch
 from einops import rearrange
 from torch import Tensor
-from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from kinetic.metrics.checks import check_labels, check_motion
+from kinetic.metrics.classes import PerClass, per_class
 
 __all__ = [
     "BANDWIDTHS",
     "ESTIMATORS",
     "VIEWS",
-    "ClassMMD",
-    "MaximumMeanDiscrepancy",
+    "PublishedFault",
     "by_frame",
     "by_sequence",
     "mmd",
     "mmd_per_class",
+    "mugl",
+    "permutation_test",
+    "published",
     "sagcn",
+    "typical_bandwidth",
+    "unbiased",
 ]
 
 BANDWIDTHS = tuple(10.0**power for power in range(-4, 10))
-BLOCK = 2**18  # distances held at once: 2 MB in float64, close to the cache
+BLOCK = 2**17  # distances held at once: 1 MB in float64, which stays in the cache
+MEDIAN_OF = 2000  # most motions, of both sides together, whose distances a median is taken of
+FAR = 60.0  # d^2 / b from which on a kernel counts as exp(-60) = 9e-27: smaller ones change nothing, and may be slow
+NEAR, TERMS = 0.1, 8  # d^2 / b up to which a kernel is a series, and its terms; the first left out is below 3e-15
+ROUNDING = 1e-12  # of a statistic in float64
 
 View = Callable[[Tensor], Tensor]
 Estimator = Callable[[Tensor, Tensor, View], Tensor]
+Mode = Literal["frame", "sequence"]
+
+
+class PublishedFault(UserWarning):
+    """The published estimator lost bandwidths to the root of a negative number, or scored a class 0 for want of any."""
 
 
 def by_frame(motion: Tensor) -> Tensor:
@@ -55,114 +78,356 @@ VIEWS: dict[str, View] = {"frame": by_frame, "sequence": by_sequence}
 def sagcn(fake: Tensor, real: Tensor, view: View) -> Tensor:
     """MMD as SA-GCN computes it (Yu et al. 2020): the largest over 14 bandwidths of sqrt(U), averaged over the views.
 
-    ``k(x, y) = exp(-|x - y|^2 / b)``, b from 1e-4 to 1e9, and U is the sum over i != j of
-    k(x_i, x_j) + k(y_i, y_j) - 2 k(x_i, y_j), divided by m (m - 1): the paired U-statistic, which leaves i = j out of
-    the cross term as well and needs equally many motions on both sides.
+    b goes from 1e-4 to 1e9, and U is the sum over i != j of k(x_i, x_j) + k(y_i, y_j) - 2 k(x_i, y_j), divided by
+    m (m - 1): the paired U-statistic, which leaves i = j out of the cross term as well and needs equally many motions
+    on both sides.
 
-    U may be negative when the sets are alike. Where it is, its root counts as 0; it never becomes a NaN that drops out
-    of the maximum. The mean over frames comes first, then the maximum, for one view it is the root of the largest U.
+    U may be negative when the sets are alike. Where it is, or where it is no more than rounding, its root counts as 0;
+    it never becomes a NaN that drops out of the maximum. The mean over frames comes first, then the maximum; for one
+    view it is the root of the largest U.
     """
     if len(fake) != len(real):
         raise ValueError(
             f"the sagcn estimator pairs motions: it needs as many fake as real, got {len(fake)}, {len(real)}"
         )
-    if len(fake) < 2:
-        raise ValueError(f"the sagcn estimator needs at least 2 motions on each side, got {len(fake)}")
-    return paired_statistic(view(fake), view(real)).clamp(min=0).sqrt().mean(dim=1).max()
+    _check_counts(fake, real, "sagcn")
+    statistic = paired_statistic(view(fake), view(real))
+    return torch.where(statistic > ROUNDING, statistic, 0).sqrt().mean(dim=1).max()
 
 
-ESTIMATORS: dict[str, Estimator] = {"sagcn": sagcn}
+def published(fake: Tensor, real: Tensor, view: View) -> Tensor:
+    """What Kinetic-GAN's `mmd-actions.py` computes of one class, faults and all; only to compare with its numbers.
+
+    Of either side only the first motion is used, and its joints are read as the samples: m = V, D = C. It is a
+    distance between the poses of one fake and one real motion, and none between distributions: fakes that are all the
+    same motion score 0 if that motion is the first real one. As in `sagcn`, i = j is left out everywhere (here it is
+    the same joint on both sides) and the score is the largest of 14 bandwidths. The root of a negative U is NaN, one
+    such frame is enough to lose its bandwidth, and where all are lost the score is 0, which is perfect.
+
+    Issues `PublishedFault` when bandwidths were lost. In float64, where the script has the precision of its files.
+    """
+    score, lost = _published(fake, real, view)
+    _warn([lost])
+    return score
+
+
+def _published(fake: Tensor, real: Tensor, view: View) -> tuple[Tensor, int]:
+    """The score, and how many bandwidths it lost."""
+    _check_counts(fake, real, "published", least=1)
+    x, y = (view(rearrange(motion[0], "c t v -> v c t 1")).double() for motion in (fake, real))  # (G, V, D)
+    joints = x.shape[1]
+    if joints < 2:
+        raise ValueError(f"the published estimator reads joints as samples and needs at least 2, got {joints}")
+    xx, yy, xy = ((a.unsqueeze(2) - b.unsqueeze(1)).square().sum(dim=3) for a, b in ((x, x), (y, y), (x, y)))
+    best, lost = x.new_zeros(()), 0
+    for bandwidth in BANDWIDTHS:
+        h = (-xx / bandwidth).exp() + (-yy / bandwidth).exp() - 2 * (-xy / bandwidth).exp()
+        h.diagonal(dim1=1, dim2=2).zero_()
+        score = (h.sum(dim=(1, 2)) / (joints * (joints - 1))).sqrt().mean()
+        lost += int(score.isnan())
+        best = torch.where(score > best, score, best)  # NaN > best is False
+    return best, lost
+
+
+def _warn(lost: Sequence[int]) -> None:
+    """Tell what each of some classes lost, from where the public function was called."""
+    if not any(lost):
+        return
+    of, all_lost = len(BANDWIDTHS), sum(each == len(BANDWIDTHS) for each in lost)
+    message = (
+        f"the published estimator took roots of negative numbers: {sum(lost)} of {of * len(lost)} bandwidths vanished "
+        f"from the maximum, in {sum(map(bool, lost))} of {len(lost)} classes"
+    )
+    if all_lost:
+        message += f"; {all_lost} lost all of them and score{'s' * (all_lost == 1)} 0, as if perfect"
+    warnings.warn(message, PublishedFault, stacklevel=4)
+
+
+def mugl(fake: Tensor, real: Tensor, view: View) -> Tensor:
+    """MMD as MUGL and DSAG compute it (Maheshwari et al. 2022): a V-statistic, no root, all motions in one set.
+
+    The mean of k(x_i, x_j) + k(y_i, y_j) - 2 k(x_i, y_j) over all i and j, averaged over the views; then, from the
+    smallest bandwidth to the largest, the largest so far; the score is the mean of those 14 numbers. So it depends on
+    how many bandwidths lie beyond the best one. Labels take no part.
+
+    i = j is included, which biases it: between samples of one distribution it is not 0 but up to 2 / m, most at small
+    bandwidths. Compare only at equal counts. Theirs needs as many fake as real motions; this is the same number there,
+    and the V-statistic with its own means elsewhere.
+    """
+    _check_counts(fake, real, "mugl", least=1)
+    x, y = view(fake), view(real)
+    m, n = x.shape[1], y.shape[1]
+    within_x, within_y, between = _gaps(x, y, BANDWIDTHS)
+    statistic = 2 * between / (m * n) - within_x / m**2 - within_y / n**2
+    return statistic.mean(dim=1).clamp(min=0).cummax(dim=0).values.mean()
+
+
+def unbiased(fake: Tensor, real: Tensor, view: View, *, bandwidths: Iterable[float] | None = None) -> Tensor:
+    """MMD^2 without bias, with its sign (Gretton et al. 2012, eq. 3), averaged over the views.
+
+    Mean of k(x_i, x_j) over i != j, plus that of k(y_i, y_j), less twice the mean of all k(x_i, y_j). Its expectation
+    is 0 where both sides are alike, so it comes out negative about as often as not: it is no distance, and no root may
+    be taken. `permutation_test` tells how much is chance.
+
+    The bandwidth is the median of the squared distances in the union of both sides, for each view its own; of more than
+    2,000 motions, some that are evenly spaced stand for all. It depends on the fakes: to rank generators, give
+    `bandwidths`, such as `typical_bandwidth` of other real motions. Of several the kernels are averaged.
+    """
+    _check_counts(fake, real, "unbiased")
+    x, y, bandwidths = _scaled(view(fake), view(real), bandwidths)
+    return unbiased_statistic(x, y, bandwidths).mean()
+
+
+ESTIMATORS: dict[str, Estimator] = {"sagcn": sagcn, "published": published, "mugl": mugl, "unbiased": unbiased}
+PAIRED = frozenset({"sagcn"})
+"""Estimators that need equal counts."""
+
+
+def _check_counts(fake: Tensor, real: Tensor, estimator: str, *, least: int = 2) -> None:
+    if min(len(fake), len(real)) < least:
+        raise ValueError(
+            f"the {estimator} estimator needs at least {least} motions on each side, got {len(fake)}, {len(real)}"
+        )
 
 
 def paired_statistic(x: Tensor, y: Tensor, bandwidths: Iterable[float] = BANDWIDTHS) -> Tensor:
-    """The paired U-statistic of (G, m, D) and (G, m, D), an estimate of MMD^2 that may be negative: (B, G), float64.
-
-    One matrix of squared distances serves all bandwidths, and only blocks of it exist at a time.
-    """
-    bandwidths = tuple(bandwidths)
-    x, y = x.double(), y.double()
-    center = (x.mean(dim=1, keepdim=True) + y.mean(dim=1, keepdim=True)) / 2
-    x, y = x - center, y - center
+    """The paired U-statistic of (G, m, D) and (G, m, D), an estimate of MMD^2 that may be negative: (B, G), float64."""
     m = x.shape[1]
-    total = _kernel_sums(x, x, bandwidths) + _kernel_sums(y, y, bandwidths) - 2 * _kernel_sums(x, y, bandwidths)
-    return total / (m * (m - 1))
+    within_x, within_y, between = _gaps(x, y, bandwidths, paired=True)
+    return (2 * between - within_x - within_y) / (m * (m - 1))
 
 
-def _kernel_sums(x: Tensor, y: Tensor, bandwidths: tuple[float, ...]) -> Tensor:
-    """Sum over i != j of exp(-|x_i - y_j|^2 / b): (G, m, D), (G, m, D) -> (B, G)."""
-    g, m, _ = x.shape
-    sums = x.new_zeros(len(bandwidths), g)
-    groups = max(1, BLOCK // m**2)
-    rows = min(m, max(1, BLOCK // m))
-    square = y.square().sum(dim=2).unsqueeze(1)  # (G, 1, m)
-    for start in range(0, g, groups):
-        some = slice(start, start + groups)
-        for row in range(0, m, rows):
-            part = x[some, row : row + rows]
-            distance = torch.baddbmm(square[some], part, y[some].mT, alpha=-2)  # (groups, rows, m)
-            distance += part.square().sum(dim=2, keepdim=True)
-            distance.clamp_(min=0)  # rounding of |x|^2 - 2xy + |y|^2
-            distance.diagonal(offset=row, dim1=1, dim2=2).fill_(torch.inf)  # leaves i = j out: exp(-inf) = 0
-            least = float(distance.min())
-            for i, bandwidth in enumerate(bandwidths):
-                if least < 750 * bandwidth:  # else every term is 0 in float64
-                    sums[i, some] += distance.mul(-1 / bandwidth).exp_().sum(dim=(1, 2))
+def unbiased_statistic(x: Tensor, y: Tensor, bandwidths: Iterable[float] = BANDWIDTHS) -> Tensor:
+    """The U-statistic of (G, m, D) and (G, n, D), an unbiased estimate of MMD^2: (B, G), float64."""
+    m, n = x.shape[1], y.shape[1]
+    within_x, within_y, between = _gaps(x, y, bandwidths)
+    return 2 * between / (m * n) - within_x / (m * (m - 1)) - within_y / (n * (n - 1))
+
+
+def median_bandwidths(*sides: Tensor) -> Tensor:
+    """The median of squared distances within the union of sides, (G, m, D) each: (G,), float64.
+
+    A view in which all is one point gets 1: there every bandwidth gives 0. Raises ValueError where so many points are
+    the same that the median is 0.
+    """
+    step = -(-sum(side.shape[1] for side in sides) // MEDIAN_OF)
+    found = []
+    for each in zip(*(side.split(1) for side in sides), strict=True):
+        z = torch.cat([part.double() for part in each], dim=1)[:, ::step]
+        z = z - z.mean(dim=1, keepdim=True)
+        pairs = [
+            distance[torch.ones_like(distance, dtype=torch.bool).triu(1)]
+            for _, parts in _blocks(z, z, triangle=True)
+            for _, distance in parts
+        ]
+        distances = torch.cat(pairs)
+        found.append(distances.median() if distances.any() else distances.new_ones(()))
+    medians = torch.stack(found)
+    if not medians.all():
+        raise ValueError(
+            f"in {int((medians == 0).sum())} of {len(medians)} views more than half of all pairs of motions are the "
+            "same point, so their median distance is no bandwidth; give bandwidths"
+        )
+    return medians
+
+
+def typical_bandwidth(motion: Tensor, label: Tensor, *, mode: Mode = "frame") -> float:
+    """A bandwidth from motions (N, C, T, V) and labels (N,): the typical squared distance within a class.
+
+    The median over classes and frames of the median over pairs. Taken from motions that are not compared, it leaves
+    `unbiased` without bias, and all generators with one kernel. Classes of one motion are left out.
+
+    Raises:
+        ValueError: for NaN or infinity, labels that do not fit, no class of two motions, or where most pairs of motions
+            are the same
+    """
+    check_motion(motion, "motions")
+    check_labels(label, motion, "motions")
+    counts = zip(*label.unique(return_counts=True), strict=True)
+    classes = [VIEWS[mode](motion[label == k]) for k, count in counts if count >= 2]
+    if not classes:
+        raise ValueError("a bandwidth needs a class with two motions")
+    return float(torch.cat([median_bandwidths(each) for each in classes]).median())
+
+
+def _scaled(x: Tensor, y: Tensor, bandwidths: Iterable[float] | None) -> tuple[Tensor, Tensor, tuple[float, ...]]:
+    """Points and bandwidths; for None, points in units of the root of the median, with a bandwidth of 1."""
+    if bandwidths is not None:
+        return x, y, _checked(bandwidths)
+    unit = rearrange(median_bandwidths(x, y).sqrt(), "g -> g 1 1")
+    x, y = _centred(x, y)
+    return x.div_(unit), y.div_(unit), (1.0,)
+
+
+def _checked(bandwidths: Iterable[float]) -> tuple[float, ...]:
+    bandwidths = tuple(map(float, bandwidths))
+    if not bandwidths or not all(0 < bandwidth < math.inf for bandwidth in bandwidths):
+        raise ValueError(f"bandwidths must be positive numbers, at least one, got {bandwidths}")
+    return bandwidths
+
+
+def _centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """Copies in float64 about a common centre, so that squares of coordinates are small."""
+    x, y = (part.to(torch.float64, copy=True) for part in (x, y))
+    center = (x.mean(dim=1, keepdim=True) + y.mean(dim=1, keepdim=True)) / 2
+    return x.sub_(center), y.sub_(center)
+
+
+def _blocks(x: Tensor, y: Tensor, *, triangle: bool = False) -> Iterator[tuple[slice, Iterator[tuple[slice, Tensor]]]]:
+    """Squared distances of (G, m, D) from (G, n, D), never more than a few at a time.
+
+    Yields some rows with their parts, each of which is some groups with the distances (groups, rows, n). For a
+    triangle x is y, and columns left of the rows are not there: (groups, rows, n - first row).
+    """
+    groups, m, _ = x.shape
+    n = y.shape[1]
+    rows = max(1, min(BLOCK // n, -(-m // 4)))  # of a triangle of 4 steps, little is computed twice
+    step = max(1, BLOCK // (rows * n))
+    square_x = torch.linalg.vecdot(x, x)
+    square_y = square_x if y is x else torch.linalg.vecdot(y, y)
+    if not (torch.isfinite(square_x).all() and torch.isfinite(square_y).all()):
+        raise ValueError("coordinates are too large: their squares are no numbers in float64")
+
+    def parts(some: slice, columns: slice) -> Iterator[tuple[slice, Tensor]]:
+        for start in range(0, groups, step):
+            part = slice(start, start + step)
+            distance = torch.baddbmm(
+                square_y[part, None, columns], x[part, some], y[part, columns].mT, alpha=-2
+            )  # (groups, rows, columns)
+            distance += square_x[part, some, None]
+            yield part, distance.clamp_(min=0)  # rounding of |x|^2 - 2xy + |y|^2
+
+    for row in range(0, m, rows):
+        some = slice(row, min(row + rows, m))
+        yield some, parts(some, slice(row if triangle else 0, n))
+
+
+def _gaps(x: Tensor, y: Tensor, bandwidths: Iterable[float], *, paired: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums of 1 - k over pairs within (G, m, D), within (G, n, D) and between them; 3 times (B, G).
+
+    In every estimate the ones cancel. What is left loses no digits where k is close to 1, and i = j, where k is 1, adds
+    nothing within a side. Where `paired`, i = j is left out of the sum between them.
+    """
+    bandwidths = _checked(bandwidths)
+    x, y = _centred(x, y)
+    within_x, within_y, between = x.new_zeros(3, len(bandwidths), x.shape[0])
+    for within, z in ((within_x, x), (within_y, y)):
+        for rows, parts in _blocks(z, z, triangle=True):
+            weight = z.new_full((z.shape[1] - rows.start,), 2)  # each pair stands for two ...
+            weight[: rows.stop - rows.start] = 1  # ... but in the square on the diagonal, which has both
+            for some, distance in parts:
+                within[:, some] += _gap_sums(distance, weight, bandwidths, distance.diagonal(dim1=1, dim2=2))
+    weight = y.new_ones(y.shape[1])
+    for rows, parts in _blocks(x, y):
+        for some, distance in parts:
+            same = distance.diagonal(rows.start, dim1=1, dim2=2) if paired else None
+            between[:, some] += _gap_sums(distance, weight, bandwidths, same)
+    return within_x, within_y, between
+
+
+def _gap_sums(distance: Tensor, weight: Tensor, bandwidths: Sequence[float], left_out: Tensor | None) -> Tensor:
+    """Weighted sums of 1 - exp(-distance / b): (G, r, c) and (c,) -> (B, G); `left_out` is a view on some distances.
+
+    One block serves all bandwidths. For the large ones all kernels follow from the same few moments, for those whose
+    every kernel is 0 there is nothing to do, and a decade below another a kernel is the tenth power of that.
+    """
+    sums = distance.new_empty(len(bandwidths), len(distance))
+    pairs = float(distance.shape[1] * weight.sum())
+    if left_out is not None:
+        pairs -= left_out.shape[1]
+        left_out.zero_()
+    far = float(distance.max())
+    large = [i for i, bandwidth in enumerate(bandwidths) if far <= NEAR * bandwidth]
+    if large:
+        sums[large] = _series(distance, weight, far, [bandwidths[i] for i in large])
+    if left_out is not None:
+        left_out.fill_(torch.inf)
+    near = float(distance.min())
+    kernel, before, powers = distance, 0.0, 0
+    for i in sorted(set(range(len(bandwidths))) - set(large), key=bandwidths.__getitem__, reverse=True):
+        bandwidth = bandwidths[i]
+        if near > FAR * bandwidth:
+            sums[i] = pairs
+            continue
+        if powers < 3 and math.isclose(before, 10 * bandwidth, rel_tol=1e-12):
+            kernel.clamp_(min=math.exp(-FAR / 10))
+            square = kernel * kernel
+            torch.mul(square, square, out=kernel)
+            kernel.mul_(kernel).mul_(square)  # (k^4)^2 k^2
+            powers += 1  # each makes the rounding ten times as large
+        else:
+            kernel, powers = torch.mul(distance, -1 / bandwidth).clamp_(min=-FAR).exp_(), 0
+        before = bandwidth
+        sums[i] = pairs - (kernel @ weight).sum(dim=1)
     return sums
+
+
+def _series(distance: Tensor, weight: Tensor, far: float, bandwidths: Sequence[float]) -> Tensor:
+    """Weighted sums of 1 - exp(-distance / b) where no distance is over a tenth of any b: (B, G).
+
+    ``1 - exp(-u) = u - u^2 / 2 + u^3 / 6 - ...``, so all bandwidths share the sums of powers of the distances.
+    """
+    if far == 0:
+        return distance.new_zeros(len(bandwidths), len(distance))
+    unit = distance / far
+    power, moments = unit.clone(), []
+    for _ in range(TERMS):
+        moments.append((power @ weight).sum(dim=1))
+        power *= unit
+    factors = [
+        [-((-far / bandwidth) ** k) / math.factorial(k) for k in range(1, TERMS + 1)] for bandwidth in bandwidths
+    ]
+    return distance.new_tensor(factors) @ torch.stack(moments)
 
 
 def mmd(
     fake: Tensor,
     real: Tensor,
     *,
-    mode: Literal["frame", "sequence"] = "frame",
+    mode: Mode = "frame",
     estimator: str = "sagcn",
+    bandwidths: Iterable[float] | None = None,
 ) -> Tensor:
-    """Maximum mean discrepancy between fake and real motions of one class, in float64.
+    """Maximum mean discrepancy between fake and real motions of one class, or of one set, in float64.
 
     Args:
-        fake, real: (N, C, T, V); alike in C, T and V
+        fake, real: (N, C, T, V) and (M, C, T, V), finite; N = M for `sagcn`
         mode: frame = MMDa, poses compared frame by frame; sequence = MMDs, whole motions compared
-        estimator: a key of `ESTIMATORS`
+        estimator: a key of `ESTIMATORS`; scores of different estimators cannot be compared
+        bandwidths: of `unbiased`, whose kernel is the mean over them; None = the median of squared distances. The other
+            estimators have theirs by definition
 
     Raises:
-        ValueError: for unknown names, shapes that do not fit, NaN or infinity, too few motions
+        ValueError: for unknown names, shapes that do not fit, NaN or infinity, too few motions, bandwidths that are not
+            positive or not to be chosen
 
     Example:
         >>> one = torch.zeros(2, 1, 4, 1)
         >>> mmd(one, one + 3.0)                       # two point masses: sqrt(2 - 2 exp(-9 / 1e-4))
         tensor(1.4142, dtype=torch.float64)
     """
+    _check(fake, real)
+    _check_names(mode, estimator, bandwidths)
+    if bandwidths is not None:
+        return unbiased(fake.detach(), real.detach(), VIEWS[mode], bandwidths=bandwidths)
+    return ESTIMATORS[estimator](fake.detach(), real.detach(), VIEWS[mode])
+
+
+def _check(fake: Tensor, real: Tensor) -> None:
     check_motion(fake, "fake motions")
     check_motion(real, "real motions")
     if fake.shape[1:] != real.shape[1:]:
         raise ValueError(
             f"fake and real motions must agree in (C, T, V), got {tuple(fake.shape[1:])} and {tuple(real.shape[1:])}"
         )
-    _check_names(mode, estimator)
-    return ESTIMATORS[estimator](fake.detach(), real.detach(), VIEWS[mode])
 
 
-def _check_names(mode: str, estimator: str) -> None:
+def _check_names(mode: str, estimator: str, bandwidths: Iterable[float] | None = None) -> None:
     for what, name, choices in (("mode", mode, VIEWS), ("estimator", estimator, ESTIMATORS)):
         if name not in choices:
             raise ValueError(f"unknown {what} {name!r}; expected one of: {', '.join(choices)}")
-
-
-@dataclass(frozen=True, eq=False)
-class ClassMMD:
-    """What `mmd_per_class` found.
-
-    Args:
-        mean: the mean over classes, a number
-        value: the score of each class, (K,)
-        label: which classes, (K,)
-        count: motions used of each class, on each side, (K,)
-    """
-
-    mean: Tensor
-    value: Tensor
-    label: Tensor
-    count: Tensor
+    if bandwidths is not None and estimator != "unbiased":
+        raise ValueError(f"the {estimator} estimator has its own bandwidths; only unbiased takes others")
 
 
 def mmd_per_class(
@@ -172,122 +437,137 @@ def mmd_per_class(
     real_label: Tensor,
     *,
     classes: Iterable[int] | None = None,
-    mode: Literal["frame", "sequence"] = "frame",
+    mode: Mode = "frame",
     estimator: str = "sagcn",
+    bandwidths: Iterable[float] | None = None,
     cap: int = 2000,
     rng: torch.Generator | None = None,
-) -> ClassMMD:
+) -> PerClass:
     """Maximum mean discrepancy of every class, and its mean over classes.
 
-    A class is compared at equal counts: the smaller of both sides, at most `cap`. Where a side has more, a random part
-    of it is used.
+    `sagcn` compares at equal counts: the smaller of both sides, at most `cap`. `unbiased` takes what there is, at most
+    `cap` of either side. Where a side has more, a random part of it is used.
+
+    `published` selects as the script does: of each class the first motion in order, but none of a class other than the
+    first may stand at index 0. It differs from the script in that a class may have fewer than 100 motions, and takes
+    any `classes`, where the script knows 10 or 60. The order of motions is part of the score.
 
     Args:
         fake, real: (N, C, T, V) and (M, C, T, V)
         fake_label, real_label: (N,) and (M,)
         classes: which ones; None = every class that occurs
-        mode, estimator: as for `mmd`
+        mode, estimator, bandwidths: as for `mmd`
         cap: most motions of a class on each side
         rng: draws the part; None = a new generator with seed 0, so that the same sets give the same score
 
     Raises:
-        ValueError: as `mmd`, and for a class with fewer than two motions on a side
+        ValueError: as `mmd`, for a class with too few motions on a side, and for `mugl`, which has no score per class
     """
-    check_motion(fake, "fake motions")
-    check_motion(real, "real motions")
+    _check(fake, real)
+    _check_names(mode, estimator, bandwidths)
+    if estimator == "mugl":
+        raise ValueError(
+            "the mugl estimator ignores labels, as its authors' code does: it compares all motions as one set, and has "
+            "no score per class; use mmd(fake, real, estimator='mugl')"
+        )
+    if estimator == "published":
+        return _published_per_class(fake, fake_label, real, real_label, classes, VIEWS[mode])
+    return per_class(
+        partial(mmd, mode=mode, estimator=estimator, bandwidths=None if bandwidths is None else _checked(bandwidths)),
+        fake,
+        fake_label,
+        real,
+        real_label,
+        classes=classes,
+        equal=estimator in PAIRED,
+        cap=cap,
+        rng=rng,
+    )
+
+
+def _published_per_class(
+    fake: Tensor, fake_label: Tensor, real: Tensor, real_label: Tensor, classes: Iterable[int] | None, view: View
+) -> PerClass:
     check_labels(fake_label, fake, "fake motions")
     check_labels(real_label, real, "real motions")
-    if cap < 2:
-        raise ValueError(f"cap must be at least 2, got {cap}")
-    rng = torch.Generator().manual_seed(0) if rng is None else rng
     wanted = torch.cat([fake_label, real_label]).unique().tolist() if classes is None else list(classes)
-    rows = {k: [(label == k).nonzero().flatten() for label in (fake_label, real_label)] for k in wanted}
-    scarce = {k: (len(f), len(r)) for k, (f, r) in rows.items() if min(len(f), len(r)) < 2}
-    if scarce or not rows:
-        found = ", ".join(f"class {k} has {f} fake and {r} real" for k, (f, r) in scarce.items()) or "no class at all"
-        raise ValueError(f"every class needs at least 2 fake and 2 real motions: {found}")
-    value, count = [], []
-    for f, r in rows.values():
-        n = min(len(f), len(r), cap)
-        value.append(mmd(fake[_part(f, n, rng)], real[_part(r, n, rng)], mode=mode, estimator=estimator))
-        count.append(n)
-    values = torch.stack(value)
-    return ClassMMD(values.mean(), values, torch.tensor(list(rows)), torch.tensor(count))
+    lost: list[int] = []
+
+    def score(one: Tensor, other: Tensor) -> Tensor:
+        value, vanished = _published(one, other, view)
+        lost.append(vanished)
+        return value
+
+    f, r = _first_of_each(fake_label, wanted), _first_of_each(real_label, wanted)
+    found = per_class(score, fake[f], fake_label[f], real[r], real_label[r], classes=wanted, least=1)
+    _warn(lost)
+    return found
 
 
-def _part(rows: Tensor, count: int, rng: torch.Generator) -> Tensor:
-    """`count` of the rows, in their order."""
-    if count == len(rows):
-        return rows
-    chosen = torch.randperm(len(rows), generator=rng, device=rng.device)[:count]
-    return rows[chosen.sort().values.to(rows.device)]
+def _first_of_each(label: Tensor, classes: Sequence[int]) -> Tensor:
+    """Where each class occurs first; the search for every class but the first starts at index 1, as in the script."""
+    rows = [(label == k).nonzero().flatten() for k in classes]
+    return torch.cat([found[found >= min(i, 1)][:1] for i, found in enumerate(rows)])
 
 
-class MaximumMeanDiscrepancy(Metric):
-    """Mean over classes of the maximum mean discrepancy; keeps all motions until `compute`.
+def permutation_test(
+    fake: Tensor,
+    real: Tensor,
+    *,
+    mode: Mode = "frame",
+    permutations: int = 1000,
+    bandwidths: Iterable[float] | None = None,
+    rng: torch.Generator | None = None,
+) -> Tensor:
+    """How often chance alone makes fake and real motions of one class as different as they are: a p-value, in float64.
 
-    In a run of several processes each of them must see at least one real and one fake motion. The order of motions then
-    differs from that of one process, and with it the part that is drawn of a class with more motions on one side.
+    The share of relabellings of the union whose MMD^2 (`unbiased`, averaged over the views) is at least that of the
+    motions as they are labelled, which counts as one of them: the smallest p-value is 1 / (permutations + 1). Valid
+    where motions are independent: not for windows of the same recording.
+
+    A large p-value means that the sets are too small to tell them apart, not that they are alike.
 
     Args:
-        mode, estimator, cap: as for `mmd_per_class`
-        classes: which ones; None = every class that occurs
+        fake, real: (N, C, T, V) and (M, C, T, V), at least 2 each
+        mode, bandwidths: as for `mmd`
+        permutations: how many relabellings are drawn
+        rng: draws them; None = a new generator with seed 0
+
+    Raises:
+        ValueError: as `mmd`, and for fewer than one permutation
     """
-
-    is_differentiable = False
-    higher_is_better = False
-    full_state_update = False
-    real: list[Tensor]
-    real_label: list[Tensor]
-    fake: list[Tensor]
-    fake_label: list[Tensor]
-
-    def __init__(
-        self,
-        *,
-        mode: Literal["frame", "sequence"] = "frame",
-        estimator: str = "sagcn",
-        cap: int = 2000,
-        classes: Iterable[int] | None = None,
-        **kwargs: object,
-    ) -> None:
-        super().__init__(**kwargs)
-        _check_names(mode, estimator)
-        self.mode, self.estimator, self.cap = mode, estimator, cap
-        self.classes = None if classes is None else tuple(classes)
-        for name in ("real", "real_label", "fake", "fake_label"):
-            self.add_state(name, [], dist_reduce_fx="cat")
-
-    def update(self, motion: Tensor, label: Tensor, *, real: bool) -> None:
-        """Add motions (N, C, T, V) and their labels (N,). Raises ValueError for NaN or infinity."""
-        name = "real" if real else "fake"
-        if len(motion) == 0:
-            return
-        check_motion(motion, f"{name} motions")
-        check_labels(label, motion, f"{name} motions")
-        getattr(self, name).append(motion.detach())
-        getattr(self, f"{name}_label").append(label)
-
-    def compute(self) -> Tensor:
-        """The mean over classes, a float64 number. Raises ValueError for a class with fewer than two on a side."""
-        return self._gathered().mean
-
-    def per_class(self) -> ClassMMD:
-        """The score of every class; in a run of several processes all of them must call it."""
-        with self.sync_context(dist_sync_fn=self.dist_sync_fn):
-            return self._gathered()
-
-    def _gathered(self) -> ClassMMD:
-        for name, state in (("real", self.real), ("fake", self.fake)):
-            if len(state) == 0:
-                raise ValueError(f"needs real and fake motions to compare, got no {name} ones")
-        return mmd_per_class(
-            *(dim_zero_cat(state) for state in (self.fake, self.fake_label, self.real, self.real_label)),
-            classes=self.classes,
-            mode=self.mode,
-            estimator=self.estimator,
-            cap=self.cap,
-        )
-
-    def extra_repr(self) -> str:
-        return f"mode={self.mode!r}, estimator={self.estimator!r}, cap={self.cap}, classes={self.classes}"
+    _check(fake, real)
+    _check_names(mode, "unbiased")
+    _check_counts(fake, real, "unbiased")
+    if permutations < 1:
+        raise ValueError(f"permutations must be at least 1, got {permutations}")
+    rng = torch.Generator().manual_seed(0) if rng is None else rng
+    view = VIEWS[mode]
+    x, y, bandwidths = _scaled(view(fake.detach()), view(real.detach()), bandwidths)
+    z = torch.cat(_centred(x, y), dim=1)
+    m, total = len(fake), len(fake) + len(real)
+    n = total - m
+    member = z.new_zeros(total, permutations + 1)  # whether a motion counts as fake, by relabelling
+    member[:m, 0] = 1
+    for i in range(1, permutations + 1):
+        member[torch.randperm(total, generator=rng, device=rng.device)[:m].to(z.device), i] = 1
+    # With K the kernel matrix, 0 on its diagonal, and s a column of these: s'Ks is the sum within the fakes, and
+    # s'K1 - s'Ks that between both. K is the mean over views and bandwidths, so it serves all of them at once.
+    within = z.new_zeros(permutations + 1)  # s'Ks
+    row_sums = z.new_zeros(total)  # K1
+    for rows, parts in _blocks(z, z, triangle=True):
+        count = rows.stop - rows.start
+        kernel = z.new_zeros(count, total - rows.start)
+        for _, distance in parts:
+            for bandwidth in bandwidths:
+                kernel += torch.mul(distance, -1 / bandwidth).clamp_(min=-FAR).exp_().sum(dim=0)
+        kernel /= len(z) * len(bandwidths)
+        kernel.diagonal().zero_()
+        row_sums[rows] += kernel.sum(dim=1)
+        row_sums[rows.stop :] += kernel[:, count:].sum(dim=0)
+        kernel[:, count:] *= 2  # stands for its mirror image too
+        within += (member[rows] * (kernel @ member[rows.start :])).sum(dim=0)
+    between = row_sums @ member - within
+    others = row_sums.sum() - 2 * between - within
+    statistic = within / (m * (m - 1)) + others / (n * (n - 1)) - 2 * between / (m * n)
+    return (statistic >= statistic[0] - ROUNDING).double().mean()
