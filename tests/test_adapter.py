@@ -12,9 +12,8 @@ import torch
 from torch import nn
 
 from kinetic.metrics.frechet import FrechetDistance
-from kinetic.models.adapter import LAYOUTS, Adapted, as_ctrgcn, as_pyskl, load_checkpoint_weights, weights_hash
-from kinetic.models.encoder import Encoder
-from kinetic.skeleton import NTU25
+from kinetic.models.adapter import LAYOUTS, Adapted, as_ctrgcn, as_pyskl, load_checkpoint_weights
+from kinetic.models.tensors import weights_hash
 
 JOINTS, CLASSES, WIDTH = 5, 7, 6
 
@@ -220,25 +219,6 @@ def test_a_score_can_say_what_its_features_are():
     assert (wrapped.name, wrapped.data, wrapped.width, wrapped.classes) == ("ctr-gcn", "ntu60 xsub train", WIDTH, 7)
     assert (wrapped.frames, wrapped.class_names) == (8, names)
     assert "head='fc', layout=ctrgcn, frames=8" in repr(wrapped)
-
-
-def test_hash_is_that_of_the_encoder():
-    encoder = Encoder(NTU25, classes=2, frames=16, widths=(4,))
-    assert weights_hash(encoder) == encoder.hash
-
-
-def test_hash_changes_with_weights_and_statistics_and_takes_any_precision():
-    network = seeded(Net).bfloat16()
-    found = {weights_hash(network)}
-    network.fc.bias.data[0] += 1
-    found.add(weights_hash(network))
-    network.data_bn.running_var[0] += 1
-    found.add(weights_hash(network))
-    assert len(found) == 3
-    assert all(len(each) == 12 for each in found)
-
-
-# What is refused
 
 
 def first_frames_last(x):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinetic.metrics.checks import check_features, check_finite, check_motion
-from kinetic.models.weights import read_weights
+from kinetic.models.tensors import check_like, named_tensors, read_weights, some_names, weights_hash
 
 __all__ = [
     "LAYOUTS",
@@ -24,7 +23,6 @@ __all__ = [
     "as_motion",
     "as_pyskl",
     "load_checkpoint_weights",
-    "weights_hash",
 ]
 
 
@@ -65,15 +63,6 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "pyskl_one": partial(as_pyskl, bodies=1),
 }
 """What becomes of (N, C, T, V) before a network sees it. `_one`: built for one body, without the second, zero one."""
-
-
-def weights_hash(module: nn.Module) -> str:
-    """Twelve hexadecimal digits that change with any weight or statistic of a module; the scheme of `Encoder.hash`."""
-    digest = hashlib.sha256()
-    for name, value in module.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()[:12]
 
 
 class Adapted(nn.Module):
@@ -269,49 +258,27 @@ def load_checkpoint_weights(
         missing, unexpected = sorted(required - best.keys()), sorted(set(best) - own.keys())
         raise ValueError(
             f"{path}: the weights are not those of {type(network).__name__}: {len(missing)} are missing"
-            f"{_some(missing)}, {len(unexpected)} are unexpected{_some([best[name] for name in unexpected])}"
+            f"{some_names(missing)}, {len(unexpected)} are unexpected{some_names([best[name] for name in unexpected])}"
         )
     state = {}
     for name, original in reading.items():
         value, expected = table[original], own[name]
-        if value.shape != expected.shape:
-            raise ValueError(f"{path}: {original} must have shape {tuple(expected.shape)}, found {tuple(value.shape)}")
-        if value.dtype != expected.dtype and not (value.is_floating_point() and expected.is_floating_point()):
-            raise ValueError(f"{path}: {original} must hold {expected.dtype}, found {value.dtype}")
+        check_like(path, original, value, expected)
         state[name] = value.to(expected.dtype)
-        if not state[name].isfinite().all():
-            raise ValueError(f"{path}: {original} holds NaN or infinite numbers")
     network.load_state_dict({**own, **state})
 
 
 def _table(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The named tensors of a checkpoint."""
-    try:
-        content = read_weights(path)
-    except ValueError as error:
-        if found := re.search(r"GLOBAL ([\w.]{1,100})", str(error.__cause__)):
-            raise ValueError(
-                f"{path}: holds {found[1]} beside tensors, which only code that the file names could build; where its "
-                f"source is trusted, open it and save the weights alone: torch.save(checkpoint['state_dict'], path)"
-            ) from None
-        raise
+    """The named tensors of a checkpoint, wherever in it they are."""
+    content = read_weights(path)
     if isinstance(content, Mapping):
         content = next((content[key] for key in TABLES if isinstance(content.get(key), Mapping)), content)
-    if not isinstance(content, Mapping) or not content:
-        raise ValueError(f"{path}: expected a table of named tensors, found {_kind(content)}")
-    for name, value in content.items():
-        if not isinstance(name, str) or not isinstance(value, Tensor):
-            known = "" if isinstance(value, Tensor) else f"; weights are looked for under {', '.join(TABLES)}"
-            raise ValueError(
-                f"{path}: expected a table of named tensors, found {_kind(value)} named {_short(name)}{known}"
-            )
-        if value.layout is not torch.strided or value.is_nested or value.is_quantized or value.device.type != "cpu":
-            raise ValueError(f"{path}: {_short(name)} is no plain tensor of numbers")
-        if value.numel() * value.itemsize > value.untyped_storage().nbytes():
-            raise ValueError(
-                f"{path}: {_short(name)} claims shape {tuple(value.shape)}, more numbers than the file holds"
-            )
-    return dict(content)
+    try:
+        return named_tensors(path, content)
+    except ValueError as error:
+        if "expected a table of named tensors" in str(error):
+            raise ValueError(f"{error}; weights are looked for under {', '.join(TABLES)}") from None
+        raise
 
 
 def _readings(names: list[str], known: set[str], prefixes: Sequence[str]) -> Iterator[dict[str, str]]:
@@ -334,17 +301,3 @@ def _without(name: str, *, known: set[str], prefixes: Sequence[str]) -> str:
             return name
         rest = rest[len(prefix) :]
     return rest
-
-
-def _kind(value: object) -> str:
-    return "an empty table" if isinstance(value, Mapping) and not value else f"a {type(value).__name__}"
-
-
-def _short(name: object) -> str:
-    """In one line, whatever a stranger called it."""
-    text = repr(name) if not isinstance(name, str) or not name.isprintable() else name
-    return text if len(text) <= 80 else f"{text[:76]} ..."
-
-
-def _some(names: Sequence[str]) -> str:
-    return f" ({', '.join(map(_short, names[:3]))}{', ...' if len(names) > 3 else ''})" if names else ""

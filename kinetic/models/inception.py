@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinetic.metrics.checks import check_finite, check_motion
-from kinetic.models.adapter import load_checkpoint_weights, weights_hash
+from kinetic.models.adapter import load_checkpoint_weights
+from kinetic.models.tensors import weights_hash
 
 __all__ = ["Inception", "InceptionFeatures", "load_inception"]
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import zipfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,56 +12,15 @@ from torch import Tensor, nn
 
 from kinetic.files import replacing
 from kinetic.models.stgcn import Critic, Generator
+from kinetic.models.tensors import check_like, named_tensors, read_weights, some_names
 from kinetic.skeleton import NTU25, SkeletonPyramid
 
 __all__ = [
     "load_published_critic",
     "load_published_generator",
-    "read_weights",
     "save_published_critic",
     "save_published_generator",
 ]
-
-LARGEST_FILE = 4 * 2**30
-"""Bytes of the largest weight file that is opened, packed or unpacked."""
-
-
-def read_weights(path: str | os.PathLike[str]) -> Any:
-    """The content of a torch file, by the weights-only loader, which builds tensors and plain values and nothing else.
-
-    Raises ValueError, naming the file, for addresses, folders, devices, files over 4 GiB (unpacked too), files cut
-    short and files that are something else; FileNotFoundError when there is none.
-    """
-    name = os.fspath(path)
-    if "://" in name:
-        raise ValueError(f"{name}: weights are read from local files, not from addresses")
-    file = Path(name)
-    if not file.exists():
-        raise FileNotFoundError(f"{name}: there is no such file")
-    if not file.is_file():
-        raise ValueError(f"{name}: expected a file with weights, found a folder or device")
-    if (size := file.stat().st_size) > LARGEST_FILE:
-        raise ValueError(f"{name}: expected at most {LARGEST_FILE} bytes, found {size}")
-    if (unpacked := _unpacked(file)) > LARGEST_FILE:
-        raise ValueError(f"{name}: expected at most {LARGEST_FILE} bytes, found {size} that unpack to {unpacked}")
-    if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "").lower() not in ("", "0", "false", "no"):
-        raise ValueError(
-            f"{name}: not opened, because TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set and would let the file run code"
-        )
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{name}: expected a torch file of tensors, found something else ({reason[:200]})") from error
-
-
-def _unpacked(file: Path) -> int:
-    """Bytes that the members of a zip archive say they unpack to; 0 for what is none."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            return sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return 0
 
 
 def _conv(weight: Tensor) -> Tensor:
@@ -123,18 +80,6 @@ def _to_published(value: Tensor, kind: str) -> Tensor:
     return _conv(value) if kind == "point" else value[None, :, None, None] if kind == "channel" else value
 
 
-def _tensors(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    content = read_weights(path)
-    if not isinstance(content, Mapping) or not all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in content.items()
-    ):
-        raise ValueError(f"{path}: expected a table of named tensors, found {type(content).__name__}")
-    for name, value in content.items():
-        if value.layout is not torch.strided or value.numel() * value.itemsize > value.untyped_storage().nbytes():
-            raise ValueError(f"{path}: {name} claims shape {tuple(value.shape)}, more numbers than the file holds")
-    return dict(content)
-
-
 def _shape(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], name: str, axes: int) -> tuple[int, ...]:
     if name not in tensors:
         raise ValueError(f"{path}: expected published weights with {name}, found {len(tensors)} others")
@@ -148,24 +93,16 @@ def _fill(path: str | os.PathLike[str], model: nn.Module, tensors: Mapping[str, 
     missing, unknown = sorted(set(names) - set(tensors)), sorted(set(tensors) - set(names))
     if missing or unknown:
         raise ValueError(
-            f"{path}: {len(missing)} weights are missing{_some(missing)}, {len(unknown)} are unknown{_some(unknown)}"
+            f"{path}: {len(missing)} weights are missing{some_names(missing)}, "
+            f"{len(unknown)} are unknown{some_names(unknown)}"
         )
     state = {}
     own = model.state_dict()
     for name, (ours, kind) in names.items():
         value, expected = tensors[name], _to_published(own[ours], kind)
-        if value.shape != expected.shape:
-            raise ValueError(f"{path}: {name} must have shape {tuple(expected.shape)}, found {tuple(value.shape)}")
-        if value.is_floating_point() != expected.is_floating_point() or value.is_complex():
-            raise ValueError(f"{path}: {name} must hold {expected.dtype}, found {value.dtype}")
-        if value.is_floating_point() and not value.isfinite().all():
-            raise ValueError(f"{path}: {name} holds NaN or infinite numbers")
+        check_like(path, name, value, expected)
         state[ours] = _to_ours(value, kind)
     model.load_state_dict(state)
-
-
-def _some(names: list[str]) -> str:
-    return f" ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})" if names else ""
 
 
 def _pyramid(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], name: str, pyramid: Any) -> SkeletonPyramid:
@@ -190,7 +127,7 @@ def load_published_generator(
     Raises:
         ValueError: names the file and what differs
     """
-    tensors = _tensors(path)
+    tensors = named_tensors(path, read_weights(path))
     classes, label_width = _shape(path, tensors, "label_emb.weight", 2)
     _, width = _shape(path, tensors, "mlp.mlp.0.weight", 2)
     if width <= label_width:
@@ -215,7 +152,7 @@ def load_published_critic(
     path: str | os.PathLike[str], pyramid: SkeletonPyramid | None = None, *, frames: int = 64
 ) -> Critic:
     """A critic with the weights of a published file, in evaluation mode; see `load_published_generator`."""
-    tensors = _tensors(path)
+    tensors = named_tensors(path, read_weights(path))
     classes, label_width = _shape(path, tensors, "label_emb.weight", 2)
     widths = [_shape(path, tensors, f"st_gcn_networks.{i}.tcn.weight", 4)[0] for i in range(6)]
     inputs = _shape(path, tensors, "st_gcn_networks.0.gcn.conv.weight", 4)[1]
@@ -235,7 +172,7 @@ def _save(model: nn.Module, path: str | os.PathLike[str]) -> None:
     state = model.state_dict()
     names = _names(model)
     if left := sorted(set(state) - {ours for ours, _ in names.values()} - {"scaler.shift", "scaler.scale"}):
-        raise ValueError(f"the published layout has no place for{_some(left)}")
+        raise ValueError(f"the published layout has no place for{some_names(left)}")
     tensors = {name: _to_published(state[ours], kind).contiguous() for name, (ours, kind) in names.items()}
     with replacing(path) as beside, open(beside, "wb") as file:
         torch.save(tensors, file)

@@ -23,7 +23,7 @@ from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
 from kinetic.files import replacing
-from kinetic.models.weights import read_weights
+from kinetic.models.tensors import read_weights
 
 __all__ = [
     "Interrupted",
