@@ -26,8 +26,8 @@ from tqdm import tqdm
 from benchmarks import harness
 from kinetic.augmentation import learned
 from kinetic.charts import heat_chart
+from kinetic.contest import network_of
 from kinetic.data.motion import MotionSet
-from kinetic.evaluation import network_of
 from kinetic.experiment import Run, load_run, prepare
 from kinetic.files import replacing
 from kinetic.metrics.classes import PerClass

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from kinetic.contest import Contest, network_of
 from kinetic.data.motion import MotionSet, write_motions
-from kinetic.evaluation import Contest, interval, network_of
+from kinetic.evaluation import interval
 from kinetic.experiment import Run, draw, fit, load_run
 from kinetic.metrics.recognition import accuracy
 from kinetic.metrics.score import Score

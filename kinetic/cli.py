@@ -141,7 +141,8 @@ def _declare_sample(parser: ArgumentParser) -> None:
 
 def evaluate(asked: Namespace) -> None:
     """Score generated motions against real ones, with the floor that real ones reach among themselves."""
-    from kinetic.evaluation import evaluate, evaluate_published, open_contest
+    from kinetic.contest import open_contest
+    from kinetic.evaluation import evaluate, evaluate_published
     from kinetic.report import write_report
 
     _check_evaluate(asked)

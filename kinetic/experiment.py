@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import platform
 import subprocess
@@ -109,13 +110,18 @@ def build(
                 frames=experiment.data.frames,
                 widths=own.widths,
                 dropout=own.dropout,
+                facing=own.facing,
+                joint_dropout=own.joint_dropout,
             )
             return EncoderTraining(
                 encoder,
                 steps=steps or 1,
                 learning_rate=settings.learning_rate,
+                weight_decay=own.weight_decay,
                 smoothing=own.smoothing,
                 augment=own.augment,
+                angle=math.radians(own.turn),
+                mirrored=own.mirror,
                 seed=experiment.seed,
             )
         generator, critic = build_networks(experiment, skeleton=skeleton, classes=classes)
@@ -417,6 +423,7 @@ def fit(
 
     The folder holds `config.yaml` (every setting), `environment.json`, `metrics.csv`, `samples/` and `checkpoints/`
     with `last.ckpt` and, for a generator, `best.ckpt`: the one whose motions were nearest to training motions (MMDa).
+    That of a recognition network holds `recognition.json`: the hash of its weights and what it recognises of held-out motions.
 
     Args:
         out: the run folder; None = runs/ and the experiment's name
@@ -511,7 +518,7 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
             looking = Sampling(
                 every=settings.sample_every,
                 steps=steps,
-                look=_looker(folder, train) if gan else _tester(prepared.test),
+                look=_looker(folder, train) if gan else _tester(folder, experiment, prepared),
                 name="mmd/train" if gan else "accuracy/test",
                 table=table,
                 checkpoint=checkpoint if gan else None,  # the test set selects nothing
@@ -740,7 +747,7 @@ def _looker(folder: Path, train: MotionSet) -> Callable[[Any, int], float | None
     rows = [rng.permutation(np.flatnonzero(train.label == each))[:16] for each in range(classes)]
     compared = [part for part in rows if len(part) >= 2]  # a discrepancy takes two motions
     real = train.select(np.sort(np.concatenate(compared or rows)))
-    truth, label = torch.from_numpy(np.ascontiguousarray(real.motion)), torch.from_numpy(real.label)
+    truth, label = torch.from_numpy(np.require(real.motion, requirements=("C", "W"))), torch.from_numpy(real.label)
     shown = torch.arange(min(16, max(classes, 8))) % classes
     fps = float(np.mean(train.fps))
 
@@ -762,23 +769,41 @@ def _looker(folder: Path, train: MotionSet) -> Callable[[Any, int], float | None
     return look
 
 
-def _tester(test: MotionSet) -> Callable[[Any, int], float | None]:
-    """Measures and prints the accuracy of the recognition network on the held-out motions."""
+def _tester(folder: Path, experiment: Experiment, prepared: Prepared) -> Callable[[Any, int], float | None]:
+    """Measures the recognition network on the held-out motions, prints it, and keeps it in `recognition.json`."""
+    from kinetic.metrics.recognition import accuracy, class_accuracy
+
+    test, about = prepared.test, _about(experiment, prepared.train)
 
     @torch.no_grad()
     def look(module: Any, done: int) -> float:
         encoder = module.encoder
         device = next(encoder.parameters()).device
         encoder.eval()
-        right = 0
+        found = []
         for i in range(0, len(test), CHUNK):
-            motion = torch.from_numpy(np.ascontiguousarray(test.motion[i : i + CHUNK])).to(device)
-            right += int((encoder(motion).argmax(dim=1).cpu().numpy() == test.label[i : i + CHUNK]).sum())
+            motion = torch.from_numpy(np.require(test.motion[i : i + CHUNK], requirements=("C", "W"))).to(device)
+            found.append(encoder(motion).argmax(dim=1).cpu())
         encoder.train()
+        predicted, label = torch.cat(found), torch.from_numpy(test.label)
+        share, classes = float(accuracy(predicted, label)), class_accuracy(predicted, label)
+        facts = {
+            "hash": encoder.hash,
+            "batches": done,
+            "trained on": about["data"],
+            "tested on": f"{test.source or 'motions'}/{experiment.data.split}/test ({len(test)} motions)",
+            "accuracy": share,
+            "class accuracy": {
+                test.class_names[k]: value
+                for k, value in zip(classes.label.tolist(), classes.value.tolist(), strict=True)
+            },
+        }
+        with replacing(folder / "recognition.json") as beside:
+            beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
         print(
-            f"kinetic: after {done} batches {right / len(test):.3f} of {len(test)} test motions are recognised",
+            f"kinetic: after {done} batches {share:.3f} of {len(test)} test motions are recognised ({facts['hash']})",
             file=sys.stderr,
         )
-        return right / len(test)
+        return share
 
     return look

@@ -11,8 +11,9 @@ import torch
 from tqdm import tqdm
 
 from kinetic.charts import joint_chart, truncation_chart
+from kinetic.contest import Contest
 from kinetic.data.module import Scaler
-from kinetic.evaluation import Contest, evaluate
+from kinetic.evaluation import evaluate
 from kinetic.experiment import Run, prepare
 from kinetic.metrics.variety import joint_deviation
 from kinetic.report import Report

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from kinetic.experiment import Prepared, fit, prepare
+from kinetic.loading import load_experiment
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -15,3 +18,37 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip("no shared data here; KINETIC_SHARED names the folder")
     return folder
+
+
+DATA = {"frames": 16, "batch_size": 8, "centering": "first", "classes": ["walk", "sit down", "wave"],
+        "synthetic": {"subjects": 4, "repeats": 1}}  # fmt: skip
+GAN = {
+    "data": {**DATA, "scaling": "standard"},
+    "generator": {"latent": 8, "mapping_depth": 2, "widths": [8] * 5, "mapping": "equalized", "output": "linear"},
+    "critic": {"widths": [8] * 6},
+    "training": {"steps": 3, "sample_every": 0, "accelerator": "cpu"},
+}
+ENCODER = {
+    "model": "encoder",
+    "data": DATA,
+    "encoder": {"widths": [16, 16]},
+    "training": {"steps": 60, "learning_rate": 1e-2, "sample_every": 0, "accelerator": "cpu"},
+}
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory) -> Path:
+    """The run of a small recognition network, to be left as it is."""
+    return fit(load_experiment(**ENCODER), tmp_path_factory.mktemp("runs") / "encoder", progress=False)
+
+
+@pytest.fixture(scope="session")
+def gan(tmp_path_factory) -> Path:
+    """The run of a small generator that has learned nothing yet, to be left as it is."""
+    return fit(load_experiment(**GAN), tmp_path_factory.mktemp("runs") / "gan", progress=False)
+
+
+@pytest.fixture(scope="session")
+def prepared() -> Prepared:
+    """The motions that both learned from."""
+    return prepare(load_experiment(**ENCODER))

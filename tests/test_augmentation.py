@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from kinetic.augmentation import train_on_generated
-from kinetic.evaluation import open_contest
+from kinetic.contest import open_contest
 from kinetic.experiment import fit, load_run, prepare
 from kinetic.loading import load_experiment
 

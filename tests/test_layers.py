@@ -20,6 +20,7 @@ LAYERS = (
     {"models", "report"},
     {"training"},
     {"experiment"},
+    {"contest"},
     {"evaluation"},
     {"augmentation", "sweeps"},
     {"ablation", "engines"},

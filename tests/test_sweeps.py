@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
+from kinetic.contest import open_contest
 from kinetic.data.motion import write_motions
 from kinetic.data.synthetic import synthesise
-from kinetic.evaluation import open_contest
 from kinetic.experiment import fit, load_run, sample
 from kinetic.loading import load_experiment
 from kinetic.skeleton import NTU25

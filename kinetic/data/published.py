@@ -40,18 +40,19 @@ def read_published(path: Path) -> MotionSet:
     Frames of zeros at the end are padding. Those that all motions share are cut off; where others remain, the column
     `frames` tells how many frames of each motion come before its padding.
 
-    Notes:
-        labels: the file with the labels
-        classes: "numbers": the names of the classes only count them
-        fps: "assumed"
-        range: least and largest coordinate of `motion`
-        file_range: the same of the whole file, all bodies and padding included, by which the published code scales;
-            None where some are not finite
-        bodies: bodies in the file, of which the first is read
-        file_frames: frames in the file
-        padded: motions that end in zeros, after the cut
-        empty: motions that are zeros only, which are among the padded
-        gaps: motions with frames of zeros before others that are not
+    In `notes` stand:
+
+    - labels: the file with the labels
+    - classes: "numbers": the names of the classes only count them
+    - fps: "assumed"
+    - range: least and largest coordinate of `motion`
+    - file_range: the same of the whole file, all bodies and padding included, by which the published code scales; None
+      where some are not finite
+    - bodies: bodies in the file, of which the first is read
+    - file_frames: frames in the file
+    - padded: motions that end in zeros, after the cut
+    - empty: motions that are zeros only, which are among the padded
+    - gaps: motions with frames of zeros before others that are not
 
     Raises:
         ValueError: (to which `read_motions` adds the path) for another shape or type, labels that are missing, damaged,

@@ -17,7 +17,7 @@ BLOCK = 512  # motions on either side of the distances held at once
 class Memorisation(NamedTuple):
     """What `memorisation` found.
 
-    Attributes:
+    Args:
         nearer: probability that a fake is nearer to the training motions than a real test motion is
         ratio: median distance of a fake over that of a real test motion
         duplicates: share of fakes that belong to one training motion and not to its neighbours

@@ -1,0 +1,312 @@
+"""What is compared with what: the motions or the generator that are scored, the real motions, the feature network."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+import kinetic
+from kinetic.config import DataConfig, Experiment
+from kinetic.data.module import Scaler
+from kinetic.data.motion import MotionSet, read_motions
+from kinetic.experiment import Prepared, Run, draw, load_run, prepare
+from kinetic.metrics.measures import Sample
+from kinetic.models.encoder import Encoder
+
+__all__ = ["Contest", "Network", "network_of", "open_contest", "plain_sample"]
+
+CHUNK = 256
+"""Motions whose features are computed together."""
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A feature network and what must be said of it.
+
+    Args:
+        model: has `features`: (N, C, T, V) in metres -> (N, D), and a `hash` of its weights
+        name: of its kind
+        data: what it was trained on
+        class_names: of the scores that it gives when called; None = it recognises nothing
+    """
+
+    model: nn.Module
+    name: str
+    data: str
+    class_names: tuple[str, ...] | None
+
+    @property
+    def hash(self) -> str:
+        """Of the weights."""
+        return str(self.model.hash)
+
+    @torch.no_grad()
+    def look(self, motions: MotionSet) -> Sample:
+        """Motions with their features and, where the network knows their classes, what it takes them for."""
+        model = self.model.eval()
+        device = next((each.device for each in model.parameters()), torch.device("cpu"))
+        features: list[Tensor] = []
+        predicted: list[Tensor] = []
+        for batch in torch.from_numpy(np.require(motions.motion, requirements=("C", "W"))).split(CHUNK):
+            batch = batch.to(device)
+            found = model.features(batch)  # type: ignore[operator]
+            features.append(found.double().cpu())
+            if self.class_names is not None:
+                scores = model.head(found) if isinstance(model, Encoder) else model(batch)
+                predicted.append(scores.argmax(dim=1).cpu())
+        plain = plain_sample(motions)
+        return replace(plain, features=torch.cat(features), predicted=torch.cat(predicted) if predicted else None)
+
+
+def plain_sample(motions: MotionSet) -> Sample:
+    """Motions without features; those of a memory-mapped file are copied, for torch knows no read-only tensors."""
+    return Sample(
+        torch.from_numpy(np.require(motions.motion, requirements=("C", "W"))), torch.from_numpy(motions.label)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """What is compared with what, before anything is generated.
+
+    Args:
+        name: of what is scored
+        run: the generator; None = motions of a file
+        motions: those; None = a generator
+        network: of the features; None = coordinates alone
+        real: training and held-out motions
+        data: where they come from
+        notes: in words
+    """
+
+    name: str
+    run: Run | None
+    motions: MotionSet | None
+    network: Network | None
+    real: Prepared
+    data: DataConfig
+    notes: tuple[str, ...]
+
+    def look(self, motions: MotionSet) -> Sample:
+        """Motions with all that scores look at."""
+        return plain_sample(motions) if self.network is None else self.network.look(motions)
+
+    def fakes(self, *, count: int | None, seeds: int, truncation: float | None) -> list[MotionSet]:
+        """Generated motions of each seed, with the labels of the held-out ones or `count` of each class.
+
+        Raises:
+            ValueError: for a count or a truncation of motions that are there already
+        """
+        if self.motions is not None:
+            if count is not None or truncation is not None:
+                raise ValueError(f"{self.name}: only a generator takes a count and a truncation, these are motions")
+            return [self.motions]
+        if self.run is None:
+            raise ValueError("there is nothing to score: neither a run nor motions")
+        classes = np.unique(self.real.test.label)
+        label = self.real.test.label if count is None else np.repeat(classes, count)
+        return [draw(self.run, label, seed=seed, truncation=truncation) for seed in range(seeds)]
+
+    def label(self, *, count: int | None, seeds: int, truncation: float | None) -> dict[str, Any]:
+        """What a score must say beside metric, estimator, counts and network."""
+        made, test = self.run is not None, self.real.test
+        return {
+            "reference": f"{test.source or 'motions'}/{self.data.split}/test",
+            "n_real": len(test),
+            "balance": ("reference" if count is None else "balanced") if made else "as given",
+            "seeds": tuple(range(seeds)) if made else (),
+            "truncation": (1.0 if truncation is None else truncation) if made else None,
+            "scaling": f"metres, centred: {self.data.centering}",
+            "frames": test.shape[2],
+            "fps": None if isinstance(test.fps, np.ndarray) else test.fps,
+            "version": kinetic.__version__,
+        }
+
+
+def open_contest(
+    subject: Run | MotionSet | str | os.PathLike[str],
+    *,
+    encoder: Run | nn.Module | str | os.PathLike[str] | None = None,
+    reference: str | os.PathLike[str] | None = None,
+    split: str | None = None,
+    scaled: bool = False,
+) -> Contest:
+    """Open what is to be scored and what it is scored against; the arguments are those of `evaluate`.
+
+    Raises:
+        ValueError, FileNotFoundError: as `evaluate`
+    """
+    opened = load_run(encoder) if isinstance(encoder, (str, os.PathLike)) else encoder
+    recogniser = opened if isinstance(opened, Run) else None
+    if recogniser is not None and recogniser.experiment.model != "encoder":
+        raise ValueError(f"{recogniser.path}: expected the run of a recognition network, found a generator")
+    run, motions, name = _subject(subject)
+    source = run if run is not None else recogniser
+    if source is None and reference is None:
+        raise ValueError(f"{name}: nothing says which real motions to compare with; pass a reference or an encoder")
+    experiment = source.experiment if source is not None else Experiment()
+    data = _data(experiment, reference, split, run)
+    for trained in (run, recogniser):
+        if trained is not None:
+            _check_unseen(trained, data)
+    if source is None and motions is not None:
+        own = motions.shape[2]  # what is scored stays as it is, where an experiment may have so many frames
+        frames = own if own % 16 == 0 and 16 <= own <= 1024 else data.frames
+        data = replace(data, centering=motions.notes.get("centering", data.centering), frames=frames)
+    real = prepare(replace(experiment, data=data), skeleton=None if source is None else source.skeleton)
+    notes: list[str] = []
+    if run is not None:
+        if scaled:
+            raise ValueError(f"{run.path}: a run makes motions in metres; scaled is for files of motions in [-1, 1]")
+        _check(run, real)
+        real = replace(real, train=_numbered(real.train, run.class_names), test=_numbered(real.test, run.class_names))
+    if motions is not None:
+        scaler = None
+        if scaled:  # published files are scaled as they were recorded, whatever is centred here
+            plain = replace(experiment, data=replace(data, centering="none"))
+            scaler = Scaler.fit(prepare(plain, skeleton=real.train.skeleton).train, "minmax")
+        motions = _fitting(name, motions, real, data, scaler)
+        known = np.isin(np.arange(len(real.test.class_names)), motions.label)
+        if not known[real.test.label].any():
+            raise ValueError(f"{name}: there are no real test motions of its classes to compare with")
+        if not known.all():
+            notes.append(f"only classes that there are motions of: {', '.join(np.array(real.test.class_names)[known])}")
+            train, test = (side.select(known[side.label]) for side in (real.train, real.test))
+            real = replace(real, train=train, test=test)
+        if scaled:
+            notes.append("motions in [-1, 1] were brought to metres by the extremes of the training motions")
+    elif missing := [each for each, n in real.test.counts().items() if not n]:
+        notes.append(f"not scored, for want of real test motions: {', '.join(missing)}")
+    network = None if opened is None else network_of(opened, real.test)
+    return Contest(name, run, motions, network, real, data, tuple(notes))
+
+
+def _subject(subject: Run | MotionSet | str | os.PathLike[str]) -> tuple[Run | None, MotionSet | None, str]:
+    if isinstance(subject, Run):
+        return subject, None, str(subject.path)
+    if isinstance(subject, MotionSet):
+        return None, subject, subject.source or "motions"
+    if not isinstance(subject, (str, os.PathLike)):
+        raise TypeError(f"expected a run, a MotionSet or the path of one, got {type(subject).__name__}")
+    path = Path(subject)
+    if path.suffix == ".pth":
+        raise ValueError(
+            f"{path}: published weights make motions in [-1, 1]; write some to a file (kinetic sample), and evaluate "
+            f"that with --scaled"
+        )
+    if (path / "config.yaml").exists() or path.suffix == ".ckpt":
+        run = load_run(path)
+        if run.experiment.model != "gan":
+            raise ValueError(f"{path}: expected the run of a generator, or motions, found a recognition network")
+        return run, None, str(path)
+    return None, read_motions(path), str(path)
+
+
+def _data(
+    experiment: Experiment, reference: str | os.PathLike[str] | None, split: str | None, run: Run | None
+) -> DataConfig:
+    """Which real motions, and which of them are held out."""
+    data = experiment.data
+    if reference is not None:
+        classes = None if run is None or run.experiment.data.classes is None else list(run.class_names)
+        data = replace(data, source=os.fspath(reference), classes=classes)
+    if split is not None:
+        data = replace(data, split=split)  # type: ignore[arg-type]
+    if data.split == "none":
+        raise ValueError(f"{data.source}: split none holds no motions out to score with; pass xsub, xview or xsetup")
+    return data
+
+
+def _check_unseen(trained: Run, data: DataConfig) -> None:
+    own = trained.experiment.data
+    same = own.source == data.source or Path(own.source).resolve() == Path(data.source).resolve()
+    if same and own.split != data.split:
+        raise ValueError(
+            f"{trained.path}: trained on {own.source} split by {own.split}, and so on some of the motions that "
+            f"{data.split} holds out"
+        )
+
+
+def _check(run: Run, real: Prepared) -> None:
+    if set(run.class_names) != set(real.test.class_names):
+        raise ValueError(
+            f"{run.path}: generates {len(run.class_names)} classes ({', '.join(run.class_names[:3])} ...), "
+            f"the real motions have {len(real.test.class_names)} ({', '.join(real.test.class_names[:3])} ...)"
+        )
+    if run.skeleton.hash != real.test.skeleton.hash:
+        raise ValueError(f"{run.path}: generates the joints of another skeleton than the real motions have")
+
+
+def _fitting(name: str, motions: MotionSet, real: Prepared, data: DataConfig, scaler: Scaler | None) -> MotionSet:
+    """Motions of a file with the classes, coordinates and frames of the real ones.
+
+    Args:
+        scaler: metres to the coordinates of the file; None = they are metres
+    """
+    test = real.test
+    if motions.skeleton.hash != test.skeleton.hash:
+        raise ValueError(f"{name}: has another skeleton than the real motions")
+    if motions.notes.get("padded"):
+        raise ValueError(
+            f"{name}: {motions.notes['padded']} motions end in frames of zeros, which are no motion; cut them"
+        )
+    if motions.notes.get("classes") == "numbers" and len(motions.class_names) <= len(test.class_names):
+        motions = replace(motions, class_names=test.class_names[: len(motions.class_names)])
+    if unknown := sorted({motions.class_names[k] for k in motions.label.tolist()} - set(test.class_names)):
+        raise ValueError(
+            f"{name}: the real motions have no class {unknown[0]!r}; theirs: {', '.join(test.class_names)}"
+        )
+    used = np.unique(motions.label)
+    number = np.full(len(motions.class_names), -1)
+    number[used] = [test.class_names.index(motions.class_names[k]) for k in used.tolist()]
+    motions = replace(motions, label=number[motions.label], class_names=test.class_names).resampled(test.shape[2])
+    low, high = float(motions.motion.min()), float(motions.motion.max())
+    if scaler is not None:
+        if max(-low, high) > 1.001:
+            raise ValueError(f"{name}: scaled motions lie in [-1, 1], these reach from {low:.3g} to {high:.3g}")
+        metres = scaler.inverse(torch.from_numpy(np.array(motions.motion))).numpy()
+        return replace(motions, motion=metres).centred(data.centering)
+    if motions.notes.get("classes") == "numbers" and max(-low, high) <= 1.001:
+        raise ValueError(
+            f"{name}: its coordinates reach from {low:.3g} to {high:.3g}, as those of published generators do; "
+            f"pass --scaled to bring them to metres by the extremes of the training motions"
+        )
+    return motions.centred(data.centering)
+
+
+def _numbered(motions: MotionSet, class_names: tuple[str, ...]) -> MotionSet:
+    """The same motions, with these numbers for their classes."""
+    number = np.array([class_names.index(name) for name in motions.class_names])
+    return replace(motions, label=number[motions.label], class_names=class_names)
+
+
+def network_of(trained: Run | nn.Module, motions: MotionSet) -> Network:
+    """The feature network in a run, or an adapted one, for motions that it must fit.
+
+    Raises:
+        ValueError: when joints, frames or, for a run, classes differ
+        TypeError: for a network without features, name or hash
+    """
+    if isinstance(trained, Run):
+        model: nn.Module = trained.module.encoder  # type: ignore[assignment]
+        what, name, data, class_names = str(trained.path), "st-gcn encoder", trained.summary, trained.class_names
+        if class_names != motions.class_names or trained.skeleton.hash != motions.skeleton.hash:
+            raise ValueError(f"{what}: the recognition network knows other classes or joints than these motions have")
+    else:
+        if missing := [each for each in ("features", "name", "data", "hash") if not hasattr(trained, each)]:
+            raise TypeError(
+                f"{type(trained).__name__} has no {missing[0]}; kinetic.models.adapter.Adapted makes a feature network "
+                f"of any module"
+            )
+        model, what, name, data = trained, str(trained.name), str(trained.name), str(trained.data)
+        class_names = tuple(getattr(trained, "class_names", ()))
+    frames = getattr(model, "frames", None)
+    if frames not in (None, motions.shape[2]):
+        raise ValueError(f"{what}: the feature network knows {frames} frames, motions have {motions.shape[2]}")
+    return Network(model, name, data, class_names if class_names == motions.class_names else None)

@@ -1,0 +1,134 @@
+"""What is compared with what: what is opened, brought into one form, and refused."""
+
+import dataclasses
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from conftest import DATA
+
+from kinetic.contest import network_of, open_contest
+from kinetic.data.motion import write_motions
+from kinetic.data.synthetic import synthesise
+from kinetic.evaluation import evaluate
+from kinetic.experiment import load_run
+from kinetic.models.adapter import Adapted
+
+
+def scores(report):
+    return {row.score.metric: row for row in report.rows}
+
+
+def test_a_run_is_compared_with_what_it_did_not_learn(gan, encoder):
+    contest = open_contest(gan, encoder=encoder)
+    assert contest.run is not None and contest.motions is None
+    assert set(contest.real.test.subject) & set(contest.real.train.subject) == set()
+    two = contest.fakes(count=None, seeds=2, truncation=None)
+    assert [(each.label == contest.real.test.label).all() for each in two] == [True, True]
+    assert (two[0].motion != two[1].motion).any()
+    (three,) = contest.fakes(count=3, seeds=1, truncation=0.5)
+    assert np.bincount(three.label).tolist() == [3, 3, 3]
+
+
+def test_motions_are_seen_through_the_network(gan, encoder):
+    contest = open_contest(gan, encoder=encoder)
+    seen = contest.look(contest.real.test)
+    n = len(contest.real.test)
+    assert seen.features.shape == (n, 16) and seen.features.dtype == torch.float64 and seen.predicted.shape == (n,)
+    assert open_contest(gan).look(contest.real.test).features is None
+
+
+def test_motions_of_a_file_take_no_count_and_no_truncation(encoder, prepared):
+    contest = open_contest(prepared.test, encoder=encoder)
+    for wrong in ({"count": 3}, {"truncation": 0.5}):
+        with pytest.raises(ValueError, match="only a generator takes a count and a truncation"):
+            evaluate(contest, **wrong)
+
+
+def test_a_network_for_other_frames_is_refused(encoder, prepared):
+    with pytest.raises(ValueError, match="knows 16 frames, motions have 32"):
+        network_of(load_run(encoder), prepared.test.resampled(32))
+
+
+def test_memory_mapped_motions_are_scored(prepared, encoder, tmp_path):
+    write_motions(prepared.test, tmp_path / "folder")
+    assert scores(evaluate(tmp_path / "folder", encoder=encoder, only=["mmd_frame"]))["mmd_frame"].score.value == 0
+
+
+def test_what_cannot_be_compared_is_refused(gan, encoder, prepared, tmp_path):
+    with pytest.raises(ValueError, match="nothing says"):
+        evaluate(prepared.test)
+    with pytest.raises(ValueError, match="recognition network"):
+        evaluate(gan, encoder=gan)
+    with pytest.raises(ValueError, match="recognition network"):
+        evaluate(encoder)
+    with pytest.raises(TypeError, match="ndarray"):
+        evaluate(np.zeros(3))
+    for truncation in (7, -3, float("nan")):
+        with pytest.raises(ValueError, match="truncation lies between"):
+            evaluate(gan, truncation=truncation, seeds=1)
+    with pytest.raises(ValueError, match="seeds"):
+        evaluate(gan, seeds=0)
+    with pytest.raises(ValueError, match="holds no motions out"):
+        evaluate(gan, split="none")
+    with pytest.raises(ValueError, match=r"gan: trained on synthetic split by xsub.*xview holds out"):
+        evaluate(gan, split="xview")
+    with pytest.raises(ValueError, match=r"encoder: trained on synthetic split by xsub"):
+        evaluate(prepared.test, encoder=encoder, split="xview")
+    with pytest.raises(ValueError, match=r"published\.pth.*\[-1, 1\]"):
+        evaluate(tmp_path / "published.pth")
+    strange = dataclasses.replace(prepared.test, class_names=("walk", "sit down", "fly"))
+    with pytest.raises(ValueError, match="'fly'"):
+        evaluate(strange, encoder=encoder)
+
+
+def test_any_network_gives_features(prepared, tmp_path):
+    write_motions(synthesise(DATA["classes"], subjects=4, repeats=1, frames=16), tmp_path / "real.npz")
+    torch.manual_seed(0)
+    inner = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1200, 4), torch.nn.ReLU(), torch.nn.Linear(4, 3))
+    network = Adapted(inner, name="theirs", data="noise", class_names=prepared.test.class_names)
+    found = {"encoder": network, "reference": tmp_path / "real.npz", "split": "xsub"}
+    report = evaluate(prepared.test, **found)
+    score = scores(report)["frechet"].score
+    assert (score.network, score.network_data, score.network_hash) == ("theirs", "noise", network.hash)
+    assert "accuracy" in scores(report) and "features: theirs" in report.to_text()
+    nameless = Adapted(inner, name="theirs", data="noise")
+    assert "accuracy" not in scores(evaluate(prepared.test, **(found | {"encoder": nameless})))
+    with pytest.raises(TypeError, match="Sequential has no features"):
+        evaluate(prepared.test, **(found | {"encoder": inner}))
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    """The synthetic test motions as a published generator would leave them: scaled, in an .npy with a label pickle."""
+    motions = synthesise(DATA["classes"], subjects=4, repeats=1, frames=16)
+    write_motions(motions, tmp_path / "real.npz")
+    train, test = motions.split("xsub")
+    low, high = train.motion.min(), train.motion.max()
+    np.save(tmp_path / "gen_data.npy", (2 * (np.array(test.motion) - low) / (high - low) - 1).clip(-1, 1))
+    with open(tmp_path / "gen_label.pkl", "wb") as file:
+        pickle.dump((list(map(str, test.label)), test.label.tolist()), file)
+    return tmp_path / "gen_data.npy"
+
+
+def test_published_files_are_scaled_back_to_metres(theirs, encoder):
+    reference = theirs.parent / "real.npz"
+    rows = scores(evaluate(theirs, reference=reference, split="xsub", scaled=True))
+    assert rows["mmd_frame"].score.value < 1e-3 and rows["variance"].score.value == pytest.approx(1, rel=0.01)
+    centred = scores(evaluate(theirs, encoder=encoder, scaled=True))  # on a centred reference
+    assert centred["frechet"].score.value < 0.01 and centred["accuracy"].score.value > 0.9
+    with pytest.raises(ValueError, match=r"gen_data\.npy: its coordinates reach from -.*--scaled"):
+        evaluate(theirs, reference=reference, split="xsub")
+
+
+def test_scaled_motions_lie_in_the_range_that_they_claim(theirs, gan):
+    with pytest.raises(ValueError, match=r"scaled motions lie in \[-1, 1\], these reach from"):
+        evaluate(theirs.parent / "real.npz", reference=theirs.parent / "real.npz", split="xsub", scaled=True)
+    with pytest.raises(ValueError, match="a run makes motions in metres"):
+        evaluate(gan, scaled=True)
+    motion = np.load(theirs)
+    motion[:9, :, 12:] = 0
+    np.save(theirs, motion)
+    with pytest.raises(ValueError, match="9 motions end in frames of zeros"):
+        evaluate(theirs, reference=theirs.parent / "real.npz", split="xsub", scaled=True)
