@@ -37,6 +37,9 @@ from kinetic.metrics.mmd import mmd, mmd_per_class
 SEEN = 3.0
 """Standard deviations from which on a score sees a damage."""
 
+LEAST = 1e-3
+"""Standard deviation, in units of the score, that a score which never moves is taken to have."""
+
 Damage = Callable[[MotionSet, MotionSet, np.random.Generator], MotionSet]
 
 
@@ -151,7 +154,10 @@ def copied(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> Mo
     rows = np.empty(len(motions), dtype=int)
     for each in np.unique(motions.label):
         wanted = np.flatnonzero(motions.label == each)
-        rows[wanted] = np.resize(rng.permutation(np.flatnonzero(train.label == each)), len(wanted))
+        there = np.flatnonzero(train.label == each)
+        if not len(there):
+            raise ValueError(f"there are no training motions of {motions.class_names[each]}")
+        rows[wanted] = np.resize(rng.permutation(there), len(wanted))
     return replace(motions, motion=np.array(train.motion)[rows])
 
 
@@ -231,12 +237,10 @@ def study(
             one, two = halves(test.label, rng)
             fake, other = test.select(one), test.select(two)
             real = network.look(other)
+            wanted = {f"{each} of real": value for each, value in _of_real(real, known, test).items()}
             for name, kept in found.items():
                 hurt = fake if name == "none" else DAMAGES[name](fake, train, np.random.default_rng([repeat, 8]))
-                kept.append(
-                    scores(Case(network.look(hurt), real, known, test.skeleton))
-                    | {f"{each} of real": value for each, value in _of_real(real, known, test).items()}
-                )
+                kept.append(scores(Case(network.look(hurt), real, known, test.skeleton)) | wanted)
                 if repeat < trainings:
                     kept[-1]["gan_train"] = learned(run, hurt, other, seed=repeat)
                 bar.update()
@@ -262,26 +266,31 @@ def worse(name: str, found: Mapping[str, float]) -> float:
 
 def deviations(found: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, dict[str, float]]:
     """damage -> score -> how much worse, in standard deviations of the undamaged score."""
-    names = [name for name in found["none"][0] if not name.endswith(" of real")]
+    clean = found["none"]
+    names = [name for name in clean[0] if not name.endswith(" of real")]
     result: dict[str, dict[str, float]] = {}
     for damage, kept in found.items():
         if damage == "none":
             continue
         result[damage] = {}
         for name in names:
-            before, after = (
-                np.array([worse(name, each) for each in some if name in each]) for some in (found["none"], kept)
-            )
-            spread = max(float(before.std(ddof=1)), 1e-9)
-            result[damage][name] = float((after - before).mean() / spread)
+            pairs = [
+                (worse(name, one), worse(name, other))
+                for one, other in zip(clean, kept, strict=True)
+                if name in one and name in other
+            ]
+            before, after = np.array(pairs).reshape(-1, 2).T
+            if len(before) >= 2:
+                spread = max(float(before.std(ddof=1)), LEAST * max(1.0, float(np.abs(before).mean())))
+                result[damage][name] = float((after - before).mean() / spread)
     return result
 
 
 def picture(found: Mapping[str, Sequence[Mapping[str, float]]], path: Path, *, title: str) -> None:
     """A PNG: damages as rows, scores as columns; red = called worse, blue = called better, white = not seen."""
     table = deviations(found)
-    names = list(next(iter(table.values())))
-    values = np.array([[row[name] for name in names] for row in table.values()])
+    names = list(dict.fromkeys(name for row in table.values() for name in row))
+    values = np.array([[row.get(name, 0.0) for name in names] for row in table.values()])
     texts = [[_short(value) if abs(value) >= SEEN else "" for value in row] for row in values]
     shown = np.where(np.abs(values) >= SEEN, np.sign(values) * np.log10(np.abs(values) + 1e-12), 0.0)
     heat_chart(shown, list(table), names, path, title=title, texts=texts, extent=2.0)
@@ -309,6 +318,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("--encoder and --out are required")
         if options.repeats < 2:
             parser.error("a standard deviation needs at least 2 repeats")
+        if options.trainings == 1 or not 0 <= options.trainings <= options.repeats:
+            parser.error("--trainings takes 0, or from 2 to the number of repeats")
         run = load_run(options.encoder)
         real = prepare(run.experiment, skeleton=run.skeleton)
         found = study(

@@ -7,8 +7,8 @@ motions and tested on generated ones (GAN-test, the `accuracy` of `kinetic evalu
 
 from __future__ import annotations
 
-import contextlib
-import io
+import hashlib
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +21,7 @@ from kinetic.contest import Contest, network_of
 from kinetic.data.motion import MotionSet, write_motions
 from kinetic.evaluation import interval
 from kinetic.experiment import Run, draw, fit, load_run
+from kinetic.loading import to_plain
 from kinetic.metrics.recognition import accuracy
 from kinetic.metrics.score import Score
 from kinetic.report import Row
@@ -54,6 +55,8 @@ def train_on_generated(
     train, test = contest.real.train, contest.real.test
     if recogniser.class_names != test.class_names:
         raise ValueError(f"{recogniser.path}: the recognition network knows other classes than these motions have")
+    if contest.motions is not None and (absent := set(train.label.tolist()) - set(contest.motions.label.tolist())):
+        raise ValueError(f"{contest.name}: there is no motion of {train.class_names[min(absent)]!r} to learn from")
     found: dict[str, list[float]] = {"gan_train": [], "augmented": [], "real": []}
     n_fake = 0
     bar = tqdm(total=3 * seeds, unit="training", desc="gan-train", disable=None if progress else True)
@@ -72,7 +75,7 @@ def train_on_generated(
     label = contest.label(count=None, seeds=seeds, truncation=truncation) | {
         "balance": "training motions" if made else "as given",
         "seeds": tuple(range(seeds)),
-        "network": "st-gcn encoder, trained anew",
+        "network": f"st-gcn encoder, trained anew by recipe {_recipe(recogniser)}",
     }
     rows = []
     for name, n in (("gan_train", n_fake), ("augmented", n_fake + len(train))):
@@ -111,6 +114,13 @@ def _joined(sets: Sequence[MotionSet]) -> MotionSet:
     )
 
 
+def _recipe(recogniser: Run) -> str:
+    """Six hexadecimal digits of what a network is and how it is trained."""
+    plain = to_plain(recogniser.experiment)
+    text = json.dumps([plain["encoder"], plain["training"], int(recogniser.module.batches)], sort_keys=True)  # type: ignore[arg-type]
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
 def learned(recogniser: Run, motions: MotionSet, test: MotionSet, *, seed: int) -> float:
     """Accuracy on test motions of a network that learns these motions by the recipe of another one, as many batches."""
     recipe = recogniser.experiment
@@ -120,11 +130,17 @@ def learned(recogniser: Run, motions: MotionSet, test: MotionSet, *, seed: int) 
             recipe,
             seed=seed,
             skeleton=None,
-            data=replace(recipe.data, source=str(Path(folder) / "motions"), split="none", classes=None),
-            training=replace(recipe.training, steps=int(recogniser.module.batches), sample_every=0),  # type: ignore[arg-type]
+            data=replace(
+                recipe.data, source=str(Path(folder) / "motions"), split="none", classes=None, centering="none"
+            ),
+            training=replace(
+                recipe.training,
+                steps=int(recogniser.module.batches),  # type: ignore[arg-type]
+                sample_every=0,
+                loggers=(),
+            ),
         )
-        with contextlib.redirect_stderr(io.StringIO()):  # it would tell the accuracy on what it learned
-            run = load_run(fit(experiment, Path(folder) / "run", progress=False))
+        run = load_run(fit(experiment, Path(folder) / "run", progress=False))
     found = network_of(run, test).look(test)
     if found.predicted is None:
         raise ValueError(f"{recogniser.path}: its recipe makes no recognition network")

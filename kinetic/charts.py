@@ -82,8 +82,10 @@ def truncation_chart(
     quality, variety = trade
     first: Axes = axes[0]
     first.plot(scores[variety], scores[quality], color=RED, marker="o", markersize=4, linewidth=1.2)
-    for each, x, y in zip(psi, scores[variety], scores[quality], strict=True):
-        first.annotate(f"{each:g}", (x, y), textcoords="offset points", xytext=(4, 4), fontsize=7)
+    for i in (0, len(psi) // 2, len(psi) - 1):
+        place = (scores[variety][i], scores[quality][i])
+        first.annotate(f"psi {psi[i]:g}", place, textcoords="offset points", xytext=(4, 4), fontsize=7)
+    first.margins(0.2)
     if quality in floors and variety in floors:
         first.plot(floors[variety], floors[quality], "k*", markersize=9)
         first.annotate(
@@ -91,13 +93,14 @@ def truncation_chart(
         )
     first.set_xlabel(variety, fontsize=8)
     first.set_ylabel(quality, fontsize=8)
-    first.set_title("quality and variety, psi beside", fontsize=9)
+    first.set_title("quality against variety", fontsize=9)
     for ax, (name, values) in zip(axes[1:], scores.items(), strict=False):
         ax.plot(psi, values, color=BLUE, marker="o", markersize=3, linewidth=1.2)
         if name in floors:
-            ax.axhline(floors[name], color=GREY, linestyle="--", linewidth=1)
+            ax.axhline(floors[name], color=GREY, linestyle="--", linewidth=1, label="real (floor)")
+            ax.legend(fontsize=6, frameon=False)
         ax.set_title(name, fontsize=9, parse_math=False)
-        ax.set_xlabel("psi", fontsize=8)
+        ax.set_xlabel("truncation psi", fontsize=8)
     for ax in axes[: len(scores) + 1]:
         ax.tick_params(labelsize=7)
         ax.grid(alpha=0.25)
@@ -151,9 +154,16 @@ def confusion_chart(
     """A PNG of which actions generated motions are taken for: counts (K, K), rows what was asked for."""
     table = np.asarray(counts, dtype=float)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
-    texts = [[f"{100 * value:.0f}" if value else "" for value in row] for row in share]
-    title = "asked for (rows) and recognised (columns), percent"
+    texts = [[_percent(value) if value else "" for value in row] for row in share]
+    for row, counted in zip(texts, table.sum(axis=1), strict=True):
+        if not counted:
+            row[:] = ["-"] * len(row)
+    title = "share of each action asked for (rows) that is recognised as (columns), percent; - = none asked for"
     return heat_chart(share, class_names, class_names, path, title=title, texts=texts, colours="Blues")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}" if share >= 0.005 else "<1"
 
 
 def joint_chart(
@@ -180,4 +190,5 @@ def joint_chart(
     ax.tick_params(axis="y", labelsize=7)
     ax.grid(axis="y", alpha=0.25)
     ax.legend(fontsize=8)
+    ax.set_title("how far each joint moves when only the noise of the blocks is drawn anew", fontsize=10)
     return save_figure(figure, target)

@@ -149,6 +149,8 @@ def evaluate(asked: Namespace) -> None:
     contest = open_contest(
         asked.subject, encoder=asked.encoder, reference=asked.reference, split=asked.split, scaled=asked.scaled
     )
+    if contest.run is None and asked.seeds:
+        raise WrongRequest(f"{asked.subject}: --seeds needs a generator, these are motions")
     if contest.run is None and (asked.joints or asked.curve):
         raise WrongRequest(f"{asked.subject}: --joints and --curve need a generator, these are motions")
     if asked.protocol == "published":
@@ -161,15 +163,17 @@ def evaluate(asked: Namespace) -> None:
             progress=True,
         )
     else:
-        only = None if asked.only is None else [name for text in asked.only for name in text.split(",")]
+        only = None if asked.only is None else [name.strip() for text in asked.only for name in text.split(",")]
         report = evaluate(
             contest,
             count=asked.count,
-            seeds=asked.seeds,
+            seeds=5 if asked.seeds is None else asked.seeds,
             truncation=asked.truncation,
             only=only,
             progress=True,
         )
+    if asked.out is not None:  # before what takes longer
+        write_report(report, asked.out)
     if asked.gan_train:
         from kinetic.augmentation import train_on_generated
         from kinetic.experiment import load_run
@@ -178,6 +182,8 @@ def evaluate(asked: Namespace) -> None:
             contest, load_run(asked.encoder), seeds=asked.gan_train, truncation=asked.truncation, progress=True
         )
         report = replace(report, rows=(*report.rows, *rows))
+        if asked.out is not None:
+            write_report(report, asked.out)
     if asked.confusion is not None and report.classes is not None and report.classes.confusion is not None:
         from kinetic.charts import confusion_chart
 
@@ -185,13 +191,12 @@ def evaluate(asked: Namespace) -> None:
     if asked.curve is not None:
         from kinetic.sweeps import draw_truncation, truncation_curve
 
-        draw_truncation(truncation_curve(contest, progress=True), asked.curve)
+        curve = truncation_curve(contest, seeds=asked.seeds or 3, count=asked.count, progress=True)
+        draw_truncation(curve, asked.curve)
     if asked.joints is not None and contest.run is not None:
         from kinetic.sweeps import draw_joint_variation, joint_variation
 
-        draw_joint_variation(joint_variation(contest.run), asked.joints)
-    if asked.out is not None:
-        write_report(report, asked.out)
+        draw_joint_variation(joint_variation(contest.run, contest.real.train), asked.joints)
     if asked.json:
         print(_json(report.to_dict()))
     else:
@@ -209,6 +214,8 @@ def _check_evaluate(asked: Namespace) -> None:
         ("--encoder", asked.encoder is not None, not published),
         ("--only", asked.only is not None, not published),
         ("--curve", asked.curve is not None, not published),
+        ("--seeds", asked.seeds is not None, not published),
+        ("--per-class", asked.per_class, not published),
     ):
         if given and not only:
             raise WrongRequest(f"{option} does not go with --protocol {asked.protocol}")
@@ -233,7 +240,7 @@ def _declare_evaluate(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--count", type=_positive, metavar="N", help="motions generated per class; default: as many as real ones"
     )
-    parser.add_argument("--seeds", type=_positive, default=5, metavar="N", help="how often they are generated (5)")
+    parser.add_argument("--seeds", type=_positive, metavar="N", help="how often they are generated (5; of a curve 3)")
     parser.add_argument("--truncation", type=float, metavar="PSI", help="of the generated motions; default: none")
     parser.add_argument(
         "--only", action="append", metavar="SCORE,...", help="some scores, by their names in the table; default: all"
@@ -269,7 +276,7 @@ def compare(asked: Namespace) -> None:
     """Put reports side by side; scores whose labels differ are refused."""
     from kinetic.report import compare, read_report
 
-    ignore = [name for text in asked.ignore or () for name in text.split(",")]
+    ignore = [name.strip() for text in asked.ignore or () for name in text.split(",")]
     print(compare([read_report(file) for file in asked.reports], ignore=ignore).rstrip("\n"))
 
 

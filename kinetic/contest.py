@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,11 @@ import kinetic
 from kinetic.config import DataConfig, Experiment
 from kinetic.data.module import Scaler
 from kinetic.data.motion import MotionSet, read_motions
+from kinetic.data.synthetic import ACTIONS
 from kinetic.experiment import Prepared, Run, draw, load_run, prepare
 from kinetic.metrics.measures import Sample
 from kinetic.models.encoder import Encoder
+from kinetic.models.tensors import weights_hash
 
 __all__ = ["Contest", "Network", "network_of", "open_contest", "plain_sample"]
 
@@ -109,6 +113,8 @@ class Contest:
             return [self.motions]
         if self.run is None:
             raise ValueError("there is nothing to score: neither a run nor motions")
+        if count is not None and count < 1:
+            raise ValueError(f"count must be at least 1, got {count}")
         classes = np.unique(self.real.test.label)
         label = self.real.test.label if count is None else np.repeat(classes, count)
         return [draw(self.run, label, seed=seed, truncation=truncation) for seed in range(seeds)]
@@ -118,15 +124,40 @@ class Contest:
         made, test = self.run is not None, self.real.test
         return {
             "reference": f"{test.source or 'motions'}/{self.data.split}/test",
+            "reference_hash": self.reference_hash,
             "n_real": len(test),
             "balance": ("reference" if count is None else "balanced") if made else "as given",
             "seeds": tuple(range(seeds)) if made else (),
             "truncation": (1.0 if truncation is None else truncation) if made else None,
             "scaling": f"metres, centred: {self.data.centering}",
             "frames": test.shape[2],
-            "fps": None if isinstance(test.fps, np.ndarray) else test.fps,
+            "fps": _rate(test),
             "version": kinetic.__version__,
         }
+
+    @cached_property
+    def reference_hash(self) -> str:
+        """Six hexadecimal digits that stand for the real motions of both sides and their classes.
+
+        Of counts, and of means and deviations of each class to a tenth of a millimetre: the same synthetic motions
+        differ in their last bits from machine to machine.
+        """
+        digest = hashlib.sha256()
+        for side in (self.real.train, self.real.test):
+            for name, count in side.counts().items():
+                digest.update(f"{name}\0{count}\0".encode())
+            for k in np.unique(side.label):
+                own = np.asarray(side.motion)[side.label == k].astype(np.float64)
+                digest.update(
+                    f"{own.mean():.4f} {own.std():.4f} {own[:, 0].std():.4f}".replace("-0.0000", "0.0000").encode()
+                )
+        return digest.hexdigest()[:6]
+
+
+def _rate(motions: MotionSet) -> float | None:
+    """Frames per second; None where motions have different rates."""
+    rates = np.unique(motions.fps)
+    return float(rates[0]) if len(rates) == 1 else None
 
 
 def open_contest(
@@ -147,42 +178,69 @@ def open_contest(
     if recogniser is not None and recogniser.experiment.model != "encoder":
         raise ValueError(f"{recogniser.path}: expected the run of a recognition network, found a generator")
     run, motions, name = _subject(subject)
+    if run is not None and scaled:
+        raise ValueError(f"{run.path}: a run makes motions in metres; scaled is for files of motions in [-1, 1]")
     source = run if run is not None else recogniser
     if source is None and reference is None:
         raise ValueError(f"{name}: nothing says which real motions to compare with; pass a reference or an encoder")
     experiment = source.experiment if source is not None else Experiment()
-    data = _data(experiment, reference, split, run)
+    data = _data(experiment, reference, split, source)
     for trained in (run, recogniser):
         if trained is not None:
             _check_unseen(trained, data)
-    if source is None and motions is not None:
-        own = motions.shape[2]  # what is scored stays as it is, where an experiment may have so many frames
-        frames = own if own % 16 == 0 and 16 <= own <= 1024 else data.frames
-        data = replace(data, centering=motions.notes.get("centering", data.centering), frames=frames)
+    if motions is not None:
+        noted = motions.notes.get("centering")
+        if source is None:
+            own = motions.shape[2]  # what is scored stays as it is, where an experiment may have so many frames
+            frames = own if own % 16 == 0 and 16 <= own <= 1024 else data.frames
+            data = replace(data, frames=frames, centering=noted or data.centering)
+        elif noted == "frame":  # where they were is lost: real motions must lose it too
+            data = replace(data, centering="frame")
+    if recogniser is not None and "frame" in (centerings := {recogniser.experiment.data.centering, data.centering}):
+        if len(centerings) > 1:
+            raise ValueError(
+                f"{recogniser.path}: learned motions centred: {recogniser.experiment.data.centering}, these are "
+                f"centred: {data.centering}; train one with --data.centering {data.centering}"
+            )
     real = prepare(replace(experiment, data=data), skeleton=None if source is None else source.skeleton)
+    for trained in (run, recogniser):
+        if trained is not None:
+            _check_unseen(trained, data, real.test.source)
+    for side in (real.train, real.test):
+        if side.notes.get("padded"):
+            raise ValueError(f"{data.source}: {side.notes['padded']} motions end in frames of zeros; cut them")
     notes: list[str] = []
-    if run is not None:
-        if scaled:
-            raise ValueError(f"{run.path}: a run makes motions in metres; scaled is for files of motions in [-1, 1]")
-        _check(run, real)
-        real = replace(real, train=_numbered(real.train, run.class_names), test=_numbered(real.test, run.class_names))
+    if source is not None:
+        _check(source, real)
+        real = replace(
+            real, train=_numbered(real.train, source.class_names), test=_numbered(real.test, source.class_names)
+        )
+    tested = np.isin(np.arange(len(real.test.class_names)), real.test.label)
+    if not tested.all():
+        missing = np.array(real.test.class_names)[~tested]
+        notes.append(f"not scored, for want of real test motions: {', '.join(missing)}")
     if motions is not None:
         scaler = None
         if scaled:  # published files are scaled as they were recorded, whatever is centred here
             plain = replace(experiment, data=replace(data, centering="none"))
             scaler = Scaler.fit(prepare(plain, skeleton=real.train.skeleton).train, "minmax")
-        motions = _fitting(name, motions, real, data, scaler)
-        known = np.isin(np.arange(len(real.test.class_names)), motions.label)
-        if not known[real.test.label].any():
+            notes.append("motions in [-1, 1] were brought to metres by the extremes of the training motions")
+        motions = _fitting(name, motions, real, data, scaler, notes)
+        motions = motions.select(tested[motions.label])
+        if not len(motions):
             raise ValueError(f"{name}: there are no real test motions of its classes to compare with")
-        if not known.all():
+        known = np.isin(np.arange(len(tested)), motions.label)
+        if not known[tested].all():
             notes.append(f"only classes that there are motions of: {', '.join(np.array(real.test.class_names)[known])}")
             train, test = (side.select(known[side.label]) for side in (real.train, real.test))
             real = replace(real, train=train, test=test)
-        if scaled:
-            notes.append("motions in [-1, 1] were brought to metres by the extremes of the training motions")
-    elif missing := [each for each, n in real.test.counts().items() if not n]:
-        notes.append(f"not scored, for want of real test motions: {', '.join(missing)}")
+        rates = _rate(motions), _rate(real.test)
+        if None not in rates and abs(rates[0] - rates[1]) > 0.01 * rates[1]:  # type: ignore[operator]
+            notes.append(f"these motions have {rates[0]:g} frames per second, real ones {rates[1]:g}; both as frames")
+    else:
+        sampler = run.generator  # type: ignore[union-attr]
+        batches = int(run.module.batches)  # type: ignore[union-attr, arg-type]
+        notes.append(f"generator: {weights_hash(sampler)} after {batches} batches")
     network = None if opened is None else network_of(opened, real.test)
     return Contest(name, run, motions, network, real, data, tuple(notes))
 
@@ -209,13 +267,14 @@ def _subject(subject: Run | MotionSet | str | os.PathLike[str]) -> tuple[Run | N
 
 
 def _data(
-    experiment: Experiment, reference: str | os.PathLike[str] | None, split: str | None, run: Run | None
+    experiment: Experiment, reference: str | os.PathLike[str] | None, split: str | None, trained: Run | None
 ) -> DataConfig:
-    """Which real motions, and which of them are held out."""
+    """Which real motions, and which of them are held out; of another file those of the classes that a run knows."""
     data = experiment.data
     if reference is not None:
-        classes = None if run is None or run.experiment.data.classes is None else list(run.class_names)
-        data = replace(data, source=os.fspath(reference), classes=classes)
+        data = replace(
+            data, source=os.fspath(reference), classes=None if trained is None else list(trained.class_names)
+        )
     if split is not None:
         data = replace(data, split=split)  # type: ignore[arg-type]
     if data.split == "none":
@@ -223,9 +282,11 @@ def _data(
     return data
 
 
-def _check_unseen(trained: Run, data: DataConfig) -> None:
+def _check_unseen(trained: Run, data: DataConfig, source: str = "") -> None:
+    """Refuses held-out motions that a run learned from: by the path of their file, and by the name of the data set."""
     own = trained.experiment.data
     same = own.source == data.source or Path(own.source).resolve() == Path(data.source).resolve()
+    same |= bool(source) and trained.summary.startswith(f"{source}/")
     if same and own.split != data.split:
         raise ValueError(
             f"{trained.path}: trained on {own.source} split by {own.split}, and so on some of the motions that "
@@ -236,18 +297,21 @@ def _check_unseen(trained: Run, data: DataConfig) -> None:
 def _check(run: Run, real: Prepared) -> None:
     if set(run.class_names) != set(real.test.class_names):
         raise ValueError(
-            f"{run.path}: generates {len(run.class_names)} classes ({', '.join(run.class_names[:3])} ...), "
+            f"{run.path}: knows {len(run.class_names)} classes ({', '.join(run.class_names[:3])} ...), "
             f"the real motions have {len(real.test.class_names)} ({', '.join(real.test.class_names[:3])} ...)"
         )
     if run.skeleton.hash != real.test.skeleton.hash:
-        raise ValueError(f"{run.path}: generates the joints of another skeleton than the real motions have")
+        raise ValueError(f"{run.path}: knows the joints of another skeleton than the real motions have")
 
 
-def _fitting(name: str, motions: MotionSet, real: Prepared, data: DataConfig, scaler: Scaler | None) -> MotionSet:
+def _fitting(
+    name: str, motions: MotionSet, real: Prepared, data: DataConfig, scaler: Scaler | None, notes: list[str]
+) -> MotionSet:
     """Motions of a file with the classes, coordinates and frames of the real ones.
 
     Args:
         scaler: metres to the coordinates of the file; None = they are metres
+        notes: is told what was assumed
     """
     test = real.test
     if motions.skeleton.hash != test.skeleton.hash:
@@ -256,8 +320,16 @@ def _fitting(name: str, motions: MotionSet, real: Prepared, data: DataConfig, sc
         raise ValueError(
             f"{name}: {motions.notes['padded']} motions end in frames of zeros, which are no motion; cut them"
         )
-    if motions.notes.get("classes") == "numbers" and len(motions.class_names) <= len(test.class_names):
-        motions = replace(motions, class_names=test.class_names[: len(motions.class_names)])
+    if motions.notes.get("classes") == "numbers":
+        names = _all_classes(data)
+        if len(motions.class_names) > len(names):
+            raise ValueError(
+                f"{name}: has class {len(motions.class_names) - 1}, the real motions have 0 to {len(names) - 1}"
+            )
+        numbers = np.unique(motions.label).tolist()
+        shown = ", ".join(f"{k} = {names[k]}" for k in numbers[:12])
+        notes.append(f"classes of the file are numbers: {shown}{' ...' if len(numbers) > 12 else ''}")
+        motions = replace(motions, class_names=names[: len(motions.class_names)])
     if unknown := sorted({motions.class_names[k] for k in motions.label.tolist()} - set(test.class_names)):
         raise ValueError(
             f"{name}: the real motions have no class {unknown[0]!r}; theirs: {', '.join(test.class_names)}"
@@ -265,6 +337,8 @@ def _fitting(name: str, motions: MotionSet, real: Prepared, data: DataConfig, sc
     used = np.unique(motions.label)
     number = np.full(len(motions.class_names), -1)
     number[used] = [test.class_names.index(motions.class_names[k]) for k in used.tolist()]
+    if motions.shape[2] != test.shape[2]:
+        notes.append(f"motions of {motions.shape[2]} frames were resampled to {test.shape[2]}")
     motions = replace(motions, label=number[motions.label], class_names=test.class_names).resampled(test.shape[2])
     low, high = float(motions.motion.min()), float(motions.motion.max())
     if scaler is not None:
@@ -278,6 +352,13 @@ def _fitting(name: str, motions: MotionSet, real: Prepared, data: DataConfig, sc
             f"pass --scaled to bring them to metres by the extremes of the training motions"
         )
     return motions.centred(data.centering)
+
+
+def _all_classes(data: DataConfig) -> tuple[str, ...]:
+    """The classes of a source in the order of their numbers there, those included that are not used."""
+    if data.source == "synthetic":
+        return tuple(ACTIONS)
+    return read_motions(data.source).class_names
 
 
 def _numbered(motions: MotionSet, class_names: tuple[str, ...]) -> MotionSet:

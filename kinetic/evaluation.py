@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from kinetic.data.motion import MotionSet
 from kinetic.experiment import Run
 from kinetic.metrics.classes import PerClass
 from kinetic.metrics.frechet import frechet_from_features
-from kinetic.metrics.measures import BETTER, LACKING, Case, Measure, Sample, available, choose, measure
+from kinetic.metrics.measures import BETTER, Case, Measure, Sample, choose, measure
 from kinetic.metrics.mmd import mmd_per_class
 from kinetic.metrics.recognition import accuracy, confusion
 from kinetic.metrics.score import Score
@@ -34,6 +35,9 @@ CHUNK = 32
 
 PUBLISHED_COUNT, PUBLISHED_TRUNCATION = 1000, 0.95
 """Motions per class and psi of Kinetic-GAN's evaluation."""
+
+TRUSTED = 0.7
+"""Accuracy on real test motions from which on a recognition network is trusted without a remark."""
 
 COPIED = 0.05
 """From this share of duplicates above that of unseen real motions on, a report raises an alarm."""
@@ -56,9 +60,9 @@ def evaluate(
 
     Real motions are those that the run did not train on, or that the recognition network did not when motions are
     scored. Generated ones have the labels of the real ones unless `count` is given. The floor compares real training
-    motions, as many as generated, with the same real test motions; it has an interval where there are more of them than
-    it takes. Where a score looks at one side only, or at how near it is to the training motions, the floor is that of
-    the real test motions.
+    motions, as many as generated where there are, with the same real test motions; of several draws it is the mean.
+    Where a score looks at one side only, or at how near it is to the training motions, the floor is that of the real
+    test motions.
 
     Args:
         subject: a run of a generator, its folder or checkpoint, or motions with labels, or a file of them, or a contest
@@ -74,19 +78,18 @@ def evaluate(
             them
         progress: show a bar on a terminal
 
+    What cannot be computed, for want of a network or of motions, is left out, and the notes say why.
+
     Raises:
-        ValueError: when nothing says what to compare with, when a network was trained on what is held out, or joints,
-            frames or classes of the sides differ
+        ValueError: when nothing says what to compare with, when a network was trained on what is held out, joints,
+            frames, classes or centering of the sides differ, or coordinates are not finite
         FileNotFoundError: when there is no such run or file
     """
     if seeds < 1:
         raise ValueError(f"seeds must be at least 1, got {seeds}")
+    only = None if only is None else tuple(only)
     measures = choose(only)
-    contest = (
-        subject
-        if isinstance(subject, Contest)
-        else open_contest(subject, encoder=encoder, reference=reference, split=split, scaled=scaled)
-    )
+    contest = _contest(subject, encoder=encoder, reference=reference, split=split, scaled=scaled)
     fakes = contest.fakes(count=count, seeds=seeds, truncation=truncation)
     test, train = contest.look(contest.real.test), contest.look(contest.real.train)
     floors = [train.select(_like(train.label, fakes[0].label, seed)) for seed in range(seeds)]
@@ -95,34 +98,47 @@ def evaluate(
     skeleton = contest.real.test.skeleton
     bar = tqdm(total=len(fakes) + len(floors) + 1, unit="set", desc="evaluate", disable=None if progress else True)
     with bar:
+        reasons: dict[str, str] = {}
 
-        def case(fake: Sample) -> Case:
-            return Case(fake, test, train, skeleton)
-
-        def taken(fake: Sample, some: Iterable[Measure]) -> dict[str, Any]:
-            found = measure(case(fake), some)
+        def taken(fake: Sample, floor: str | None = None) -> dict[str, Any]:
+            some = [each for each in measures if floor in (None, each.floor)]
+            found = measure(Case(fake, test, train, skeleton), some, reasons=reasons)
             bar.update()
             return found
 
         looked = [contest.look(fake) for fake in fakes]
-        found = [taken(fake, measures) for fake in looked]
-        among = [taken(floor, [each for each in measures if each.floor == "train"]) for floor in floors]
-        itself = taken(test, [each for each in measures if each.floor == "test"])
+        found = [taken(fake) for fake in looked]
+        among = [taken(each, "train") for each in floors]
+        itself = taken(test, "test")
     label = contest.label(count=count, seeds=seeds, truncation=truncation)
     rows = _rows(measures, found, among, itself, label, contest.network, len(fakes[0]), len(floors[0].label))
-    sets = f"{len(fakes)} seeds" if contest.run is not None else "one set"
-    notes = [*contest.notes, *_left_out(measures, {row.score.metric for row in rows}, available(case(looked[0])))]
+    rows = [row for row in rows if only is None or row.score.metric in only]
+    if not rows:
+        raise ValueError(f"{contest.name}: nothing of it can be scored: {'; '.join(_left_out(reasons))}")
+    told = {row.score.metric for row in rows}
+    missing = {name: why for name, why in reasons.items() if name not in told and (only is None or name in only)}
+    sets = f"{len(fakes)} seed{'s' * (len(fakes) > 1)}" if contest.run is not None else "one set"
+    notes = [*contest.notes, *_left_out(missing)]
     notes.append(f"{len(test.label)} real motions ({label['reference']}), {len(fakes[0])} generated, {sets}")
+    if len(floors[0].label) != len(fakes[0]):
+        notes.append(
+            f"the floor has {len(floors[0].label)} real training motions, for there are no more of the same classes"
+        )
     if contest.network is not None:
         network, known = contest.network, ""
         if test.predicted is not None:
             known = f", accuracy {float(accuracy(test.predicted, test.label)):.3f} on real test"
         notes.append(f"features: {network.name} {network.hash} trained on {network.data}{known}")
+        if test.predicted is not None and float(accuracy(test.predicted, test.label)) < TRUSTED:
+            notes.append("this network recognises few real motions: what it says of generated ones is worth little")
         if min(len(fakes[0]), len(test.label)) < test.seen.shape[1]:
             notes.append(f"fewer motions than the {test.seen.shape[1]} features: compare Frechet distances with care")
     notes.append(f"coordinates: {label['scaling']}; floor: real motions; interval: 95%")
     table = _by_class(contest.real.test.class_names, found, looked)
-    return Report(contest.name, tuple(rows), tuple(notes), tuple(_alarms(rows, table)), table)
+    alarms = _alarms(rows, table)
+    if contest.motions is not None and (share := _held_out(contest.motions, contest.real.test)) > COPIED:
+        alarms.append(f"no test: {share:.0%} of these motions are held-out real motions that they are scored against")
+    return Report(contest.name, tuple(rows), tuple(notes), tuple(alarms), table)
 
 
 def _rows(
@@ -149,18 +165,27 @@ def _rows(
                 _score([one[name] for one in sets], metric=name, estimator=each.estimator, n_fake=count, **facts)
                 for sets, count, facts in ((found, n_fake, own), (floors, n, own_floor))
             )
-            rows.append(Row(score, floor, BETTER[name]))
+            rows.append(
+                Row(score, replace(floor, interval=None), BETTER[name])
+            )  # draws from one set are not independent
     return rows
 
 
-def _left_out(measures: Sequence[Measure], told: set[str], has: Collection[str]) -> list[str]:
+def _left_out(missing: Mapping[str, str]) -> list[str]:
     """Which scores are not in the table, and why."""
     reasons: dict[str, list[str]] = {}
-    for each in measures:
-        if missing := [name for name in each.scores if name not in told]:
-            lacking = [LACKING[need] for need in each.needs if need not in has]
-            reasons.setdefault(lacking[0] if lacking else "for too few real motions", []).extend(missing)
-    return [f"left out {why}: {', '.join(names)}" for why, names in reasons.items()]
+    for name, why in missing.items():
+        reasons.setdefault(why, []).append(name)
+    return [f"left out: {', '.join(names)}: {why}" for why, names in reasons.items()]
+
+
+def _contest(subject: Any, **options: Any) -> Contest:
+    """The contest that is scored, opened if need be. Raises ValueError for options that an open one cannot follow."""
+    if not isinstance(subject, Contest):
+        return open_contest(subject, **options)
+    if given := [name for name, value in options.items() if value not in (None, False)]:
+        raise ValueError(f"{given[0]} belongs to open_contest: this contest is open already")
+    return subject
 
 
 def _score(found: Sequence[Tensor | PerClass], **label: Any) -> Score:
@@ -203,12 +228,24 @@ def _alarms(rows: Sequence[Row], table: ClassTable) -> list[str]:
         listed = ", ".join(f"{name} ({ratio:.2f})" for name, ratio in collapsed.items())
         found.append(f"collapse: the variance within these classes is below {COLLAPSED} of the real one: {listed}")
     for row in rows:
+        if row.score.metric == "duplicates" and row.floor.value > 0:
+            found.append(f"leak: {row.floor.value:.1%} of the held-out real motions are copies of training motions")
         if row.score.metric == "duplicates" and row.score.value > row.floor.value + COPIED:
             share = f"{row.score.value:.0%}"
             found.append(
                 f"copies: {share} of the motions belong to one training motion each, and not to its neighbours"
             )
     return found
+
+
+def _held_out(motions: MotionSet, test: MotionSet) -> float:
+    """Share of motions that are test motions, to the centimetre."""
+
+    def digests(side: MotionSet) -> list[bytes]:
+        return [hashlib.blake2b((np.round(each, 2) + 0.0).tobytes()).digest() for each in side.motion]
+
+    known = set(digests(test))
+    return float(np.mean([each in known for each in digests(motions)]))
 
 
 def evaluate_published(
@@ -245,17 +282,14 @@ def evaluate_published(
     network = None
     if inception is not None:
         network = InceptionFeatures(load_inception(inception), range_fault=range_fault)
-    contest = (
-        subject
-        if isinstance(subject, Contest)
-        else open_contest(subject, reference=reference, split=split, scaled=scaled)
-    )
+    contest = _contest(subject, encoder=None, reference=reference, split=split, scaled=scaled)
     if contest.run is not None:
         count = PUBLISHED_COUNT if count is None else count
         truncation = PUBLISHED_TRUNCATION if truncation is None else truncation
     fake = contest.fakes(count=count, seeds=1, truncation=truncation)[0]
-    train, test = contest.real.train, contest.real.test
-    scaler = Scaler.fit(train, "minmax")
+    test = contest.real.test
+    scaled_by, train = contest.real.train, contest.real.train.select(np.isin(contest.real.train.label, test.label))
+    scaler = Scaler.fit(scaled_by, "minmax")
     label = contest.label(count=count, seeds=1, truncation=truncation) | {
         "reference": f"{train.source or 'motions'}/{contest.data.split}/train",
         "n_real": len(train),

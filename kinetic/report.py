@@ -59,9 +59,9 @@ class ClassTable:
 
     def _mistaken(self, k: int) -> str:
         row = list((self.confusion or ())[k])
-        row[k] = 0
+        asked, row[k] = sum(row), 0
         most = max(range(len(row)), key=row.__getitem__)
-        return f"{self.class_names[most]} ({row[most]})" if row[most] else ""
+        return f"{self.class_names[most]} ({row[most] / asked:.1%})" if row[most] else ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,8 @@ class Report:
                 Row(Score.from_dict(row["score"]), Score.from_dict(row["floor"]), str(row["better"]))
                 for row in plain["rows"]
             )
+            if unknown := {row.better for row in rows} - set(WAYS):
+                raise ValueError(f"better is {unknown.pop()!r}, expected one of: {', '.join(WAYS)}")
             notes, alarms = (tuple(str(each) for each in plain[name]) for name in ("notes", "alarms"))
             return cls(str(plain["subject"]), rows, notes, alarms)
         except (KeyError, TypeError, AttributeError) as error:
@@ -152,10 +154,16 @@ def read_report(path: str | os.PathLike[str]) -> Report:
     if not file.exists():
         raise FileNotFoundError(f"{path}: no such file")
     if not file.is_file() or file.stat().st_size > LARGEST:
-        raise ValueError(f"{path}: expected a file of at most {LARGEST >> 20} MiB")
+        raise ValueError(
+            f"{path}: expected a report, a file of at most {LARGEST >> 20} MiB; `kinetic evaluate -o` writes one"
+        )
     try:
-        return Report.from_dict(json.loads(file.read_text(encoding="utf-8")))
+        plain = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: this is no report, not even JSON; `kinetic evaluate -o` writes one") from error
+    try:
+        return Report.from_dict(plain)
+    except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
@@ -172,6 +180,8 @@ def compare(reports: Sequence[Report], *, ignore: Iterable[str] = ()) -> str:
     if len(reports) < 2:
         raise ValueError(f"a comparison takes two reports, got {len(reports)}")
     ignore = tuple(ignore)
+    if never := sorted({"metric", "estimator"} & set(ignore)):
+        raise ValueError(f"{never[0]} cannot be ignored: what is measured must be the same")
     found = [{row.score.metric: row for row in report.rows} for report in reports]
     common = [name for name in found[0] if all(name in each for each in found)]
     if not common:
@@ -181,12 +191,19 @@ def compare(reports: Sequence[Report], *, ignore: Iterable[str] = ()) -> str:
         first = found[0][name]
         for report, each in zip(reports[1:], found[1:], strict=True):
             try:
-                each[name].score.check_comparable(first.score, ignore=ignore)
+                first.score.check_comparable(each[name].score, ignore=ignore)
             except ValueError as error:
                 raise ValueError(f"{reports[0].subject} and {report.subject}: {name}: {error}") from error
         cells = [_number(each[name].score) for each in found]
         lines.append((name, *cells, _number(first.floor), WAYS[first.better], first.score.estimator))
     notes = [f"labels may differ in: {', '.join(ignore)}"] if ignore else []
+    floors = [name for name in common if len({each[name].floor.value for each in found}) > 1]
+    if floors:
+        notes.append(f"the floor is that of {reports[0].subject}; others have another one for: {', '.join(floors)}")
+    if alone := sorted({name for each in found for name in each} - set(common)):
+        notes.append(f"not in all of them: {', '.join(alone)}")
+    for report in reports:
+        notes += [f"{report.subject}: ALARM: {alarm}" for alarm in report.alarms]
     return "\n".join([_table(lines), *notes]) + "\n"
 
 

@@ -13,8 +13,9 @@ from tqdm import tqdm
 from kinetic.charts import joint_chart, truncation_chart
 from kinetic.contest import Contest
 from kinetic.data.module import Scaler
+from kinetic.data.motion import MotionSet
 from kinetic.evaluation import evaluate
-from kinetic.experiment import Run, prepare
+from kinetic.experiment import Run
 from kinetic.metrics.variety import joint_deviation
 from kinetic.report import Report
 
@@ -52,7 +53,12 @@ PUBLISHED_DEVIATION: dict[str, float] = _SPINE | {
 
 
 def truncation_curve(
-    contest: Contest, *, psi: Sequence[float] = PSI, seeds: int = 3, progress: bool = False
+    contest: Contest,
+    *,
+    psi: Sequence[float] = PSI,
+    seeds: int = 3,
+    count: int | None = None,
+    progress: bool = False,
 ) -> dict[float, Report]:
     """The scores of a generator at each truncation.
 
@@ -60,6 +66,7 @@ def truncation_curve(
         contest: a run against real motions, of `open_contest`
         psi: truncations, from 0 (one latent for all) to 1 (none)
         seeds: generated sets at each
+        count: motions of each class; None = as many as there are real ones
 
     Raises:
         ValueError: when motions of a file are scored, which no truncation changes
@@ -69,18 +76,23 @@ def truncation_curve(
     names = SHOWN if contest.network is not None else ("apd", "variance", "mmd_sequence")
     found = {}
     for each in tqdm(psi, unit="psi", desc="truncation", disable=None if progress else True):
-        found[each] = evaluate(contest, seeds=seeds, truncation=each, only=names)
+        found[each] = evaluate(contest, seeds=seeds, count=count, truncation=each, only=names)
     return found
 
 
 def draw_truncation(curve: dict[float, Report], path: str | os.PathLike[str]) -> Path:
-    """A PNG of a truncation curve."""
+    """A PNG of a truncation curve. Raises ValueError where neither pair of `TRADE` could be computed."""
     psi = sorted(curve)
     rows = curve[psi[-1]].rows
     names = [row.score.metric for row in rows if all(row.score.metric in _values(curve[each]) for each in psi)]
     scores = {name: [_values(curve[each])[name] for each in psi] for name in names}
     floors = {row.floor.metric: row.floor.value for row in rows}
-    trade = next(pair for pair in TRADE if set(pair) <= set(names))
+    trade = next((pair for pair in TRADE if set(pair) <= set(names)), None)
+    if trade is None:
+        raise ValueError(
+            f"a curve needs {' or '.join(' and '.join(pair) for pair in TRADE)}; with these motions there are "
+            f"{', '.join(names) or 'none'}: each class needs two real test motions"
+        )
     return truncation_chart(psi, scores, floors, path, trade=trade)
 
 
@@ -107,12 +119,15 @@ class JointVariation:
 
 
 @torch.no_grad()
-def joint_variation(run: Run, *, latents: int = 120, draws: int = 20, seed: int = 0) -> JointVariation:
+def joint_variation(
+    run: Run, train: MotionSet, *, latents: int = 120, draws: int = 20, seed: int = 0
+) -> JointVariation:
     """Per-joint standard deviation under stochastic variation: latents and actions held, noise drawn many times.
 
     The bar chart of Kinetic-GAN (Degardin et al., WACV 2022), whose numbers are `PUBLISHED_DEVIATION`.
 
     Args:
+        train: the training motions, whose extremes scale
         latents: how many, of all actions in turn
         draws: motions of each latent, at least 2
 
@@ -134,7 +149,7 @@ def joint_variation(run: Run, *, latents: int = 120, draws: int = 20, seed: int 
             motion = generator.scaler.inverse(motion)  # type: ignore[operator]
         parts.append(motion.unflatten(0, (len(label), draws)).cpu())
     metres = joint_deviation(torch.cat(parts))
-    scale = float(Scaler.fit(prepare(run.experiment, skeleton=run.skeleton).train, "minmax").scale.max())
+    scale = float(Scaler.fit(train, "minmax").scale.max())
     return JointVariation(run.skeleton.joints, tuple(metres.tolist()), tuple((metres / scale).tolist()), latents, draws)
 
 

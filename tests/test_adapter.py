@@ -191,7 +191,7 @@ def test_evaluation_mode_is_kept():
     expected = wrapped(motions())
     network.train()
     assert torch.equal(wrapped(motions()), expected)
-    assert weights_hash(seeded(Net)) == wrapped.hash  # no statistic has moved
+    assert weights_hash(seeded(Net)) == weights_hash(network)  # no statistic has moved
 
 
 def test_it_feeds_a_metric_and_survives_copies():
@@ -202,6 +202,13 @@ def test_it_feeds_a_metric_and_survives_copies():
     assert metric.compute() < 1e-6
     for other in (copy.deepcopy(wrapped), pickle.loads(pickle.dumps(wrapped))):
         assert torch.equal(other.features(motions()), wrapped.features(motions()))
+
+
+def test_a_hash_tells_layouts_and_heads_apart():
+    network = seeded(Net)
+    facts = {"name": "ctr-gcn", "data": "ntu60"}
+    two, one = (Adapted(network, **facts, layout=LAYOUTS[name]).hash for name in ("ctrgcn", "ctrgcn_one"))
+    assert two != one and two == Adapted(network, **facts, layout=LAYOUTS["ctrgcn"]).hash
 
 
 def test_no_hook_stays_behind():

@@ -12,8 +12,10 @@ from kinetic.contest import network_of, open_contest
 from kinetic.data.motion import write_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.evaluation import evaluate
-from kinetic.experiment import load_run
+from kinetic.experiment import fit, load_run
+from kinetic.loading import load_experiment
 from kinetic.models.adapter import Adapted
+from kinetic.report import compare
 
 
 def scores(report):
@@ -116,7 +118,7 @@ def test_published_files_are_scaled_back_to_metres(theirs, encoder):
     reference = theirs.parent / "real.npz"
     rows = scores(evaluate(theirs, reference=reference, split="xsub", scaled=True))
     assert rows["mmd_frame"].score.value < 1e-3 and rows["variance"].score.value == pytest.approx(1, rel=0.01)
-    centred = scores(evaluate(theirs, encoder=encoder, scaled=True))  # on a centred reference
+    centred = scores(evaluate(theirs, encoder=encoder, reference=reference, scaled=True))  # centred
     assert centred["frechet"].score.value < 0.01 and centred["accuracy"].score.value > 0.9
     with pytest.raises(ValueError, match=r"gen_data\.npy: its coordinates reach from -.*--scaled"):
         evaluate(theirs, reference=reference, split="xsub")
@@ -132,3 +134,71 @@ def test_scaled_motions_lie_in_the_range_that_they_claim(theirs, gan):
     np.save(theirs, motion)
     with pytest.raises(ValueError, match="9 motions end in frames of zeros"):
         evaluate(theirs, reference=theirs.parent / "real.npz", split="xsub", scaled=True)
+
+
+def test_the_label_tells_references_apart(encoder, prepared, tmp_path):
+    one, other = (
+        evaluate(prepared.test.where(classes=[name]), encoder=encoder, only=["speed"]) for name in ("wave", "walk")
+    )
+    with pytest.raises(ValueError, match="labels differ in reference_hash"):
+        compare([one, other])
+    for seed in (0, 5):
+        write_motions(
+            dataclasses.replace(synthesise(DATA["classes"], subjects=4, repeats=1, frames=16, seed=seed), source=""),
+            tmp_path / f"{seed}.npz",
+        )
+    digests = [
+        open_contest(prepared.test, reference=tmp_path / f"{seed}.npz", split="xsub").reference_hash for seed in (0, 5)
+    ]
+    assert digests[0] != digests[1]
+    again = dataclasses.replace(prepared.test, motion=np.array(prepared.test.motion) + np.float32(1e-8))
+    assert open_contest(again, reference=tmp_path / "0.npz", split="xsub").reference_hash == digests[0]
+
+
+def test_motions_that_lost_their_place_are_compared_with_such(prepared, encoder, tmp_path):
+    framed = dataclasses.replace(prepared.test.centred("frame"), notes={"centering": "frame"})
+    with pytest.raises(ValueError, match=r"learned motions centred: first, these are centred: frame"):
+        open_contest(framed, encoder=encoder)
+    write_motions(synthesise(DATA["classes"], subjects=4, repeats=1, frames=16), tmp_path / "real.npz")
+    rows = scores(evaluate(framed, reference=tmp_path / "real.npz", split="xsub", only=["mmd_frame"]))
+    assert rows["mmd_frame"].score.value < 1e-3 and "centred: frame" in rows["mmd_frame"].score.scaling
+
+
+def test_motions_of_classes_without_real_ones_are_left_out(prepared, tmp_path):
+    motions = synthesise(DATA["classes"], subjects=4, repeats=1, frames=16)
+    seen = motions.split("xsub")[1].subject
+    walk = motions.class_id("walk")
+    write_motions(motions.select((motions.label != walk) | ~np.isin(motions.subject, seen)), tmp_path / "nowalk.npz")
+    report = evaluate(prepared.test, reference=tmp_path / "nowalk.npz", split="xsub", only=["mmd_frame", "bones"])
+    assert scores(report)["bones"].score.n_fake == 12 and "for want of real test motions: walk" in report.to_text()
+
+
+def test_copies_of_what_a_network_saw_are_refused_by_the_name_of_the_set(gan, encoder, tmp_path):
+    write_motions(synthesise(DATA["classes"], subjects=4, repeats=1, frames=16), tmp_path / "copy.npz")
+    with pytest.raises(ValueError, match="trained on synthetic split by xsub"):
+        open_contest(gan, reference=tmp_path / "copy.npz", split="xview")
+
+
+def test_classes_in_another_order_are_those_of_the_network(prepared, encoder, tmp_path):
+    motions = synthesise([*reversed(DATA["classes"]), "kick"], subjects=4, repeats=1, frames=16)
+    write_motions(motions, tmp_path / "more.npz")
+    rows = scores(evaluate(prepared.test, encoder=encoder, reference=tmp_path / "more.npz", split="xsub"))
+    assert rows["accuracy"].score.value > 0.9 and rows["frechet"].score.value < 1e-6
+
+
+def test_numbers_are_those_of_the_whole_reference(theirs, tmp_path):
+    experiment = load_experiment(
+        model="encoder",
+        data={**DATA, "classes": ["sit down", "wave"], "source": str(theirs.parent / "real.npz")},
+        encoder={"widths": [8]},
+        training={"steps": 2, "sample_every": 0, "accelerator": "cpu"},
+    )
+    network = fit(experiment, tmp_path / "network", progress=False)
+    with pytest.raises(ValueError, match="no class 'walk'"):
+        open_contest(theirs, encoder=network, scaled=True)  # number 0 is walk there, though the network knows it not
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_count_of_none_is_refused(gan, count):
+    with pytest.raises(ValueError, match="count must be at least 1"):
+        evaluate(gan, count=count)

@@ -84,7 +84,7 @@ def test_without_an_encoder_coordinates_are_compared(gan):
     assert not {"frechet", "accuracy", "recall", "diversity"} & set(found)
 
 
-def test_a_floor_of_all_training_motions_has_no_interval(gan, encoder):
+def test_the_floor_is_a_mean_of_draws_that_are_not_independent(gan, encoder):
     for row in evaluate(gan, encoder=encoder, seeds=2).rows:
         assert row.floor.interval is None and row.score.interval is not None
 
@@ -98,13 +98,15 @@ def test_a_reference_is_centred_as_the_samples_were_and_reduced_to_their_classes
     made = sample(gan, count=2, out=tmp_path / "made.npz")
     write_motions(synthesise(DATA["classes"], subjects=4, repeats=1, frames=16), reference)
     assert "centred: first" in evaluate(made, reference=reference).to_text()
+    real = open_contest(made, reference=reference).real.test
+    assert np.abs(real.motion[:, :, 0, real.skeleton.center]).max() == 0
 
 
 def test_a_run_is_scored_without_the_skeleton_file_it_was_trained_with(tmp_path):
     save_skeleton(NTU25, tmp_path / "mine.yaml")
     run = fit(load_experiment(**GAN, skeleton=str(tmp_path / "mine.yaml")), tmp_path / "run", progress=False)
     (tmp_path / "mine.yaml").unlink()
-    assert len(evaluate(run, seeds=1, only=["mmd_frame"]).rows) == 2
+    assert len(evaluate(run, seeds=1, only=["mmd_frame"]).rows) == 1
 
 
 def test_a_file_with_some_of_the_classes_is_scored_on_these(encoder, prepared):
@@ -139,13 +141,16 @@ def test_the_report_is_a_table_and_plain_values(gan):
     assert Report.from_dict(plain).rows == report.rows and plain["classes"]["class_names"] == DATA["classes"]
 
 
-def test_collapse_and_copies_raise_an_alarm(encoder, prepared):
-    test = prepared.test
-    assert evaluate(test, encoder=encoder, seeds=1).alarms == ()
-    still = test.select(np.array([int(np.flatnonzero(test.label == k)[0]) for k in test.label.tolist()]))
-    (alarm,) = evaluate(still, encoder=encoder, seeds=1).alarms
+def test_collapse_copies_and_the_answers_themselves_raise_an_alarm(encoder, prepared):
+    test, only = prepared.test, ["variance", "duplicates"]
+    noisy = dataclasses.replace(test, motion=test.motion + np.random.default_rng(0).normal(0, 0.05, test.shape))
+    assert evaluate(noisy, encoder=encoder, only=only).alarms == ()
+    (alarm,) = evaluate(test, encoder=encoder, only=only).alarms
+    assert alarm == "no test: 100% of these motions are held-out real motions that they are scored against"
+    still = noisy.select(np.array([int(np.flatnonzero(test.label == k)[0]) for k in test.label.tolist()]))
+    (alarm,) = evaluate(still, encoder=encoder, only=only).alarms
     assert alarm.startswith("collapse: ") and all(name in alarm for name in test.class_names)
-    (alarm,) = evaluate(prepared.train, encoder=encoder, seeds=1).alarms
+    (alarm,) = evaluate(prepared.train, encoder=encoder, only=only).alarms
     assert alarm == "copies: 100% of the motions belong to one training motion each, and not to its neighbours"
 
 
@@ -165,6 +170,34 @@ def test_some_scores_alone(gan, encoder):
     assert list(scores(evaluate(gan, encoder=encoder, seeds=1, only=["accuracy", "jerk"]))) == ["accuracy", "jerk"]
     with pytest.raises(ValueError, match="no score 'fid'"):
         evaluate(gan, seeds=1, only=["fid"])
+
+
+def test_one_motion_is_scored_by_what_one_motion_can_tell(encoder, prepared):
+    report = evaluate(prepared.test.select([0]), encoder=encoder, seeds=1)
+    assert {"accuracy", "copying", "speed"} <= set(scores(report)) and "frechet" not in scores(report)
+    assert "left out: frechet, frechet_class: " in report.to_text() or "frechet" in report.to_text()
+
+
+def test_more_motions_than_there_are_real_ones_are_noted(gan, encoder):
+    report = evaluate(gan, encoder=encoder, seeds=1, count=10, only=["frechet"])
+    assert "the floor has 18 real training motions, for there are no more" in report.to_text()
+
+
+def test_a_contest_that_is_open_takes_no_other_network(gan, encoder):
+    with pytest.raises(ValueError, match="encoder belongs to open_contest"):
+        evaluate(open_contest(gan), encoder=encoder)
+
+
+def test_held_out_motions_that_are_training_motions_raise_an_alarm(prepared, tmp_path):
+    train, test = prepared.train, prepared.test
+    both = {
+        name: np.concatenate([getattr(side, name) for side in (train, test)]) for name in ("label", "subject", "view")
+    }
+    motion = np.concatenate([train.motion, test.motion])
+    motion[18:21] = motion[:3]
+    write_motions(dataclasses.replace(train, motion=motion, **both, clip=()), tmp_path / "leaky.npz")
+    found = evaluate(test, reference=tmp_path / "leaky.npz", split="xsub", only=["duplicates"])
+    assert any(alarm.startswith("leak: 16.7% of the held-out real motions") for alarm in found.alarms)
 
 
 def test_the_same_run_has_the_same_scores(gan, encoder):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from kinetic.metrics.classes import PerClass
-from kinetic.metrics.measures import BETTER, LACKING, MEASURES, Case, Sample, available, choose, measure
+from kinetic.metrics.measures import BETTER, MEASURES, Case, Sample, choose, measure
 from kinetic.skeleton import COCO17, NTU25
 
 CLASSES = 2
@@ -48,7 +48,8 @@ def test_every_score_is_there_once_and_finite(case):
     assert list(found) == list(BETTER)
     assert len(BETTER) == sum(len(each.scores) for each in MEASURES)
     assert all(np.isfinite(value) for value in found.values())
-    assert all(np.asarray(number(value)).dtype == np.float64 for value in measure(case).values())
+    values = [each.mean if isinstance(each, PerClass) else each for each in measure(case).values()]
+    assert all(value.dtype == torch.float64 for value in values)
 
 
 def test_the_order_of_motions_does_not_matter(case):
@@ -107,15 +108,28 @@ def test_moving_everybody_changes_no_score_of_coordinates(case):
         assert after[name] == pytest.approx(before[name], rel=1e-6, abs=1e-9), name
 
 
-def test_measures_go_without_what_is_not_there(case):
+def test_measures_go_without_what_is_not_there_and_say_why(case):
     plain = [Sample(side.motion, side.label) for side in (case.fake, case.real, case.train)]
-    found = scores(Case(*plain, NTU25))
+    why = {}
+    found = measure(Case(*plain, NTU25), reasons=why)
     assert not FROM_FEATURES & set(found) and "accuracy" not in found and {"mmd_frame", "skating"} <= set(found)
-    assert available(Case(*plain, NTU25)) == {"pairs", "classes", "feet"}
-    single = dataclasses.replace(case, fake=case.fake.select(torch.tensor([0, 1, 2])))
-    assert available(single) == {"features", "predicted", "feet"}  # three motions
-    assert not {"frechet_infinity", "multimodality", "variance", "mmd_frame"} & set(scores(single))
-    assert {need for each in MEASURES for need in each.needs} <= set(LACKING)
+    assert why["frechet"] == "without a feature network" and "recognition network" in why["accuracy"]
+    assert set(why) | set(found) == set(BETTER)
+    few, why = dataclasses.replace(case, fake=case.fake.select(torch.tensor([0, 1, 2]))), {}
+    found = measure(few, reasons=why)
+    assert {"accuracy", "diversity", "copying", "bones"} <= set(found)
+    assert "class 1 has 1 fake" in why["mmd_frame"] and "neighbours" in why["recall"]
+    one, why = dataclasses.replace(case, fake=case.fake.select(torch.tensor([0]))), {}
+    assert "accuracy" in measure(one, reasons=why) and "at least 2" in why["frechet"]
+
+
+def test_what_is_not_finite_is_an_error_and_no_gap_in_the_table(case):
+    broken = case.fake.motion.clone()
+    broken[3, 0, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match="generated motions: 1 of 40 rows hold NaN or infinity: rows 3"):
+        measure(dataclasses.replace(case, fake=dataclasses.replace(case.fake, motion=broken)))
+    with pytest.raises(ValueError, match="features of real test motions"):
+        measure(dataclasses.replace(case, real=dataclasses.replace(case.real, features=case.real.seen / 0)))
 
 
 def test_flat_people_skate_nowhere(case):
@@ -136,5 +150,5 @@ def test_scores_are_chosen_by_name():
 
 def test_a_score_of_features_says_what_it_misses(case):
     bare = dataclasses.replace(case, fake=Sample(case.fake.motion, case.fake.label))
-    with pytest.raises(ValueError, match="feature network is missing"):
+    with pytest.raises(ValueError, match="without a feature network"):
         choose(["frechet"])[0].compute(bare)

@@ -8,7 +8,7 @@ from PIL import Image
 from kinetic.contest import open_contest
 from kinetic.data.motion import write_motions
 from kinetic.data.synthetic import synthesise
-from kinetic.experiment import fit, load_run, sample
+from kinetic.experiment import fit, load_run, prepare, sample
 from kinetic.loading import load_experiment
 from kinetic.skeleton import NTU25
 from kinetic.sweeps import (
@@ -25,6 +25,11 @@ EXPERIMENT = {
     "critic": {"widths": [8] * 6},
     "training": {"steps": 2, "sample_every": 0, "accelerator": "cpu"},
 }
+
+
+@pytest.fixture(scope="module")
+def train():
+    return prepare(load_experiment(**EXPERIMENT)).train
 
 
 @pytest.fixture(scope="module")
@@ -56,24 +61,28 @@ def test_the_published_figure_has_every_joint():
     assert PUBLISHED_DEVIATION["SpineBase"] == 0.145 and PUBLISHED_DEVIATION["FootRight"] == 0.193
 
 
-def test_joints_vary_with_the_noise_and_not_without(run, tmp_path):
+def test_joints_vary_with_the_noise_and_not_without(run, train, tmp_path):
     with torch.no_grad():
         weights = [weight for name, weight in run.generator.named_parameters() if "noise" in name]
         assert len(weights) == 7
         for weight in weights:
             weight.zero_()
-        assert max(joint_variation(run, latents=3, draws=3).metres) < 1e-6
+        assert max(joint_variation(run, train, latents=3, draws=3).metres) < 1e-6
         for weight in weights:
             weight.fill_(0.2)
-    found = joint_variation(run, latents=14, draws=3)
+    found = joint_variation(run, train, latents=14, draws=3)
     assert min(found.metres) > 1e-4 and len(found.metres) == 25
-    assert joint_variation(run, latents=14, draws=3) == found != joint_variation(run, latents=14, draws=3, seed=1)
+    assert (
+        joint_variation(run, train, latents=14, draws=3)
+        == found
+        != joint_variation(run, train, latents=14, draws=3, seed=1)
+    )
     ratio = np.array(found.metres) / np.array(found.scaled)
     assert ratio == pytest.approx(float(run.generator.scaler.scale.max()))  # this run learned in [-1, 1]
     with Image.open(draw_joint_variation(found, tmp_path / "joints.png")) as image:
         assert np.asarray(image.convert("L")).std() > 5
 
 
-def test_too_few_draws_are_refused(run):
+def test_too_few_draws_are_refused(run, train):
     with pytest.raises(ValueError, match="two draws"):
-        joint_variation(run, draws=1)
+        joint_variation(run, train, draws=1)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from kinetic.metrics import plausibility
+from kinetic.metrics.checks import check_features, check_labels, check_motion
 from kinetic.metrics.classes import PerClass
 from kinetic.metrics.frechet import flatten, frechet_from_features, frechet_infinity, frechet_per_class
 from kinetic.metrics.kernel import kernel_distance
@@ -25,7 +25,7 @@ from kinetic.metrics.recognition import accuracy
 from kinetic.metrics.variety import pairwise_distance, variance_ratio
 from kinetic.skeleton import Skeleton
 
-__all__ = ["BETTER", "LACKING", "MEASURES", "Case", "Measure", "Sample", "available", "choose", "measure"]
+__all__ = ["BETTER", "MEASURES", "Case", "Measure", "Sample", "choose", "measure"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +53,9 @@ class Sample:
 
     @property
     def seen(self) -> Tensor:
-        """The features, which a measure that needs them may rely on."""
+        """The features. Raises ValueError where there are none."""
         if self.features is None:
-            raise ValueError("this score compares features; a feature network is missing")
+            raise ValueError(LACKING["features"])
         return self.features
 
 
@@ -79,7 +79,7 @@ class Case:
 Found = Tensor | PerClass
 MODES: tuple[Literal["frame", "sequence"], ...] = ("frame", "sequence")
 Better = Literal["low", "high", "real"]
-Need = Literal["features", "predicted", "neighbours", "many", "pairs", "classes", "feet"]
+Need = Literal["features", "predicted"]
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,7 @@ class Measure:
         scores: name -> which way is better: low, high, or as near to that of real motions as can be (real)
         estimator: how they are estimated
         compute: the case -> one number per name, with those of each class where it has them
-        needs: features or predicted of a network; neighbours: more motions than neighbours are looked at; many: enough
-            motions to be halved for the width of the features; pairs: two generated motions of each class; classes: two
-            real ones as well; feet: a skeleton in three coordinates that has feet
+        needs: features or predicted of a network
         floor: which real motions play the generated ones: training motions, or the held-out ones themselves where the
             score looks at one side only or at how far it is from the training motions
     """
@@ -114,7 +112,7 @@ def _frechet_class(case: Case) -> Sequence[Found]:
 
 def _accuracy(case: Case) -> Sequence[Found]:
     if case.fake.predicted is None:
-        raise ValueError("accuracy needs a recognition network")
+        raise ValueError(LACKING["predicted"])
     return (accuracy(case.fake.predicted, case.fake.label),)
 
 
@@ -163,15 +161,15 @@ MEASURES: tuple[Measure, ...] = (
         {"frechet_infinity": "low"},
         "gaussian, extrapolated in 1/N",
         _of_features(frechet_infinity),
-        ("features", "many"),
+        ("features",),
     ),
-    Measure({"frechet_class": "low"}, "gaussian, mean over classes", _frechet_class, ("features", "classes")),
+    Measure({"frechet_class": "low"}, "gaussian, mean over classes", _frechet_class, ("features",)),
     Measure({"kernel": "low"}, "cubic kernel, unbiased", _of_features(kernel_distance), ("features",)),
     Measure(
         {"precision": "high", "recall": "high", "density": "high", "coverage": "high"},
         f"{NEIGHBOURS} nearest neighbours",
         lambda case: manifold(case.fake.seen, case.real.seen, neighbours=NEIGHBOURS),
-        ("features", "neighbours"),
+        ("features",),
     ),
     Measure({"accuracy": "high"}, "recognised", _accuracy, ("predicted",), floor="test"),
     Measure(
@@ -185,23 +183,21 @@ MEASURES: tuple[Measure, ...] = (
         {"multimodality": "real"},
         "all pairs of features in a class",
         lambda case: (pairwise_distance(case.fake.seen, case.fake.label),),
-        ("features", "pairs"),
+        ("features",),
         floor="test",
     ),
     Measure(
         {"apd": "real"},
         "all pairs in a class, metres",
         lambda case: (pairwise_distance(flatten(case.fake.motion), case.fake.label),),
-        ("pairs",),
         floor="test",
     ),
-    Measure({"variance": "real"}, "within class, over real", _variance, ("classes",)),
-    Measure({"mmd_frame": "low", "mmd_sequence": "low"}, "sagcn", _mmd, ("classes",)),
+    Measure({"variance": "real"}, "within class, over real", _variance, floor="test"),
+    Measure({"mmd_frame": "low", "mmd_sequence": "low"}, "sagcn", _mmd),
     Measure(
         {"mmd2_frame": "low", "mmd2_sequence": "low"},
         "unbiased, bandwidth of training",
         _mmd2,
-        ("classes",),
     ),
     Measure({"copying": "real", "duplicates": "low"}, "nearest training motion, metres", _memorisation, floor="test"),
     Measure({"bones": "low"}, "length variation, gap", partial(_gap, quantity=plausibility.bone_variation)),
@@ -211,18 +207,12 @@ MEASURES: tuple[Measure, ...] = (
         {"skating": "low"},
         "foot that moves least, gap",
         partial(_gap, quantity=plausibility.foot_skating),
-        ("feet",),
     ),
 )
 
 LACKING: dict[Need, str] = {
     "features": "without a feature network",
     "predicted": "without a recognition network that knows the classes",
-    "many": "for fewer motions than twice the features and two",
-    "neighbours": f"for no more than {NEIGHBOURS} motions on a side",
-    "pairs": "for a class with one generated motion",
-    "classes": "for a class with fewer than two motions on a side",
-    "feet": "for a skeleton without feet in three dimensions",
 }
 """Why a measure is left out where what it needs is not there."""
 
@@ -240,36 +230,39 @@ def choose(only: Iterable[str] | None) -> tuple[Measure, ...]:
     return tuple(each for each in MEASURES if wanted & set(each.scores))
 
 
-def measure(case: Case, measures: Iterable[Measure] = MEASURES) -> dict[str, Found]:
+def measure(
+    case: Case, measures: Iterable[Measure] = MEASURES, *, reasons: dict[str, str] | None = None
+) -> dict[str, Found]:
     """The scores of a case: name -> a number, or numbers per class whose mean is the score.
 
-    Measures that need what the case does not have are left out.
+    What cannot be computed is left out: for want of a network, of motions, of feet.
+
+    Args:
+        reasons: is told why, for each score that is left out
+
+    Raises:
+        ValueError: for NaN or infinity, in motions or features
     """
-    has = available(case)
+    for what, side in (("generated", case.fake), ("real test", case.real), ("real training", case.train)):
+        check_motion(side.motion, f"{what} motions")
+        check_labels(side.label, side.motion, f"{what} motions")
+        if side.features is not None:
+            check_features(side.features, f"features of {what} motions")
     found: dict[str, Found] = {}
     for each in measures:
-        if has >= set(each.needs):
+        try:
+            _require(case, each)
             found |= zip(each.scores, each.compute(case), strict=True)
+        except ValueError as error:  # too few motions, or too much alike: the measure says what it lacks
+            if reasons is not None:
+                reasons.update(dict.fromkeys(each.scores, str(error)))
     return found
 
 
-def available(case: Case) -> set[Need]:
-    """What of `Measure.needs` a case has."""
-    found: set[Need] = set()
-    if case.fake.features is not None and case.real.features is not None:
-        found.add("features")
-        least = min(len(case.fake.label), len(case.real.label))
-        if least > NEIGHBOURS:
-            found.add("neighbours")
-        if least >= 2 * max(case.real.features.shape[1] + 1, 8):
-            found.add("many")
-    if case.fake.predicted is not None:
-        found.add("predicted")
-    fake, real = (side.label.unique(return_counts=True) for side in (case.fake, case.real))
-    if int(fake[1].min()) >= 2:
-        found.add("pairs")
-        if torch.equal(fake[0], real[0]) and int(real[1].min()) >= 2:
-            found.add("classes")
-    if case.skeleton.channels == 3 and plausibility.feet(case.skeleton):
-        found.add("feet")
-    return found
+def _require(case: Case, wanted: Measure) -> None:
+    """Raises ValueError that says which network is missing."""
+    missing = {"features": case.fake.features is None or case.real.features is None}
+    missing["predicted"] = case.fake.predicted is None
+    for need in wanted.needs:
+        if missing[need]:
+            raise ValueError(LACKING[need])

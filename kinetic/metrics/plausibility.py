@@ -17,6 +17,7 @@ from kinetic.skeleton import Skeleton
 
 __all__ = ["bone_variation", "feet", "foot_skating", "gap", "jerk", "speed"]
 
+ROUNDING = 1e-6  # a standard deviation that says nothing but how float32 was rounded, in the unit or of the mean
 CHUNK = 1024  # motions whose coordinates are held in float64 together
 
 

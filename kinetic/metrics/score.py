@@ -26,6 +26,7 @@ class Score:
         metric: such as frechet, mmd_frame, mmd_sequence
         estimator: how it is estimated; several definitions share one name
         reference: split that the real motions come from, such as ntu/xsub/test
+        reference_hash: of the real motions and classes that were compared, those of the training side included
         n_real, n_fake: motions on either side; Frechet distances fall with their number
         balance: class counts of the fakes: reference = those of the real motions, balanced = all alike
         seeds: of the generator's noise, one per repetition
@@ -44,6 +45,7 @@ class Score:
     metric: str
     estimator: str
     reference: str
+    reference_hash: str | None = None
     n_real: int
     n_fake: int
     balance: str = "reference"
@@ -61,6 +63,8 @@ class Score:
         object.__setattr__(self, "seeds", tuple(self.seeds))
         for name in ("value", "interval", "truncation", "fps"):
             number = getattr(self, name)
+            if number is not None:
+                object.__setattr__(self, name, number := float(number))
             if number is not None and not math.isfinite(number):
                 raise ValueError(f"score {self.metric}: {name} is {number}; a score is a finite number")
         for name in ("n_real", "n_fake", "frames"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -120,8 +121,8 @@ class Adapted(nn.Module):
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits that change with any weight or statistic, whatever the layout."""
-        return weights_hash(self.network)
+        """Twelve hexadecimal digits that change with any weight or statistic, the layout and the head."""
+        return hashlib.sha256(f"{weights_hash(self.network)} {self.extra_repr()}".encode()).hexdigest()[:12]
 
     def features(self, motion: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, D)."""
