@@ -207,17 +207,27 @@ class EncoderConfig:
         widths: channels of its blocks; a block that widens also halves the frames
         dropout: share of the last features that is hidden while training
         smoothing: label smoothing of the cross entropy
+        facing: it turns all persons the same way before it looks, by their shoulders and hips in the first frame
         augment: turn, resize, shift in time and disturb the training motions
+        turn: degrees about the vertical by which they are turned at most, if they are disturbed
+        mirror: mirror every second of them, if they are disturbed; not where a class is one of left or right
+        weight_decay: of AdamW, by which weights shrink in each step as a share of the learning rate
     """
 
     widths: tuple[int, ...] = (32, 32, 64, 64, 128)
     dropout: float = 0.2
     smoothing: float = 0.1
+    facing: bool = False
     augment: bool = True
+    turn: float = 30.0
+    mirror: bool = False
+    weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
         _widths("encoder", "widths", self.widths, max(1, len(self.widths)))
         _within("encoder", 0, 0.95, dropout=self.dropout, smoothing=self.smoothing)
+        _within("encoder", 0, 180, turn=self.turn)
+        _within("encoder", 0, 10, weight_decay=self.weight_decay)
 
 
 @dataclass(frozen=True, kw_only=True)

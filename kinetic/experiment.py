@@ -81,7 +81,10 @@ def prepare(experiment: Experiment, *, skeleton: Skeleton | None = None) -> Prep
     else:
         motions = read_motions(data.source)
         if data.classes is not None:
-            motions = motions.where(classes=data.classes)
+            try:
+                motions = motions.where(classes=data.classes)
+            except ValueError as error:
+                raise ValueError(f"{data.source}: {error}") from error
     if experiment.skeleton is not None:
         named = SKELETONS.get(experiment.skeleton)
         motions = motions.on(skeleton or named or load_skeleton(experiment.skeleton))
@@ -111,7 +114,6 @@ def build(
                 widths=own.widths,
                 dropout=own.dropout,
                 facing=own.facing,
-                joint_dropout=own.joint_dropout,
             )
             return EncoderTraining(
                 encoder,
@@ -362,6 +364,8 @@ def sample(
         "trained on": opened.summary,
         "centering": opened.experiment.data.centering,
     }
+    if opened.path.suffix == ".pth":
+        notes |= {"classes": "numbers", "scaling": "[-1, 1]"}
     if out is None:
         return replace(draw(opened, labels, seed=seed, truncation=truncation, space=space), notes=notes)
     bar = tqdm(total=len(labels), unit="motion", desc="sample", disable=None if progress else True)
@@ -423,7 +427,8 @@ def fit(
 
     The folder holds `config.yaml` (every setting), `environment.json`, `metrics.csv`, `samples/` and `checkpoints/`
     with `last.ckpt` and, for a generator, `best.ckpt`: the one whose motions were nearest to training motions (MMDa).
-    That of a recognition network holds `recognition.json`: the hash of its weights and what it recognises of held-out motions.
+    That of a recognition network holds `recognition.json`: the hash of its weights and its accuracy on held-out
+    motions.
 
     Args:
         out: the run folder; None = runs/ and the experiment's name
@@ -776,7 +781,9 @@ def _tester(folder: Path, experiment: Experiment, prepared: Prepared) -> Callabl
     test, about = prepared.test, _about(experiment, prepared.train)
 
     @torch.no_grad()
-    def look(module: Any, done: int) -> float:
+    def look(module: Any, done: int) -> float | None:
+        if experiment.data.split == "none":  # nothing is held out
+            return None
         encoder = module.encoder
         device = next(encoder.parameters()).device
         encoder.eval()

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from kinetic.models.encoder import Encoder
+from kinetic.models.tensors import weights_hash
 from kinetic.skeleton import COCO17, H36M16, NTU25, NTU25_2D
 from kinetic.training.encoder import turn
 
@@ -79,6 +80,11 @@ def test_the_trunk_ends_in_shoulders_and_hips():
     across = encoder(facing=True).across
     named = {NTU25.joints[joint]: float(across[joint]) for joint in across.nonzero().flatten()}
     assert named == {"ShoulderLeft": 0.5, "HipLeft": 0.5, "ShoulderRight": -0.5, "HipRight": -0.5}
+
+
+def test_options_without_weights_leave_the_weights_and_change_the_hash():
+    turned, plain = encoder(facing=True), encoder()
+    assert weights_hash(turned) == weights_hash(plain) == plain.hash != turned.hash
 
 
 def test_gradients_reach_the_motion():

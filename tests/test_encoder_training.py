@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 
 import pytest
 import torch
 from pytorch_lightning import Trainer
 from torch.utils.data import DataLoader, TensorDataset
 
+from kinetic.config import EncoderConfig, Experiment
+from kinetic.data.module import Scaler
+from kinetic.experiment import build
 from kinetic.models.encoder import Encoder
-from kinetic.skeleton import NTU25
-from kinetic.training.encoder import EncoderTraining, crop, disturb, resize, schedule, turn
+from kinetic.skeleton import NTU25, NTU25_2D
+from kinetic.training.encoder import EncoderTraining, crop, disturb, mirror, resize, schedule, turn
 
 STEPS = 40
 
@@ -74,6 +78,58 @@ def test_cropping_half_of_a_line_is_half_of_the_line():
 
 def test_resizing_multiplies_each_motion():
     assert torch.equal(resize(torch.ones(2, 3, 4, 5), torch.tensor([1.0, 2.0]))[1], torch.full((3, 4, 5), 2.0))
+
+
+def test_a_mirror_swaps_left_and_right_and_negates_x():
+    motion = motions(2)
+    image, left, right = mirror(motion, torch.tensor([True, False]), NTU25), list(NTU25.left), list(NTU25.right)
+    assert torch.equal(image[1], motion[1])
+    assert torch.equal(image[0, 0, :, left], -motion[0, 0, :, right])
+    assert torch.equal(image[0, 1:, :, right], motion[0, 1:, :, left])
+    assert torch.equal(image[0, 0, :, NTU25.center], -motion[0, 0, :, NTU25.center])
+
+
+@pytest.mark.parametrize("skeleton", [NTU25, NTU25_2D], ids=lambda skeleton: skeleton.name)
+def test_two_mirrors_show_the_motion_itself(skeleton):
+    motion, chosen = motions(channels=skeleton.channels), torch.tensor([True, True, False, False])
+    before = motion.clone()
+    assert torch.equal(mirror(mirror(motion, chosen, skeleton), chosen, skeleton), motion)
+    assert torch.equal(motion, before)
+
+
+def test_a_mirror_keeps_lengths_of_symmetric_bones():
+    motion, every = motions(), torch.ones(4, dtype=torch.bool)
+    image = mirror(motion, every, NTU25)
+    arm, other = motion[..., 5] - motion[..., 4], image[..., 9] - image[..., 8]
+    torch.testing.assert_close(other.norm(dim=1), arm.norm(dim=1))
+
+
+def test_a_mirror_needs_sides():
+    with pytest.raises(ValueError, match="left and right"):
+        mirror(motions(), torch.ones(4, dtype=torch.bool), replace(NTU25, left=(), right=()))
+
+
+def test_about_half_of_the_disturbed_motions_are_mirrored():
+    motion = motions(1).repeat(400, 1, 1, 1)
+    off = {"angle": 0, "size": 0, "share": 1, "noise": 0}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        other = disturb(motion, **off, mirrored=NTU25)
+    image = mirror(motion[:1], torch.ones(1, dtype=torch.bool), NTU25)
+    same = (other - motion).abs().amax((1, 2, 3)) < 1e-5
+    turned = (other - image).abs().amax((1, 2, 3)) < 1e-5
+    assert (same ^ turned).all()
+    assert 150 < same.sum() < 250
+
+
+def test_without_a_mirror_nothing_more_is_drawn():
+    motion, left = motions(), []
+    for options in ({}, {"angle": EncoderConfig().turn * math.pi / 180, "mirrored": None}):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            left.append((disturb(motion, **options), torch.randn(1)))
+    assert torch.equal(left[0][0], left[1][0])
+    assert torch.equal(left[0][1], left[1][1])
 
 
 @pytest.mark.parametrize("channels", [2, 3])
@@ -150,6 +206,54 @@ def test_seed_and_batch_decide_the_disturbance():
         losses.append(model.training_step(task(), 0).item())
     assert losses[0] == losses[1]
     assert len(set(losses)) == 3
+
+
+def test_options_of_the_configuration_reach_the_training():
+    scaler = Scaler.for_shape(3, 25)
+    for own in (
+        EncoderConfig(),
+        EncoderConfig(facing=True, turn=90, mirror=True, weight_decay=0.5),
+    ):
+        made = build(Experiment(model="encoder", encoder=own), skeleton=NTU25, classes=2, scaler=scaler)
+        assert made.encoder.facing == own.facing
+        assert made.angle == math.radians(own.turn)
+        assert made.mirrored == (NTU25 if own.mirror else None)
+        assert made.weight_decay == own.weight_decay
+
+
+def test_options_are_off_by_default():
+    assert EncoderConfig(facing=False, turn=30, mirror=False, weight_decay=0.01) == EncoderConfig()
+    scaler = Scaler.for_shape(3, 25)
+    made = build(Experiment(model="encoder"), skeleton=NTU25, classes=2, scaler=scaler)
+    assert (made.angle, made.mirrored, made.weight_decay) == (math.pi / 6, None, module().weight_decay)
+
+
+def test_turned_and_mirrored_runs_go_on_exactly_too():
+    options = {"angle": math.pi, "mirrored": True}
+    whole = module(**options)
+    trained(whole, 4)
+    first = module(**options)
+    optimizer = trained(first, 2).optimizers[0].state_dict()
+    second = module(**options)
+    second.load_state_dict(first.state_dict())
+    trained(second, 2, optimizer=optimizer)
+    plain = module()
+    trained(plain, 4)
+    assert not torch.equal(plain.encoder.head.weight, whole.encoder.head.weight)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+
+
+def test_mirrored_training_needs_sides():
+    encoder = Encoder(replace(NTU25, left=(), right=()), classes=2, frames=16, widths=(4, 8))
+    with pytest.raises(ValueError, match="left and right"):
+        EncoderTraining(encoder, steps=STEPS, mirrored=True)
+
+
+@pytest.mark.parametrize("degrees", [-1, 181])
+def test_nobody_is_turned_further_than_all_around(degrees):
+    with pytest.raises(ValueError, match=r"encoder\.turn"):
+        EncoderConfig(turn=degrees)
 
 
 @pytest.mark.parametrize("wrong", [{"learning_rate": 0.0}, {"smoothing": 1.0}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,7 +56,6 @@ class Encoder(nn.Module):
         dropout: share of the features that is hidden while training
         kernel: frames that a convolution over time sees
         facing: turn all persons the same way; needs three coordinates
-        joint_dropout: share of the joints that are hidden while training, each in all frames of a motion
 
     Raises:
         ValueError: for a skeleton, frames or widths that do not fit, and motions of another shape than built for
@@ -75,7 +75,6 @@ class Encoder(nn.Module):
         dropout: float = 0.2,
         kernel: int = 5,
         facing: bool = False,
-        joint_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if classes < 2 or not widths or min(widths) < 1:
@@ -86,8 +85,6 @@ class Encoder(nn.Module):
             raise ValueError(f"the skeleton has {skeleton.channels} coordinates per joint, got channels={channels}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {dropout}")
-        if not 0 <= joint_dropout < 1:
-            raise ValueError(f"joint_dropout must be at least 0 and below 1, got {joint_dropout}")
         if kernel % 2 == 0:
             raise ValueError(f"kernel must be odd, got {kernel}")
         if facing and (skeleton.channels != 3 or not skeleton.left or not skeleton.right):
@@ -95,7 +92,7 @@ class Encoder(nn.Module):
         self.skeleton = skeleton
         self.classes, self.frames, self.channels = classes, frames, skeleton.channels
         self.widths, self.width = tuple(widths), widths[-1]
-        self.facing, self.joint_dropout = facing, joint_dropout
+        self.facing = facing
         joints = len(skeleton.joints)
         parents = torch.from_numpy(skeleton.parents().copy())
         parents[skeleton.center] = skeleton.center
@@ -136,11 +133,7 @@ class Encoder(nn.Module):
         velocity = functional.pad(position[:, :, 1:] - position[:, :, :-1], (0, 0, 0, 1))
         x = torch.cat([position, bone, velocity], dim=1)
         x = self.norm(rearrange(x, "n c (t pair) v -> n (v pair c) t", pair=2))
-        x = rearrange(x, "n (v c) t -> v n t c", v=motion.shape[3]).contiguous()
-        if not self.training or self.joint_dropout == 0:
-            return x
-        seen = torch.rand(x.shape[:2]) >= self.joint_dropout
-        return x * seen.to(x)[:, :, None, None]  # after the norm, zero is about the average
+        return rearrange(x, "n (v c) t -> v n t c", v=motion.shape[3]).contiguous()
 
     def features(self, motion: Tensor) -> Tensor:
         """(N, C, T, V) in metres -> (N, D)."""
@@ -157,14 +150,12 @@ class Encoder(nn.Module):
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits that change with any weight or statistic."""
-        return weights_hash(self)
+        """Twelve hexadecimal digits that change with any weight or statistic, and with what it does beside them."""
+        found = weights_hash(self)
+        return hashlib.sha256(f"{found} facing".encode()).hexdigest()[:12] if self.facing else found
 
     def extra_repr(self) -> str:
-        return (
-            f"classes={self.classes}, frames={self.frames}, widths={self.widths}, facing={self.facing}, "
-            f"joint_dropout={self.joint_dropout}"
-        )
+        return f"classes={self.classes}, frames={self.frames}, widths={self.widths}, facing={self.facing}"
 
 
 def _across(skeleton: Skeleton) -> np.ndarray:

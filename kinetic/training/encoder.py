@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from kinetic.models.encoder import Encoder
+from kinetic.skeleton import Skeleton
 from kinetic.training.randomness import seeded
 
-__all__ = ["EncoderTraining", "crop", "disturb", "resize", "schedule", "turn"]
+__all__ = ["EncoderTraining", "crop", "disturb", "mirror", "resize", "schedule", "turn"]
 
 
 def turn(motion: Tensor, angle: Tensor) -> Tensor:
@@ -47,8 +48,31 @@ def resize(motion: Tensor, factor: Tensor) -> Tensor:
     return motion * factor[:, None, None, None]
 
 
+def mirror(motion: Tensor, chosen: Tensor, skeleton: Skeleton) -> Tensor:
+    """The chosen motions (N,) of (N, C, T, V) as a mirror shows them: left limbs are right ones, and x is negated.
+
+    Whoever did it with the left hand does it with the right; a walk to the left becomes one to the right.
+
+    Raises:
+        ValueError: for a skeleton without left and right joints
+    """
+    if not skeleton.left:
+        raise ValueError("a mirror needs a skeleton with left and right joints")
+    order = torch.arange(motion.shape[3])
+    order[[*skeleton.left, *skeleton.right]] = torch.tensor([*skeleton.right, *skeleton.left])
+    image = motion[..., order.to(motion.device)]
+    image[:, 0] *= -1
+    return torch.where(rearrange(chosen, "n -> n 1 1 1"), image, motion)
+
+
 def disturb(
-    motion: Tensor, *, angle: float = math.pi / 6, size: float = 0.1, share: float = 0.8, noise: float = 0.005
+    motion: Tensor,
+    *,
+    angle: float = math.pi / 6,
+    size: float = 0.1,
+    share: float = 0.8,
+    noise: float = 0.005,
+    mirrored: Skeleton | None = None,
 ) -> Tensor:
     """Motions (N, C, T, V) as they might have been recorded on another day, drawn from torch's global generator.
 
@@ -57,11 +81,14 @@ def disturb(
         size: resized by at most this share
         share: cut to at least this share of the frames and stretched again
         noise: standard deviation of the joints, in metres
+        mirrored: the skeleton by whose sides every second motion is mirrored; None = no mirror
     """
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(len(motion)).to(motion) * (high - low) + low
 
+    if mirrored is not None:
+        motion = mirror(motion, uniform(0, 1) < 0.5, mirrored)
     if motion.shape[1] == 3:
         motion = turn(motion, uniform(-angle, angle))
     motion = resize(motion, uniform(1 - size, 1 + size))
@@ -90,6 +117,8 @@ class EncoderTraining(LightningModule):
         weight_decay: of AdamW
         smoothing: label smoothing of the cross entropy
         augment: disturb the training motions
+        angle: in radians, by which they are turned at most
+        mirrored: mirror every second of them, where no class is one of left or right
         seed: of all that is random
     """
 
@@ -104,6 +133,8 @@ class EncoderTraining(LightningModule):
         weight_decay: float = 0.01,
         smoothing: float = 0.1,
         augment: bool = True,
+        angle: float = math.pi / 6,
+        mirrored: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -111,9 +142,12 @@ class EncoderTraining(LightningModule):
             raise ValueError(f"steps and learning_rate must be positive, got {steps} and {learning_rate}")
         if not 0 <= smoothing < 1:
             raise ValueError(f"smoothing must be at least 0 and below 1, got {smoothing}")
+        if mirrored and not encoder.skeleton.left:
+            raise ValueError("mirrored needs a skeleton with left and right joints")
         self.encoder = encoder
         self.steps, self.learning_rate, self.weight_decay = steps, learning_rate, weight_decay
         self.smoothing, self.augment, self.seed = smoothing, augment, seed
+        self.angle, self.mirrored = angle, encoder.skeleton if mirrored else None
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -128,7 +162,9 @@ class EncoderTraining(LightningModule):
         for group in self.optimizers().param_groups:  # type: ignore[union-attr]
             group["lr"] = self.learning_rate * schedule(done, self.steps)
         with seeded(self.seed, done, rank, device=motion.device):
-            scores = self.encoder(disturb(motion) if self.augment else motion)
+            if self.augment:
+                motion = disturb(motion, angle=self.angle, mirrored=self.mirrored)
+            scores = self.encoder(motion)
         loss = functional.cross_entropy(scores, label, label_smoothing=self.smoothing)
         self.batches += 1
         accuracy = (scores.argmax(dim=1) == label).float().mean()
