@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal
 
 from torch import Tensor
@@ -26,6 +26,9 @@ from kinetic.metrics.variety import pairwise_distance, variance_ratio
 from kinetic.skeleton import Skeleton
 
 __all__ = ["BETTER", "MEASURES", "Case", "Measure", "Sample", "choose", "measure"]
+
+
+MODES: tuple[Literal["frame", "sequence"], ...] = ("frame", "sequence")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +53,11 @@ class Sample:
         return Sample(
             self.motion[rows], self.label[rows], features, None if self.predicted is None else self.predicted[rows]
         )
+
+    @cached_property
+    def bandwidths(self) -> tuple[float, ...]:
+        """Typical squared distances within a class, of poses and of whole motions; computed once."""
+        return tuple(typical_bandwidth(self.motion, self.label, mode=mode) for mode in MODES)
 
     @property
     def seen(self) -> Tensor:
@@ -77,7 +85,6 @@ class Case:
 
 
 Found = Tensor | PerClass
-MODES: tuple[Literal["frame", "sequence"], ...] = ("frame", "sequence")
 Better = Literal["low", "high", "real"]
 Need = Literal["features", "predicted"]
 
@@ -131,9 +138,9 @@ def _mmd2(case: Case) -> Sequence[Found]:
             real.label,
             mode=mode,
             estimator="unbiased",
-            bandwidths=[typical_bandwidth(train.motion, train.label, mode=mode)],
+            bandwidths=[bandwidth],
         )
-        for mode in MODES
+        for mode, bandwidth in zip(MODES, train.bandwidths, strict=True)
     ]
 
 
