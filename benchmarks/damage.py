@@ -240,9 +240,10 @@ def study(
             wanted = {f"{each} of real": value for each, value in _of_real(real, known, test).items()}
             for name, kept in found.items():
                 hurt = fake if name == "none" else DAMAGES[name](fake, train, np.random.default_rng([repeat, 8]))
-                kept.append(scores(Case(network.look(hurt), real, known, test.skeleton)) | wanted)
+                told = scores(Case(network.look(hurt), real, known, test.skeleton)) | wanted
                 if repeat < trainings:
-                    kept[-1]["gan_train"] = learned(run, hurt, other, seed=repeat)
+                    told["gan_train"] = learned(run, hurt, other, seed=repeat)
+                kept.append({name: float(f"{value:.6g}") for name, value in told.items()})
                 bar.update()
     return found
 
@@ -286,14 +287,25 @@ def deviations(found: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, 
     return result
 
 
+def table(found: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """Markdown: how many scores see each damage, which see it most, and which call it better."""
+    lines = ["| damage | scores that see it | most of all | call it better |", "| --- | --- | --- | --- |"]
+    for damage, row in deviations(found).items():
+        seen = sorted((name for name in row if row[name] >= SEEN), key=row.__getitem__, reverse=True)
+        most = ", ".join(f"`{name}`" for name in seen[:4])
+        fooled = ", ".join(f"`{name}`" for name in row if row[name] <= -SEEN)
+        lines.append(f"| {damage} | {len(seen)} of {len(row)} | {most} | {fooled} |")
+    return "\n".join(lines)
+
+
 def picture(found: Mapping[str, Sequence[Mapping[str, float]]], path: Path, *, title: str) -> None:
     """A PNG: damages as rows, scores as columns; red = called worse, blue = called better, white = not seen."""
-    table = deviations(found)
-    names = list(dict.fromkeys(name for row in table.values() for name in row))
-    values = np.array([[row.get(name, 0.0) for name in names] for row in table.values()])
+    rows = deviations(found)
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    values = np.array([[row.get(name, 0.0) for name in names] for row in rows.values()])
     texts = [[_short(value) if abs(value) >= SEEN else "" for value in row] for row in values]
     shown = np.where(np.abs(values) >= SEEN, np.sign(values) * np.log10(np.abs(values) + 1e-12), 0.0)
-    heat_chart(shown, list(table), names, path, title=title, texts=texts, extent=2.0)
+    heat_chart(shown, list(rows), names, path, title=title, texts=texts, extent=2.0)
 
 
 def _short(value: float) -> str:
@@ -337,12 +349,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "found": found,
         }
         with replacing(options.out) as beside:
-            beside.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    table = deviations(kept["found"])
-    for damage, row in table.items():
-        seen = [name for name, value in row.items() if value >= SEEN]
-        fooled = [name for name, value in row.items() if value <= -SEEN]
-        print(f"{damage}: seen by {', '.join(seen) or 'no score'}; called better by {', '.join(fooled) or 'no score'}")
+            beside.write_text(json.dumps(kept) + "\n", encoding="utf-8")
+    print(table(kept["found"]))
     if options.picture is not None:
         picture(kept["found"], options.picture, title=options.title)
     return 0

@@ -333,6 +333,7 @@ def test_the_study_shows_which_score_sees_copies_and_collapse(people, tmp_path, 
     row = damage.deviations(json.loads(out.read_text())["found"])
     assert row[chosen[0]]["apd"] > damage.SEEN and row[chosen[1]]["duplicates"] > damage.SEEN
     assert "gan_train" in row[chosen[0]] and "mmd_frame (published)" in row[chosen[0]]
-    assert f"{chosen[1]}: seen by" in capsys.readouterr().out and drawn.stat().st_size > 1000
+    told = capsys.readouterr().out
+    assert f"| {chosen[1]} |" in told and "`duplicates`" in told and drawn.stat().st_size > 1000
     drawn.unlink()
     assert damage.main(["--show", str(out), "--picture", str(drawn)]) == 0 and drawn.exists()

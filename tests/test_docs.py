@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import kinetic
-from benchmarks import options
+from benchmarks import damage, options
 from kinetic import cli
 from kinetic.loading import load_experiment
 from kinetic.skeleton import SkeletonPyramid, load_skeleton
@@ -123,7 +123,13 @@ def test_there_are_experiments():
     assert EXPERIMENTS
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "benchmarks" / "results").glob("*.json")), ids=name)
+@pytest.mark.parametrize("file", sorted((ROOT / "benchmarks" / "results").glob("damage_*.json")), ids=name)
+def test_tables_of_damage_are_those_that_were_kept(file):
+    kept = json.loads(file.read_text("utf-8"))
+    assert damage.table(kept["found"]) in (ROOT / "docs" / "damage.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "benchmarks" / "results").glob("options_*.json")), ids=name)
 def test_tables_of_options_are_those_that_were_kept(file):
     kept = json.loads(file.read_text("utf-8"))
     assert options.table(kept["cells"], kept["minutes"]) in (ROOT / "docs" / "options.md").read_text("utf-8")
