@@ -299,13 +299,13 @@ def table(found: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
 
 
 def picture(found: Mapping[str, Sequence[Mapping[str, float]]], path: Path, *, title: str) -> None:
-    """A PNG: damages as rows, scores as columns; red = called worse, blue = called better, white = not seen."""
+    """A PNG: scores as rows, damages as columns; red = called worse, blue = called better, white = not seen."""
     rows = deviations(found)
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
-    values = np.array([[row.get(name, 0.0) for name in names] for row in rows.values()])
+    values = np.array([[row.get(name, 0.0) for row in rows.values()] for name in names])
     texts = [[_short(value) if abs(value) >= SEEN else "" for value in row] for row in values]
     shown = np.where(np.abs(values) >= SEEN, np.sign(values) * np.log10(np.abs(values) + 1e-12), 0.0)
-    heat_chart(shown, list(rows), names, path, title=title, texts=texts, extent=2.0)
+    heat_chart(shown, names, list(rows), path, title=title, texts=texts, extent=2.0)
 
 
 def _short(value: float) -> str:

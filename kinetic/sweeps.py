@@ -32,7 +32,7 @@ __all__ = [
 PSI = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
 """Truncations of a curve."""
 
-SHOWN = ("frechet", "precision", "recall", "accuracy", "multimodality", "apd", "variance", "mmd_sequence")
+SHOWN = ("frechet", "precision", "recall", "accuracy", "multimodality", "variance", "mmd_sequence")
 """Scores of a curve, where there is a feature network; without one those that need none."""
 
 TRADE = (("frechet", "multimodality"), ("mmd_sequence", "apd"))
