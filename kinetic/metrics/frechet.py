@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import scipy.linalg
@@ -84,18 +84,7 @@ def frechet_from_features(a: Tensor, b: Tensor) -> Tensor:
     return distance.clamp(min=0)
 
 
-def frechet_per_class(
-    fake: Tensor,
-    fake_label: Tensor,
-    real: Tensor,
-    real_label: Tensor,
-    *,
-    classes: Iterable[int] | None = None,
-    least: int = 2,
-    equal: bool = False,
-    cap: int | None = None,
-    rng: torch.Generator | None = None,
-) -> PerClass:
+def frechet_per_class(fake: Tensor, fake_label: Tensor, real: Tensor, real_label: Tensor, **options: Any) -> PerClass:
     """Squared Frechet distance of every class between features (N, D) and (M, D), and its mean over classes.
 
     Exact where a class has fewer motions than features, but then mostly bias, which falls with their number: the values
@@ -104,25 +93,14 @@ def frechet_per_class(
     Args:
         fake, real: (N, D) and (M, D)
         fake_label, real_label: (N,) and (M,)
-        classes, least, equal, cap, rng: as for `per_class`
+        options: as for `per_class`
 
     Raises:
         ValueError: as `per_class`, and for anything but features
     """
     check_features(fake, "features of fake motions")
     check_features(real, "features of real motions", width=fake.shape[1])
-    return per_class(
-        frechet_from_features,
-        fake,
-        fake_label,
-        real,
-        real_label,
-        classes=classes,
-        least=least,
-        equal=equal,
-        cap=cap,
-        rng=rng,
-    )
+    return per_class(frechet_from_features, fake, fake_label, real, real_label, **options)
 
 
 def frechet_infinity(fake: Tensor, real: Tensor, *, points: int = 5, rng: torch.Generator | None = None) -> Tensor:
