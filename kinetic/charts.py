@@ -135,7 +135,7 @@ def heat_chart(
     ax = figure.subplots()
     low = 0.0 if extent is None else -extent
     high = float(np.nanmax(table)) or 1.0 if extent is None else extent
-    ax.imshow(np.clip(table, low, high), cmap=colours, vmin=low, vmax=high, aspect="auto")
+    ax.imshow(table, cmap=colours, vmin=low, vmax=high, aspect="auto")
     ax.set_xticks(range(len(columns)), columns, rotation=45, ha="right", fontsize=8, parse_math=False)
     ax.set_yticks(range(len(rows)), rows, fontsize=8, parse_math=False)
     for i, row in enumerate(table):

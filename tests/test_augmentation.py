@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from kinetic import augmentation
 from kinetic.augmentation import train_on_generated
 from kinetic.contest import open_contest
 from kinetic.experiment import fit, load_run, prepare
@@ -49,3 +50,31 @@ def test_wrong_requests_are_refused(recogniser):
     other = dataclasses.replace(recogniser, class_names=("walk", "wave", "sit down"))
     with pytest.raises(ValueError, match="other classes"):
         train_on_generated(contest, other)
+
+
+def test_each_row_learns_from_what_it_says(recogniser, monkeypatch):
+    train = prepare(recogniser.experiment).train
+    four = np.sort(np.concatenate([np.flatnonzero(train.label == k)[:4] for k in range(3)]))
+    contest = open_contest(train.select(four), encoder=recogniser)
+    seen = []
+
+    def learn(run, motions, test, *, seed):
+        seen.append((len(motions), seed))
+        return len(motions) / 100
+
+    monkeypatch.setattr(augmentation, "learned", learn)
+    rows = {row.score.metric: row for row in train_on_generated(contest, recogniser, seeds=2)}
+    assert seen == [(12, 0), (30, 0), (18, 0), (12, 1), (30, 1), (18, 1)]
+    assert (rows["gan_train"].score.value, rows["augmented"].score.value) == (0.12, 0.3)
+    assert rows["gan_train"].floor.value == rows["augmented"].floor.value == 0.18
+
+
+def test_a_generator_makes_what_the_training_side_has(gan, recogniser, monkeypatch):
+    made = []
+    monkeypatch.setattr(augmentation, "learned", lambda run, motions, test, *, seed: made.append(motions) or 0.5)
+    contest = open_contest(gan)
+    (row, _) = train_on_generated(contest, recogniser, seeds=2, truncation=0.5)
+    fakes = [motions for motions in made if motions.source == "training" and len(motions) == 18][::2]
+    assert all((motions.label == contest.real.train.label).all() for motions in fakes)
+    assert not (fakes[0].motion == fakes[1].motion).all()
+    assert (row.score.balance, row.score.truncation, row.floor.truncation) == ("training motions", 0.5, None)

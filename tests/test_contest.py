@@ -9,7 +9,7 @@ import torch
 from conftest import DATA
 
 from kinetic.contest import network_of, open_contest
-from kinetic.data.motion import write_motions
+from kinetic.data.motion import read_motions, write_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.evaluation import evaluate
 from kinetic.experiment import fit, load_run
@@ -151,6 +151,9 @@ def test_the_label_tells_references_apart(encoder, prepared, tmp_path):
         open_contest(prepared.test, reference=tmp_path / f"{seed}.npz", split="xsub").reference_hash for seed in (0, 5)
     ]
     assert digests[0] != digests[1]
+    zero = read_motions(tmp_path / "0.npz")
+    write_motions(dataclasses.replace(zero, class_names=("walk", "wave", "sit down")), tmp_path / "renamed.npz")
+    assert open_contest(prepared.test, reference=tmp_path / "renamed.npz", split="xsub").reference_hash not in digests
     again = dataclasses.replace(prepared.test, motion=np.array(prepared.test.motion) + np.float32(1e-8))
     assert open_contest(again, reference=tmp_path / "0.npz", split="xsub").reference_hash == digests[0]
 
