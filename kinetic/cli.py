@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from kinetic.data.motion import MotionSet
+    from kinetic.loading import Setting
     from kinetic.skeleton import Skeleton
 
 __all__ = ["VERBS", "Verb", "main", "parse"]
@@ -78,7 +79,9 @@ def fit(asked: Namespace) -> None:
     from kinetic.loading import load_experiment, to_plain, yaml_text
 
     overrides = {key: value for key, value in vars(asked).items() if key in _settings()}
-    experiment = load_experiment(*asked.files, **{key: _typed(key, text) for key, text in overrides.items()})
+    experiment = load_experiment(
+        *asked.files, **{key: _typed(_settings()[key], text) for key, text in overrides.items()}
+    )
     if asked.print_config:
         print(yaml_text(to_plain(experiment)), end="")
         return
@@ -105,9 +108,13 @@ def _declare_fit(parser: ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     group = parser.add_argument_group("settings, over those of the files")
     for key, setting in _settings().items():
-        default = "null" if setting.default is None else _shown(setting.default)
-        meaning = f"{setting.meaning} ({setting.possible}; {default})".replace("%", "%%")
-        group.add_argument(f"--{key}", default=SUPPRESS, metavar="X", help=meaning)
+        _declare_setting(group, key, setting)
+
+
+def _declare_setting(group: Any, key: str, setting: Setting) -> None:
+    default = "null" if setting.default is None else _shown(setting.default)
+    meaning = f"{setting.meaning} ({setting.possible}; {default})".replace("%", "%%")
+    group.add_argument(f"--{key}", default=SUPPRESS, metavar="X", help=meaning)
 
 
 def sample(asked: Namespace) -> None:
@@ -163,13 +170,12 @@ def evaluate(asked: Namespace) -> None:
             progress=True,
         )
     else:
-        only = None if asked.only is None else [name.strip() for text in asked.only for name in text.split(",")]
         report = evaluate(
             contest,
             count=asked.count,
             seeds=5 if asked.seeds is None else asked.seeds,
             truncation=asked.truncation,
-            only=only,
+            only=_words(asked.only),
             progress=True,
         )
     if asked.out is not None:  # before what takes longer
@@ -276,8 +282,7 @@ def compare(asked: Namespace) -> None:
     """Put reports side by side; scores whose labels differ are refused."""
     from kinetic.report import compare, read_report
 
-    ignore = [name.strip() for text in asked.ignore or () for name in text.split(",")]
-    print(compare([read_report(file) for file in asked.reports], ignore=ignore).rstrip("\n"))
+    print(compare([read_report(file) for file in asked.reports], ignore=_words(asked.ignore) or ()).rstrip("\n"))
 
 
 def _declare_compare(parser: ArgumentParser) -> None:
@@ -285,6 +290,61 @@ def _declare_compare(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--ignore", action="append", metavar="FIELD,...", help="fields of the label that may differ, such as seeds"
     )
+
+
+def ablate(asked: Namespace) -> None:
+    """Train and score every recipe of an ablation file on every benchmark from every seed, and print the table.
+
+    The folder holds the table in four formats, pictures, and report.html with motions that play. The same command goes
+    on where it stopped.
+    """
+    from kinetic.ablation.cost import cost_text
+    from kinetic.ablation.grid import ablate, engine_for, plan
+    from kinetic.ablation.recipes import read_ablation
+
+    known, own = _settings(), _ablation_settings()
+    typed = {key: text for key, text in vars(asked).items() if isinstance(text, str)}
+    ablation, config = read_ablation(
+        *asked.files,
+        recipes=_words(asked.recipes),
+        benchmarks=_words(asked.benchmarks),
+        settings={key: _typed(known[key], text) for key, text in typed.items() if key in known and key not in own},
+        **{key: _typed(own[key], text) for key, text in typed.items() if key in own},
+    )
+    out = asked.out if asked.out is not None else Path("runs") / ablation.name
+    if asked.dry_run:
+        found = plan(ablation, out)
+        print(found.to_text() + cost_text(found), end="")
+        return
+    engine = engine_for(ablation, out, asked.engine, jobs=asked.jobs, ray=config.ray, slurm=config.slurm)
+    table = ablate(ablation, out, engine=engine, retry=asked.retry)
+    print(_json(table.to_dict()) if asked.json else f"{table.to_text()}{out / 'report.html'}")
+    if table.missing:
+        raise RuntimeError(f"{len(table.missing)} cells have no result; --retry runs them again")
+
+
+def _declare_ablate(parser: ArgumentParser) -> None:
+    parser.usage = (
+        "kinetic ablate FILE ... [--profile NAME] [--dry-run] [--engine local|ray|slurm] [-o FOLDER] [--KEY X ...]"
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="ablation files; later ones win over earlier ones")
+    parser.add_argument("-o", "--out", type=Path, metavar="FOLDER", help="its folder; default: runs/ and the name")
+    parser.add_argument("--recipes", action="append", metavar="NAME,...", help="rows to run; default: the profile's")
+    parser.add_argument("--benchmarks", action="append", metavar="NAME,...", help="default: the profile's")
+    parser.add_argument(
+        "--engine", choices=("local", "ray", "slurm"), default="local", help="what runs the cells (local: this machine)"
+    )
+    parser.add_argument("--jobs", type=_positive, metavar="N", help="cells at a time; default: what there is room for")
+    parser.add_argument("--retry", action="store_true", help="also run cells again that failed before")
+    parser.add_argument("--dry-run", action="store_true", help="list the cells, estimate what they cost, and stop")
+    _declare_json(parser)
+    group = parser.add_argument_group("settings of the ablation, over those of the files")
+    for key, setting in _ablation_settings().items():
+        _declare_setting(group, key, setting)
+    group = parser.add_argument_group("settings of all experiments, below those of recipes")
+    for key, setting in _settings().items():
+        if key not in ("name", "model", "seed"):
+            _declare_setting(group, key, setting)
 
 
 def plot(asked: Namespace) -> None:
@@ -413,6 +473,7 @@ VERBS: dict[str, Verb] = {
     "sample": Verb(sample, _declare_sample, "draw motions from a trained generator"),
     "evaluate": Verb(evaluate, _declare_evaluate, "score generated motions against real ones"),
     "compare": Verb(compare, _declare_compare, "put several reports side by side"),
+    "ablate": Verb(ablate, _declare_ablate, "train and score recipes x benchmarks x seeds, and compare them"),
     "plot": Verb(plot, _declare_plot, "draw motions, or the metrics of a run"),
     "data info": Verb(data_info, _declare_data_info, "what a file of motions holds"),
     "skeleton check": Verb(skeleton_check, _declare_skeleton_check, "whether a skeleton is sound, and its levels"),
@@ -528,10 +589,21 @@ def _settings() -> Any:
     return settings()
 
 
-def _typed(key: str, text: str) -> object:
+def _ablation_settings() -> Any:
+    from kinetic.loading import ablation_settings
+
+    return ablation_settings()
+
+
+def _typed(setting: Setting, text: str) -> object:
     from kinetic.loading import value_from_text
 
-    return value_from_text(key, text)
+    return value_from_text(setting, text)
+
+
+def _words(given: list[str] | None) -> list[str] | None:
+    """The names of an option that takes several, separated by commas or given again."""
+    return None if given is None else [name.strip() for text in given for name in text.split(",")]
 
 
 def _positive(text: str) -> int:

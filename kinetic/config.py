@@ -9,16 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = [
+    "AblationConfig",
+    "BenchmarkConfig",
     "CriticConfig",
     "DataConfig",
     "EncoderConfig",
     "Experiment",
     "GeneratorConfig",
     "NoiseConfig",
+    "ProfileConfig",
     "QuantileConfig",
+    "RayConfig",
+    "RecipeConfig",
+    "ScoresConfig",
+    "SlurmConfig",
     "SyntheticConfig",
     "TrainingConfig",
 ]
@@ -40,6 +47,11 @@ def _widths(owner: str, name: str, values: Iterable[int], count: int) -> None:
     values = tuple(values)
     if len(values) != count or any(width < 1 for width in values):
         raise ValueError(f"{owner}.{name} needs {count} positive channel counts, got {list(values)}")
+
+
+def _plain_name(name: str) -> None:
+    if not name or any(letter in name for letter in "/\\\0") or name in {".", ".."}:
+        raise ValueError(f"name must be a plain file name, got {name!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,7 +360,181 @@ class Experiment:
 
     def __post_init__(self) -> None:
         _within("experiment", 0, 2**63 - 1, seed=self.seed)
-        if not self.name or any(letter in self.name for letter in "/\\\0") or self.name in {".", ".."}:
-            raise ValueError(f"name must be a plain file name, got {self.name!r}")
+        _plain_name(self.name)
         if self.generator.output == "tanh" and self.data.scaling == "standard" and self.model == "gan":
             raise ValueError("generator.output tanh cannot reach data scaled by data.scaling standard; use linear")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeConfig:
+    """A row of an ablation table.
+
+    Args:
+        about: what it is, in words
+        after: the row that it builds on; null = none
+        changes: settings of an experiment that it has otherwise than that row
+        sweep: one setting and a list of values for it: one row for each value
+    """
+
+    about: str = ""
+    after: str | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+    sweep: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.sweep and (len(self.sweep) > 1 or not all(isinstance(v, list) and v for v in self.sweep.values())):
+            raise ValueError(f"sweep needs one setting with a list of values, got {self.sweep}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchmarkConfig:
+    """What all recipes are compared on.
+
+    Args:
+        about: what it is, in words
+        settings: of an experiment: the motions, their split, and what else belongs to them
+        encoder: the recognition network that all its generators are scored with: an experiment file, by which one is
+            trained first, or the folder of a trained one; paths are relative to the ablation file
+    """
+
+    about: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
+    encoder: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoresConfig:
+    """How every generator of an ablation is scored.
+
+    Args:
+        only: names of the scores
+        draws: how often each generator is drawn from
+        count: motions per class; null = as many as there are real ones
+        truncation: psi; null = none
+        points: moments of the training at which it is scored too, for curves
+        published: motions per class that are also scored as Kinetic-GAN was, for its published tables; 0 = not
+        inception: file of the weights that its FID needs; null = without FID
+        shown: motions of each class that are kept to look at
+    """
+
+    only: tuple[str, ...] = ("frechet", "accuracy", "mmd_frame", "mmd_sequence", "variance", "bones")
+    draws: int = 3
+    count: int | None = None
+    truncation: float | None = None
+    points: int = 0
+    published: int = 0
+    inception: str | None = None
+    shown: int = 2
+
+    def __post_init__(self) -> None:
+        _at_least("scores", 1, draws=self.draws, count=self.count, shown=self.shown)
+        _at_least("scores", 0, points=self.points, published=self.published)
+        _within("scores", 0, 1, truncation=self.truncation)
+        if not self.only or len(set(self.only)) != len(self.only):
+            raise ValueError(f"scores.only needs one name or more, each once, got {list(self.only)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProfileConfig:
+    """How large an ablation is.
+
+    Args:
+        about: what it is, in words
+        files: experiment files that all recipes start from, relative to the ablation file
+        settings: of experiments, over those of the files
+        encoder: settings of the recognition networks, over those of their files
+        recipes: names of those that are run; null = all
+        benchmarks: names of those that are run; null = all
+        seeds: training seeds of each recipe; null = as in the file
+        scores: how generators are scored, over what the file says
+    """
+
+    about: str = ""
+    files: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
+    encoder: dict[str, Any] = field(default_factory=dict)
+    recipes: tuple[str, ...] | None = None
+    benchmarks: tuple[str, ...] | None = None
+    seeds: int | None = None
+    scores: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _at_least("profile", 1, seeds=self.seeds)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayConfig:
+    """Where cells run with `--engine ray`.
+
+    Args:
+        address: of the cluster that is running; auto = the one of this machine
+        cpus: processors of a cell
+        gpus: GPUs of a cell
+    """
+
+    address: str = "auto"
+    cpus: float = 1
+    gpus: float = 0
+
+    def __post_init__(self) -> None:
+        _at_least("ray", 0, cpus=self.cpus, gpus=self.gpus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlurmConfig:
+    """Where cells run with `--engine slurm`.
+
+    Args:
+        partition: of the cluster; null = its default
+        minutes: after which a job is stopped, saved and queued again
+        cpus: processors of a cell
+        gpus: GPUs of a cell
+        memory: GiB of a cell; null = the cluster's default
+        options: further options of sbatch, by name
+    """
+
+    partition: str | None = None
+    minutes: int = 60
+    cpus: int = 1
+    gpus: int = 0
+    memory: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _at_least("slurm", 1, minutes=self.minutes, cpus=self.cpus, memory=self.memory)
+        _at_least("slurm", 0, gpus=self.gpus)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationConfig:
+    """A grid of recipes, benchmarks and seeds that ends in one table.
+
+    Args:
+        name: of the ablation, also of its folder under runs/
+        profile: which of the profiles; null = none
+        profiles: sizes that it can be run at
+        benchmarks: what recipes are compared on, in the order of the table
+        recipes: its rows, in their order
+        seeds: training seeds of each recipe
+        scores: how generators are scored
+        published: benchmark -> recipe -> score -> the number that was published for it
+        threads: of each cell on a CPU; the last bits of results depend on it
+        ray: where cells run with `--engine ray`
+        slurm: where cells run with `--engine slurm`
+    """
+
+    name: str = "ablation"
+    profile: str | None = None
+    profiles: dict[str, ProfileConfig] = field(default_factory=dict)
+    benchmarks: dict[str, BenchmarkConfig] = field(default_factory=dict)
+    recipes: dict[str, RecipeConfig] = field(default_factory=dict)
+    seeds: int = 3
+    scores: ScoresConfig = field(default_factory=ScoresConfig)
+    published: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+    threads: int = 1
+    ray: RayConfig = field(default_factory=RayConfig)
+    slurm: SlurmConfig = field(default_factory=SlurmConfig)
+
+    def __post_init__(self) -> None:
+        _at_least("ablation", 1, seeds=self.seeds, threads=self.threads)
+        _plain_name(self.name)

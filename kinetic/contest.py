@@ -101,6 +101,11 @@ class Contest:
         """Motions with all that scores look at."""
         return plain_sample(motions) if self.network is None else self.network.look(motions)
 
+    @cached_property
+    def sides(self) -> tuple[Sample, Sample]:
+        """The held-out and the training motions with all that scores look at."""
+        return self.look(self.real.test), self.look(self.real.train)
+
     def fakes(self, *, count: int | None, seeds: int, truncation: float | None) -> list[MotionSet]:
         """Generated motions of each seed, with the labels of the held-out ones or `count` of each class.
 

@@ -28,7 +28,7 @@ from kinetic.metrics.score import Score
 from kinetic.metrics.variety import COLLAPSED
 from kinetic.report import ClassTable, Report, Row
 
-__all__ = ["evaluate", "evaluate_published", "interval"]
+__all__ = ["evaluate", "evaluate_published", "interval", "plain_value"]
 
 CHUNK = 32
 """Motions that Inception sees before the bar moves on."""
@@ -91,7 +91,7 @@ def evaluate(
     measures = choose(only)
     contest = _contest(subject, encoder=encoder, reference=reference, split=split, scaled=scaled)
     fakes = contest.fakes(count=count, seeds=seeds, truncation=truncation)
-    test, train = contest.look(contest.real.test), contest.look(contest.real.train)
+    test, train = contest.sides
     floors = [train.select(_like(train.label, fakes[0].label, seed)) for seed in range(seeds)]
     if len(floors[0].label) == int(torch.isin(train.label, torch.from_numpy(fakes[0].label)).sum()):
         floors = floors[:1]  # every draw takes them all
@@ -189,8 +189,13 @@ def _contest(subject: Any, **options: Any) -> Contest:
 
 
 def _score(found: Sequence[Tensor | PerClass], **label: Any) -> Score:
-    values = [float(each.mean if isinstance(each, PerClass) else each) for each in found]
+    values = [plain_value(each) for each in found]
     return Score(value=float(np.mean(values)), interval=interval(values), **label)
+
+
+def plain_value(found: Tensor | PerClass) -> float:
+    """A score as one number; of classes the mean."""
+    return float(found.mean if isinstance(found, PerClass) else found)
 
 
 def interval(values: Sequence[float]) -> float | None:

@@ -9,7 +9,6 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +21,7 @@ from tqdm import tqdm
 from kinetic.config import Experiment
 from kinetic.data.motion import MotionSet, MotionWriter, read_motions
 from kinetic.data.synthetic import synthesise
-from kinetic.files import replacing
+from kinetic.files import holding, replacing
 from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
 from kinetic.models.encoder import Encoder
 from kinetic.models.stgcn import Critic, Generator
@@ -574,37 +573,12 @@ def _alone(folder: Path) -> Iterator[None]:
     new = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with _locked(folder):
+        with holding(folder, PATIENCE):
             yield
     finally:
         with contextlib.suppress(OSError):  # one of them holds something
             for each in new:
                 each.rmdir()
-
-
-@contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise FileExistsError(f"{folder}: another process is training in it") from None
-                time.sleep(0.2)
-            except OSError:  # a file system without locks
-                break
-        yield
-    finally:
-        os.close(handle)
 
 
 def _claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
@@ -734,7 +708,7 @@ def _quiet() -> Iterator[None]:
     level = log.level
     log.setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"pytorch_lightning\..*")
+        warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\..*")
         warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\).*")
         try:
             yield

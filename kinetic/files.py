@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-__all__ = ["LARGEST_YAML", "checked_target", "flush", "read_yaml", "replacing"]
+__all__ = ["LARGEST_YAML", "checked_target", "flush", "holding", "read_yaml", "replacing"]
 
 LARGEST_YAML = 1 << 20
 """Bytes of the largest YAML file that is opened."""
@@ -110,5 +111,35 @@ def flush(path: Path) -> None:
     handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
     try:
         os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextlib.contextmanager
+def holding(folder: Path, patience: float) -> Iterator[None]:
+    """Inside, no other process holds this folder; where the system has no such locks, nothing is held.
+
+    Raises:
+        FileExistsError: when another process still holds it after so many seconds
+    """
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        until = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise FileExistsError(f"{folder}: another process is at work in it") from None
+                time.sleep(0.2)
+            except OSError:  # a file system without locks
+                break
+        yield
     finally:
         os.close(handle)

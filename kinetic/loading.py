@@ -23,12 +23,16 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
-from kinetic.config import Experiment
+from kinetic.config import AblationConfig, Experiment
 from kinetic.files import read_yaml, replacing
 
 __all__ = [
     "Setting",
+    "ablation_settings",
+    "ablation_to_plain",
+    "checked_settings",
     "from_plain",
+    "load_ablation",
     "load_experiment",
     "save_experiment",
     "settings",
@@ -73,22 +77,74 @@ def load_experiment(*paths: str | os.PathLike[str], **overrides: Any) -> Experim
 
     Raises ValueError naming file, key and what is possible, and FileNotFoundError.
     """
-    sources = [(f"{path}: ", _checked(_read_file(Path(path)), f"{path}: ")) for path in paths]
-    given: dict[str, Any] = {}
-    for key, value in overrides.items():
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        given = _merged(given, value)
-    sources.append(("", _checked(given, "")))
+    loaded: Experiment = _loaded(Experiment, paths, overrides)
+    return loaded
+
+
+def load_ablation(*paths: str | os.PathLike[str], **overrides: Any) -> AblationConfig:
+    """The ablation that files describe, as `load_experiment` reads experiments.
+
+    What its profile says of seeds and scores goes over the files, overrides over all. Settings of experiments are not
+    looked at yet.
+
+    Raises ValueError naming file, key and what is possible, and FileNotFoundError.
+    """
+    loaded: AblationConfig = _loaded(AblationConfig, paths, overrides)
+    if loaded.profile is None:
+        return loaded
+    where = paths[-1] if paths else "profiles"
+    if loaded.profile not in loaded.profiles:
+        raise ValueError(f"{where}: there is no profile {loaded.profile!r}; {unknown(loaded.profile, loaded.profiles)}")
+    profile = loaded.profiles[loaded.profile]
+    own: dict[str, Any] = {"scores": dict(profile.scores)} | ({} if profile.seeds is None else {"seeds": profile.seeds})
+    final: AblationConfig = _loaded(
+        AblationConfig, paths, overrides, between=(f"{where}: profiles.{loaded.profile}.", own)
+    )
+    return final
+
+
+def _loaded(
+    owner: type,
+    paths: Iterable[str | os.PathLike[str]],
+    overrides: Mapping[str, Any],
+    between: tuple[str, Mapping[str, Any]] | None = None,
+) -> Any:
+    """What files say, what `between` says (of whom, what), and what overrides say, the latter over the former."""
+    sources = [(f"{path}: ", _checked(_read_file(Path(path)), f"{path}: ", owner)) for path in paths]
+    if between is not None:
+        sources.append((between[0], _checked(_nested(between[1]), between[0], owner)))
+    sources.append(("", _checked(_nested(overrides), "", owner)))
     plain: dict[str, Any] = {}
     for _, source in sources:
         plain = _merged(plain, source)
     try:
-        return _built(Experiment, plain)
+        return _built(owner, plain)
     except ValueError as error:  # a value out of its range: blame the last one who named it
         word = str(error).split()[0]
         named = [where for where, source in sources if any(f".{key}".endswith(f".{word}") for key in _dotted(source))]
         raise ValueError(f"{named[-1] if named else ''.join(where for where, _ in sources)}{error}") from None
+
+
+def checked_settings(*layers: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """Settings of an experiment, sections or dotted keys, later layers over earlier ones, as nested plain values.
+
+    Each is of the type that its key wants; together they need not be possible yet. Raises ValueError that begins with
+    `where`.
+    """
+    plain: dict[str, Any] = {}
+    for layer in layers:
+        plain = _merged(plain, _checked(_nested(layer), f"{where}: " if where else ""))
+    return plain
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted keys as sections."""
+    given: dict[str, Any] = {}
+    for key, value in flat.items():
+        for part in reversed(str(key).split(".")):
+            value = {part: value}
+        given = _merged(given, value)
+    return given
 
 
 def from_plain(plain: Mapping[str, Any], *, where: str = "") -> Experiment:
@@ -103,6 +159,12 @@ def from_plain(plain: Mapping[str, Any], *, where: str = "") -> Experiment:
 def to_plain(experiment: Experiment) -> dict[str, Any]:
     """Every setting, as dictionaries, lists, words and numbers: what run folders and checkpoints hold."""
     plain: dict[str, Any] = _plain(experiment)
+    return plain
+
+
+def ablation_to_plain(ablation: AblationConfig) -> dict[str, Any]:
+    """Every setting of an ablation, as `to_plain` gives those of an experiment."""
+    plain: dict[str, Any] = _plain(ablation)
     return plain
 
 
@@ -123,12 +185,20 @@ def settings() -> Mapping[str, Setting]:
     return types.MappingProxyType(dict(_settings(Experiment, "")))
 
 
-def value_from_text(key: str, text: str) -> object:
+@cache
+def ablation_settings() -> Mapping[str, Setting]:
+    """Every key of an ablation file that the command line may set too: those that hold no names of its own."""
+    return types.MappingProxyType(
+        {key: each for key, each in _settings(AblationConfig, "") if get_origin(each.kind) is not dict}
+    )
+
+
+def value_from_text(setting: Setting, text: str) -> object:
     """The value that somebody typed after `--key` on a command line, before it is checked.
 
     Words stay words where a word is expected; lists need no brackets: `--data.classes "walk,sit down"`.
     """
-    kind, optional = _without_none(settings()[key].kind)
+    kind, optional = _without_none(setting.kind)
     if optional and text == "null":
         return None
     if kind is str or get_origin(kind) is Literal:
@@ -170,12 +240,12 @@ def _dotted(plain: Mapping[str, Any], prefix: str = "") -> set[str]:
     return keys
 
 
-def _checked(plain: object, prefix: str) -> dict[str, Any]:
+def _checked(plain: object, prefix: str, owner: type = Experiment) -> dict[str, Any]:
     """The same nested values, each of the type its annotation wants."""
     if not isinstance(plain, Mapping):
         raise ValueError(f"{prefix}expected settings such as `seed: 0`, got {_shown(plain)}")
     try:
-        return _checked_section(Experiment, plain, "")
+        return _checked_section(owner, plain, "")
     except ValueError as error:
         raise ValueError(f"{prefix}{error}") from None
 
@@ -213,6 +283,12 @@ def _checked_value(kind: Any, value: Any, key: str) -> Any:
             return [_checked_value(inner[0], entry, key) for entry in value]
         if len(inner) == len(value):
             return [_checked_value(one, entry, key) for one, entry in zip(inner, value, strict=True)]
+    if origin is dict and isinstance(value, Mapping):
+        if odd := [each for each in value if not isinstance(each, str) or not each]:
+            raise ValueError(f"{key}: expected names, got {_shown(odd[0])}; quote a name that is a number")
+        return {each: _checked_value(inner[1], own, f"{key}.{each}") for each, own in value.items()}
+    if wanted is Any:
+        return value
     if wanted is str and isinstance(value, str):
         return value
     if wanted is bool and isinstance(value, bool):
@@ -235,15 +311,26 @@ def _built(owner: Any, plain: Mapping[str, Any]) -> Any:
         wanted, _ = _without_none(kinds[key])
         if is_dataclass(wanted) and value is not None:
             value = _built(wanted, value)
+        elif get_origin(wanted) is dict and is_dataclass(of := get_args(wanted)[1]):
+            value = {name: _named(f"{key}.{name}", of, own) for name, own in value.items()}
         elif get_origin(wanted) is tuple and value is not None:
             value = tuple(value)
         values[key] = value
     return owner(**values)
 
 
+def _named(key: str, owner: Any, plain: Mapping[str, Any]) -> Any:
+    try:
+        return _built(owner, plain)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+
+
 def _plain(value: Any) -> Any:
     if is_dataclass(value):
         return {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(own) for name, own in value.items()}
     return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
@@ -277,6 +364,8 @@ def _possible(kind: Any) -> str:
     origin, inner = get_origin(wanted), get_args(wanted)
     if is_dataclass(wanted):
         words = f"a section with {', '.join(entry.name for entry in fields(wanted))}"
+    elif origin is dict:
+        words = "names, each with what it stands for"
     elif origin is Literal:
         words = f"one of {', '.join(map(str, inner))}"
     elif origin in (list, tuple):

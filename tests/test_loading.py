@@ -241,7 +241,7 @@ def test_every_field_is_a_setting():
     ],
 )
 def test_typed_text_becomes_the_value_that_was_meant(key, text, value):
-    assert value_from_text(key, text) == value
+    assert value_from_text(settings()[key], text) == value
 
 
 def test_lists_that_nest_by_reference_are_refused_in_a_line(tmp_path):
