@@ -1,0 +1,404 @@
+"use strict";
+(() => {
+  // What went wrong is counted where a test can read it: script errors, pictures that fail, refusals of the policy.
+  let errors = 0;
+  const count = () => {
+    errors += 1;
+    if (document.body) document.body.dataset.errors = errors;
+  };
+  addEventListener("error", count, true);
+  addEventListener("unhandledrejection", count);
+  document.addEventListener("securitypolicyviolation", count);
+
+  const LINE = 0.052, HEAD = 0.085, MARGIN = 0.12; // metres
+  const TURN = Math.PI / 9, TILT = Math.PI * 8 / 180;
+  const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const colours = {};
+
+  const make = (tag, properties = {}, ...children) => {
+    const element = Object.assign(document.createElement(tag), properties);
+    element.append(...children);
+    return element;
+  };
+  const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
+
+  /** A name as it is; what does not fit scrolls, and is shown where the pointer rests. */
+  const named = (tag, text) => make(tag, { className: "name", textContent: text, dir: "auto", title: text });
+
+  /** The largest number, but at most twice the middle one: a single wild motion does not shrink all others. */
+  function common(numbers) {
+    const sorted = [...numbers].sort((a, b) => a - b);
+    return Math.min(sorted[sorted.length - 1], 2 * sorted[(sorted.length - 1) >> 1]);
+  }
+
+  /**
+   * One motion in metres as the camera sees it: points (T, V, 3) with x to the right, y up, z towards the viewer.
+   * The middle of its way is at x = z = 0 and its feet are at y = 0 (but for the lowest twentieth of the frames).
+   */
+  function unpack(clip, sample, center) {
+    const bytes = Uint8Array.from(atob(clip.data), (letter) => letter.charCodeAt(0));
+    const codes = new DataView(bytes.buffer);
+    const { channels: C, frames: T, step } = clip;
+    const V = bytes.length / (2 * clip.samples * T * C);
+    const points = new Float32Array(T * V * 3);
+    for (let i = 0; i < T * V; i++) {
+      const at = 2 * C * (sample * T * V + i);
+      const [x, y, z] = [0, 2, 4].map((offset) => (offset < 2 * C ? step * codes.getInt16(at + offset, true) : 0));
+      points.set(C === 2 ? [x, y, 0] : [-x, y, -z], 3 * i);
+    }
+    const lowest = [], low = [Infinity, 0, Infinity], high = [-Infinity, 0, -Infinity];
+    for (let t = 0; t < T; t++) {
+      let least = Infinity;
+      for (let v = 0; v < V; v++) least = Math.min(least, points[3 * (t * V + v) + 1]);
+      lowest.push(least);
+      for (const axis of [0, 2]) {
+        const x = points[3 * (t * V + center) + axis];
+        low[axis] = Math.min(low[axis], x);
+        high[axis] = Math.max(high[axis], x);
+      }
+    }
+    lowest.sort((a, b) => a - b);
+    const origin = [(low[0] + high[0]) / 2, lowest[Math.floor(0.05 * T)], (low[2] + high[2]) / 2];
+    let reach = 0, top = 0;
+    for (let i = 0; i < T * V; i++) {
+      for (let axis = 0; axis < 3; axis++) points[3 * i + axis] -= origin[axis];
+      reach = Math.max(reach, Math.hypot(points[3 * i], points[3 * i + 2]));
+      top = Math.max(top, points[3 * i + 1]);
+    }
+    return { points, T, V, reach, top, flat: C === 2 };
+  }
+
+  /** A camera that turns around the middle of a motion, `distance` metres away, at the height `middle`. */
+  function camera(yaw, tilt, middle, distance) {
+    const [cy, sy, ct, st] = [Math.cos(yaw), Math.sin(yaw), Math.cos(tilt), Math.sin(tilt)];
+    return (x, y, z) => {
+      const right = x * cy + z * sy, near = z * cy - x * sy;
+      const up = (y - middle) * ct - near * st, depth = near * ct + (y - middle) * st;
+      const scale = distance / Math.max(distance - depth, 0.1 * distance); // what is behind the camera stays large
+      return [right * scale, up * scale, depth, scale];
+    };
+  }
+
+  /** What motions of one row look like from an angle: a camera, and the frame (in metres) that fits all of them. */
+  function framed(motions, yaw, tilt) {
+    const top = common(motions.map((motion) => motion.top)), reach = common(motions.map((motion) => motion.reach));
+    const see = camera(yaw, tilt, top / 2, Math.max(7, 5 * reach));
+    const boxes = motions.map(({ points }) => {
+      const box = [Infinity, -Infinity, Infinity, -Infinity];
+      for (let i = 0; i < points.length; i += 3) {
+        const [u, v] = see(points[i], points[i + 1], points[i + 2]);
+        box[0] = Math.min(box[0], u);
+        box[1] = Math.max(box[1], u);
+        box[2] = Math.min(box[2], v);
+        box[3] = Math.max(box[3], v);
+      }
+      return box;
+    });
+    const half = common(boxes.map((box) => (box[1] - box[0]) / 2)) + MARGIN;
+    const low = -common(boxes.map((box) => -box[2])) - MARGIN, high = common(boxes.map((box) => box[3])) + MARGIN;
+    const slack = MARGIN / 2;
+    const outside = boxes.map((box) => (box[1] - box[0]) / 2 > half - slack || box[2] < low + slack || box[3] > high - slack);
+    return { see, half: Math.max(half, 0.3), low, high, reach, shift: boxes.map((box) => (box[0] + box[1]) / 2), outside };
+  }
+
+  class Scene {
+    constructor(section, data) {
+      Object.assign(this, { section, data, position: 0, speed: 1, loop: true, sample: 0, row: 0 });
+      this.playing = !still.matches;
+      this.flat = data.clips[0].channels === 2;
+      this.find = (name) => section.querySelector(name);
+      this.stage = this.find(".stage");
+      this.groups = []; // the rows shown, each with its cells
+      this.watch = new IntersectionObserver((entries) => {
+        for (const entry of entries) entry.target.cell.visible = entry.isIntersecting;
+        wake();
+      });
+      this.sized = new ResizeObserver(() => this.redraw());
+      this.turnBack();
+      this.listen();
+      this.show();
+    }
+
+    listen() {
+      const on = (name, type, does) => this.find(name).addEventListener(type, does);
+      on(".play", "click", () => this.play(!this.playing));
+      on(".frame", "input", (event) => {
+        this.play(false);
+        this.position = Number(event.target.value);
+        this.redraw();
+      });
+      on(".speed", "change", (event) => (this.speed = Number(event.target.value)));
+      on(".loop", "change", (event) => (this.loop = event.target.checked));
+      on(".row", "change", (event) => this.show({ row: event.target.value }));
+      on(".sample", "change", (event) => this.show({ sample: event.target.value }));
+      let held = null;
+      on(".stage", "pointerdown", (event) => {
+        if (event.target.tagName !== "CANVAS") return;
+        held = [event.clientX, event.clientY];
+        event.target.setPointerCapture(event.pointerId);
+      });
+      on(".stage", "pointermove", (event) => {
+        if (!held) return;
+        this.turn((event.clientX - held[0]) / 120, (event.clientY - held[1]) / 120);
+        held = [event.clientX, event.clientY];
+      });
+      for (const type of ["pointerup", "pointercancel"]) on(".stage", type, () => (held = null));
+      on(".stage", "dblclick", () => this.turnBack());
+      on(".stage", "keydown", (event) => {
+        const turns = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, -0.1], ArrowDown: [0, 0.1] };
+        if (event.key === "Home") this.turnBack();
+        else if (event.key in turns) this.turn(...turns[event.key]);
+        else return;
+        event.preventDefault();
+      });
+    }
+
+    turn(yaw, tilt) {
+      this.yaw += yaw;
+      this.tilt = clamp(this.tilt + tilt, -0.2, 1.4);
+      this.redraw();
+    }
+
+    turnBack() {
+      [this.yaw, this.tilt] = this.flat ? [0, 0] : [TURN, TILT];
+      this.redraw();
+    }
+
+    play(playing) {
+      if (playing && !this.loop && this.position >= this.last) this.position = 0;
+      this.playing = playing;
+      this.find(".play").textContent = playing ? "Pause" : "Play";
+      wake();
+    }
+
+    get last() {
+      return Number(this.find(".frame").max);
+    }
+
+    /** The motion in a cell; null where there is none. */
+    motion(row, column) {
+      const clip = this.data.clips.find((one) => one.row === row && one.column === column);
+      return clip && this.sample < clip.samples ? unpack(clip, this.sample, this.data.center) : null;
+    }
+
+    /** Lay out what was chosen: one class as large cells, or a table of all classes. */
+    show({ row = this.row, sample = this.sample } = {}) {
+      const { rows, columns } = this.data;
+      this.row = row === "all" ? "all" : clamp(Math.floor(Number(row)) || 0, 0, rows.length - 1);
+      this.sample = clamp(Math.floor(Number(sample)) || 0, 0, this.find(".sample").length - 1);
+      this.find(".row").value = this.row;
+      this.find(".sample").value = this.sample;
+      this.find(".row").title = this.row === "all" ? "" : rows[this.row];
+      this.watch.disconnect();
+      this.sized.disconnect();
+      this.groups = [];
+      const group = (i) => {
+        const cells = columns.map((column, j) => this.cell(i, j)), shown = cells.filter((cell) => cell.motion);
+        if (shown.length) {
+          // The cells of a row are as wide or as high as its motions, within reason.
+          const view = framed(shown.map((cell) => cell.motion), ...(this.flat ? [0, 0] : [TURN, TILT]));
+          const shape = clamp((2 * view.half) / (view.high - view.low), 0.7, 1.35);
+          for (const cell of cells) (cell.canvas ?? cell.box).style.aspectRatio = String(shape);
+        }
+        this.groups.push(shown);
+        return cells;
+      };
+      if (this.row === "all") {
+        const head = make("tr", {}, make("th"), ...columns.map((name) => make("th", { scope: "col" }, named("span", name))));
+        const body = rows.map((name, i) =>
+          make("tr", {}, make("th", { scope: "row" }, named("span", name)), ...group(i).map((cell) => make("td", {}, cell.box))));
+        const table = make("table", { className: "clips" }, make("thead", {}, head), make("tbody", {}, ...body));
+        table.style.minWidth = `${6 + 7 * columns.length}rem`;
+        table.style.maxWidth = `${8 + 13 * columns.length}rem`;
+        this.stage.replaceChildren(make("div", { className: "scroll" }, table));
+      } else {
+        const figures = group(this.row).map((cell, j) =>
+          make("figure", {}, make("figcaption", {}, named("div", columns[j])), cell.box));
+        const grid = make("div", { className: "side-by-side" }, ...figures);
+        grid.style.maxWidth = `${24 * columns.length}rem`;
+        this.stage.replaceChildren(grid);
+      }
+      for (const cell of this.groups.flat()) {
+        const { top, bottom } = cell.canvas.getBoundingClientRect(); // the observer speaks only after the first frame
+        cell.visible = top < innerHeight && bottom > 0;
+        this.watch.observe(cell.canvas);
+        this.sized.observe(cell.canvas);
+      }
+      this.redraw();
+    }
+
+    cell(row, column) {
+      const motion = this.motion(row, column), note = make("div", { className: "note" });
+      if (!motion) {
+        note.textContent = "no motion";
+        return { motion, box: make("div", { className: "cell" }, note) };
+      }
+      const canvas = make("canvas", { role: "img", ariaLabel: `${this.data.columns[column]}: ${this.data.rows[row]}` });
+      const box = make("div", { className: "cell" }, canvas, note);
+      const cell = { motion, canvas, note, box, pen: canvas.getContext("2d"), visible: false, drawn: -1 };
+      canvas.cell = cell;
+      return cell;
+    }
+
+    redraw() {
+      for (const cell of this.groups.flat()) cell.drawn = -1;
+      for (const group of this.groups) group.view = null;
+      wake();
+    }
+
+    /** Move the clock by so many seconds. */
+    advance(seconds) {
+      if (!this.playing) return;
+      this.position += seconds * this.data.fps * this.speed;
+      if (this.loop) this.position %= this.last + 1;
+      else if (this.position >= this.last) {
+        this.position = this.last;
+        this.play(false);
+      }
+    }
+
+    /** Draw the visible cells whose frame has changed. */
+    draw(all = false) {
+      const frame = Math.floor(this.position);
+      if (frame !== this.told) {
+        this.told = frame;
+        this.find(".frame").value = frame;
+        this.find(".clock").textContent =
+          `${frame + 1} of ${this.last + 1}, ${(frame / this.data.fps).toFixed(2)} s`;
+      }
+      for (const group of this.groups) {
+        for (const [i, cell] of group.entries()) {
+          const own = frame % cell.motion.T; // shorter motions begin again
+          if (!(cell.visible || all) || own === cell.drawn) continue;
+          group.view ??= framed(group.map((each) => each.motion), this.yaw, this.tilt);
+          cell.drawn = own;
+          this.paint(cell, own, group.view, group.view.shift[i]);
+          cell.note.textContent = group.view.outside[i] ? "reaches beyond its frame" : "";
+        }
+      }
+    }
+
+    paint({ canvas, pen, motion }, frame, view, shift) {
+      const ratio = devicePixelRatio || 1;
+      const width = Math.round(canvas.clientWidth * ratio), height = Math.round(canvas.clientHeight * ratio);
+      if (canvas.width !== width) canvas.width = width;
+      if (canvas.height !== height) canvas.height = height;
+      const scale = Math.min(width / (2 * view.half), height / (view.high - view.low));
+      const ground = height / 2 + (scale * (view.high + view.low)) / 2;
+      const place = (u, v) => [width / 2 + scale * (u - shift), ground - scale * v];
+      pen.clearRect(0, 0, width, height);
+      pen.lineCap = "round";
+
+      pen.beginPath();
+      const line = (a, b) => {
+        pen.moveTo(...place(...view.see(...a)));
+        pen.lineTo(...place(...view.see(...b)));
+      };
+      const side = Math.ceil(2 * view.reach) / 2 + 0.5;
+      if (motion.flat) line([-9 * side, 0, 0], [9 * side, 0, 0]);
+      else {
+        for (let x = -side; x <= side; x += Math.max(0.5, side / 20)) {
+          line([x, 0, -side], [x, 0, side]);
+          line([-side, 0, x], [side, 0, x]);
+        }
+      }
+      pen.strokeStyle = colours.line;
+      pen.lineWidth = ratio;
+      pen.stroke();
+
+      const seen = [];
+      for (let v = 0; v < motion.V; v++) {
+        const at = 3 * (frame * motion.V + v);
+        const [u, up, depth, near] = view.see(motion.points[at], motion.points[at + 1], motion.points[at + 2]);
+        seen.push([...place(u, up), depth, near * scale]);
+      }
+      const bones = this.data.bones.map(([a, b, kind]) => [seen[a], seen[b], colours[kind]]);
+      bones.sort((one, other) => one[0][2] + one[1][2] - other[0][2] - other[1][2]); // far ones first
+      for (const [a, b, colour] of bones) {
+        pen.beginPath();
+        pen.moveTo(a[0], a[1]);
+        pen.lineTo(b[0], b[1]);
+        pen.strokeStyle = colour;
+        pen.lineWidth = Math.max(1.5 * ratio, (LINE * (a[3] + b[3])) / 2);
+        pen.stroke();
+      }
+      if (this.data.head !== null) {
+        const [x, y, , near] = seen[this.data.head];
+        pen.beginPath();
+        pen.arc(x, y, Math.max(2 * ratio, HEAD * near), 0, 2 * Math.PI);
+        pen.fillStyle = colours.middle;
+        pen.fill();
+      }
+    }
+  }
+
+  const scenes = [];
+  let asleep = true, before = null;
+
+  function wake() {
+    if (!asleep) return;
+    asleep = false;
+    before = null;
+    requestAnimationFrame(tick);
+  }
+
+  /** One step of the only clock; it stops where nothing visible plays, until something wakes it. */
+  function tick(now) {
+    asleep = true;
+    const seconds = before === null ? 0 : Math.min((now - before) / 1000, 0.25);
+    let busy = false;
+    for (const scene of scenes) {
+      const visible = scene.groups.flat().some((cell) => cell.visible);
+      if (visible) scene.advance(seconds);
+      scene.draw();
+      busy ||= visible && scene.playing;
+    }
+    document.body.dataset.ready = "true";
+    if (busy && asleep) {
+      asleep = false;
+      before = now;
+      requestAnimationFrame(tick);
+    }
+  }
+
+  /** The address may say what to show: #scene=0&row=3&sample=1&frame=10&yaw=1&tilt=0.2&paused, row=all for all. */
+  function follow() {
+    const asked = new URLSearchParams(location.hash.slice(1));
+    const scene = scenes[asked.get("scene")];
+    if (!scene) return;
+    if (asked.has("frame")) scene.position = clamp(Math.floor(Number(asked.get("frame"))) || 0, 0, scene.last);
+    for (const name of ["yaw", "tilt"]) if (asked.has(name)) scene[name] = Number(asked.get(name)) || 0;
+    scene.show({ row: asked.get("row") ?? scene.row, sample: asked.get("sample") ?? scene.sample });
+    scene.play(!asked.has("paused") && scene.playing);
+    scene.section.scrollIntoView({ block: "nearest" });
+  }
+
+  function paints() {
+    const style = getComputedStyle(document.documentElement);
+    for (const name of ["left", "right", "middle", "line"]) colours[name] = style.getPropertyValue(`--${name}`).trim();
+    for (const scene of scenes) scene.redraw();
+  }
+
+  addEventListener("DOMContentLoaded", () => {
+    document.body.dataset.errors = errors;
+    const data = document.getElementById("scenes");
+    const sections = document.querySelectorAll("section.scene");
+    paints();
+    if (data) JSON.parse(data.textContent).forEach((one, i) => scenes.push(new Scene(sections[i], one)));
+    for (const scene of scenes) scene.play(scene.playing);
+    follow();
+    addEventListener("hashchange", follow);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paints);
+    addEventListener("beforeprint", () => scenes.forEach((scene) => scene.draw(true)));
+    addEventListener("keydown", (event) => {
+      if (event.key !== " " || event.target.closest("button, select, summary, a, [type=checkbox]")) return;
+      const near = event.target.closest("section.scene");
+      const scene = scenes.find((one) => one.section === near)
+        ?? scenes.find((one) => one.groups.flat().some((cell) => cell.visible));
+      if (!scene) return;
+      scene.play(!scene.playing);
+      event.preventDefault();
+    });
+    wake();
+  });
+})();
