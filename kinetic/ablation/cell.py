@@ -1,0 +1,239 @@
+"""One cell of an ablation: train, sample, score, and leave a result file that says so.
+
+A cell has a folder of its own. It is done when `result.json` is there with the key of its settings, and no sooner: what
+a process said before it ended counts for nothing. `error.json` says why it failed, if it did.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from kinetic.ablation.recipes import Cell
+from kinetic.config import ScoresConfig
+from kinetic.contest import Contest, open_contest
+from kinetic.evaluation import evaluate, evaluate_published, plain_value
+from kinetic.experiment import fit, load_run, sample
+from kinetic.files import holding, replacing
+from kinetic.loading import from_plain, to_plain
+from kinetic.metrics.measures import Case, choose, measure
+from kinetic.report import Report
+from kinetic.training.checkpoint import Interrupted
+
+__all__ = ["Result", "fail", "failure", "place", "prepare_place", "read_result", "trained_batches", "work"]
+
+PATIENCE = 120.0
+"""Seconds to wait for a cell's folder, which a process that was told to end may still hold."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a cell found.
+
+    Args:
+        key: of the cell's settings
+        report: scores of its generator; None = a recognition network
+        published: the same generator scored as Kinetic-GAN was; None = not asked for
+        curve: (epochs, score -> value) at moments of the training
+        seconds: of training and of scoring, in all attempts that could tell
+        network: hash of the recognition network's weights that it was scored with, or that it is
+    """
+
+    key: str
+    report: Report | None
+    published: Report | None
+    curve: tuple[tuple[float, Mapping[str, float]], ...]
+    seconds: Mapping[str, float]
+    network: str
+
+
+def place(out: Path, cell: Cell) -> Path:
+    """The folder of a cell: the one whose name ends with its key, or a new name that people can read."""
+    words = f"{cell.benchmark}-{cell.recipe}-{cell.seed}" if cell.recipe else f"{cell.benchmark}-encoder"
+    known = sorted(out.glob(f"cells/*-{cell.key}"))
+    return known[0] if known else out / "cells" / f"{re.sub('[^A-Za-z0-9.]+', '-', words)[:60]}-{cell.key}"
+
+
+def prepare_place(out: Path, cell: Cell, encoder: Path | None) -> Path:
+    """Make the folder of a cell and write down what is to be done in it.
+
+    Args:
+        encoder: run of the recognition network that it is scored with; None = it is one
+    """
+    home = place(out, cell)
+    home.mkdir(parents=True, exist_ok=True)
+    plain = to_plain(cell.experiment)
+    if plain["data"]["source"] != "synthetic":
+        plain["data"]["source"] = os.path.abspath(plain["data"]["source"])
+    content = {
+        "format": "kinetic-cell",
+        "key": cell.key,
+        "title": cell.title,
+        "experiment": plain,
+        "scores": None if cell.scores is None else asdict(cell.scores),
+        "encoder": None if encoder is None else os.path.abspath(encoder),
+        "per_epoch": cell.per_epoch,
+        "threads": cell.threads,
+    }
+    _write(home / "cell.json", content)
+    return home
+
+
+def work(folder: str) -> None:
+    """Bring the cell in this folder to its end, or on from where it stopped; what engines call.
+
+    An error of the cell is written to `error.json` and not raised: it would come again. SIGTERM while it trains saves
+    what was done and ends the process with status 143.
+
+    Raises:
+        FileExistsError: when another process keeps working in the folder
+        SystemExit: when it was told to stop
+    """
+    home = Path(folder)
+    with holding(home, PATIENCE):
+        asked = _read(home / "cell.json")
+        if read_result(home, asked["key"]) is not None:
+            return
+        (home / "error.json").unlink(missing_ok=True)
+        torch.set_num_threads(int(asked["threads"]))
+        begun = time.monotonic()
+        try:
+            experiment = from_plain(asked["experiment"])
+            fit(experiment, home / "run", resume=True, progress=False)
+            trained = _spent(home) + time.monotonic() - begun
+            _note(home, trained)
+            begun = time.monotonic()
+            found = _recogniser(home) if asked["scores"] is None else _generator(home, asked)
+        except Interrupted as stop:
+            _note(home, _spent(home) + time.monotonic() - begun)
+            raise SystemExit(stop.status) from stop
+        except Exception as error:
+            fail(home, f"{type(error).__name__}: {error}", traceback.format_exc())
+            return
+        seconds = {"training": trained, "scoring": time.monotonic() - begun}
+        about = {"seconds": seconds, "machine": f"{platform.node()}, {platform.machine()}, {os.cpu_count()} processors"}
+        _write(home / "result.json", {"format": "kinetic-cell", "key": asked["key"], **found, **about})
+        for kept in (home / "run" / "checkpoints").glob("step-*.ckpt"):  # they are on the curve now
+            kept.unlink()
+
+
+def _recogniser(home: Path) -> dict[str, Any]:
+    return {"network": json.loads((home / "run" / "recognition.json").read_text(encoding="utf-8"))["hash"]}
+
+
+def _generator(home: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores of the trained generator, those of its earlier days, and motions to look at."""
+    plain = dict(asked["scores"])
+    scores = ScoresConfig(**plain | {"only": tuple(plain["only"])})
+    run = load_run(home / "run")
+    contest = open_contest(run, encoder=asked["encoder"])
+    if contest.network is None:
+        raise ValueError(f"{home}: no recognition network is named")
+    report = evaluate(contest, only=scores.only, seeds=scores.draws, count=scores.count, truncation=scores.truncation)
+    published = None
+    if scores.published:
+        published = evaluate_published(run, inception=scores.inception, count=scores.published)
+    sample(run, count=scores.shown, seed=0, truncation=scores.truncation, out=home / "samples.npz")
+    return {
+        "network": contest.network.hash,
+        "report": replace(report, subject=asked["title"]).to_dict(),
+        "published": None if published is None else replace(published, subject=asked["title"]).to_dict(),
+        "curve": _curve(home, contest, scores, int(asked["per_epoch"])),
+    }
+
+
+def _curve(home: Path, contest: Contest, scores: ScoresConfig, per_epoch: int) -> list[tuple[float, dict[str, float]]]:
+    """(epochs, score -> value) at each checkpoint that was kept, from one draw."""
+    test, train = contest.sides
+    measures, curve = choose(scores.only), []
+    for file in (home / "run" / "checkpoints").glob("step-*.ckpt"):
+        then = replace(contest, run=load_run(file))
+        (fake,) = then.fakes(count=scores.count, seeds=1, truncation=scores.truncation)
+        found = measure(Case(contest.look(fake), test, train, contest.real.test.skeleton), measures)
+        values = {name: plain_value(value) for name, value in found.items() if name in scores.only}
+        curve.append((int(file.stem.removeprefix("step-")) / per_epoch, values))
+    return sorted(curve, key=lambda point: point[0])
+
+
+def read_result(home: Path, key: str) -> Result | None:
+    """The result in a cell's folder; None where there is none, or one of other settings.
+
+    Raises:
+        ValueError: naming the file, for something that is no result
+    """
+    file = home / "result.json"
+    if not file.exists():
+        return None
+    plain = _read(file)
+    if plain["key"] != key:
+        return None
+    try:
+        report, published = (
+            None if plain.get(name) is None else Report.from_dict(plain[name]) for name in ("report", "published")
+        )
+        curve = tuple((float(at), dict(values)) for at, values in plain.get("curve", ()))
+        return Result(key, report, published, curve, dict(plain["seconds"]), str(plain["network"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file}: expected the result of a cell: {error}") from error
+
+
+def failure(home: Path) -> str | None:
+    """Why the cell in a folder failed, in one line; None when it did not."""
+    file = home / "error.json"
+    return str(_read(file)["error"]) if file.exists() else None
+
+
+def trained_batches(home: Path) -> int:
+    """Training batches that the cell in a folder has behind it, as its table of metrics tells."""
+    try:
+        with open(home / "run" / "metrics.csv", "rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 4096))
+            lines = file.read().split(b"\n")[:-1]
+        return int(lines[-1].split(b",")[0])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def fail(home: Path, why: str, details: str = "") -> None:
+    """Note in a cell's folder why it failed, in one line, with details for who looks for the cause."""
+    line = " ".join(why.split())[:500]
+    _write(home / "error.json", {"format": "kinetic-cell", "key": "", "error": line, "details": details[-20_000:]})
+
+
+def _spent(home: Path) -> float:
+    """Seconds of training in earlier attempts."""
+    try:
+        return float((home / "seconds.txt").read_text())
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _note(home: Path, seconds: float) -> None:
+    with replacing(home / "seconds.txt") as beside:
+        beside.write_text(f"{seconds:.1f}\n", encoding="utf-8")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        plain = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: expected a file of an ablation, found no JSON: {error}") from error
+    if not isinstance(plain, dict) or plain.get("format") != "kinetic-cell" or "key" not in plain:
+        raise ValueError(f"{file}: expected a file of an ablation, found another one")
+    return plain
+
+
+def _write(file: Path, content: Mapping[str, Any]) -> None:
+    with replacing(file) as beside:
+        beside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -1,0 +1,86 @@
+"""What the rest of an ablation will cost: measured by training a few batches of each recipe, or told by its cells."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from kinetic.ablation.cell import read_result
+from kinetic.ablation.grid import Plan
+from kinetic.ablation.recipes import Cell
+from kinetic.config import Experiment
+from kinetic.experiment import fit
+
+__all__ = ["cost_text", "seconds_per_batch"]
+
+
+def cost_text(plan: Plan) -> str:
+    """How long one process would take for all that is still to be done, in words.
+
+    Cells that are done tell what the others will take; where there is none, a few batches are trained here, of one
+    recognition network and of one recipe for all, without scoring. Several cells at a time take accordingly less.
+    """
+    lines, whole = [], 0.0
+    for what, cells in (("recognition networks", plan.networks), ("cells", plan.cells)):
+        todo = [cell for cell in cells if plan.states[cell.key] in ("new", "begun")]
+        if not todo:
+            continue
+        took = [each for cell in cells if (each := _took(plan, cell)) is not None]
+        source = f"as {len(took)} of them took"
+        if not took:
+            took = [seconds_per_batch(todo[0].experiment, threads=todo[0].threads)]
+            source = f"measured on {todo[0].recipe}, without scoring" if todo[0].recipe else "measured"
+        batch = sum(took) / len(took)
+        seconds = batch * sum(_batches(cell) * (1 - plan.share(cell)) for cell in todo)
+        lines.append(f"{len(todo)} {what}: {batch:.3f} s a batch ({source}), {_span(seconds)}")
+        whole += seconds
+    end = f"about {_span(whole)} for one process at a time" if lines else "nothing is left to do"
+    return "\n".join([*lines, end]) + "\n"
+
+
+def seconds_per_batch(experiment: Experiment, *, threads: int = 1) -> float:
+    """Seconds of a training batch on this machine, from two trainings of different length in a temporary folder."""
+    training = experiment.training
+    cycle = math.lcm(training.critic_steps, training.penalty_every) if experiment.model == "gan" else 4
+    lengths, took = (cycle, 3 * cycle), []
+    with _threads(threads), tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stderr(io.StringIO()):
+        for steps in lengths:
+            short = replace(training, steps=steps, sample_every=0, keep_every=0, save_every=2**31)
+            begun = time.monotonic()
+            fit(replace(experiment, training=short), Path(scratch) / str(steps), progress=False)
+            took.append(time.monotonic() - begun)
+    return max(0.0, took[1] - took[0]) / (lengths[1] - lengths[0])
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _took(plan: Plan, cell: Cell) -> float | None:
+    """Seconds of a batch, scoring included, of a cell that is done."""
+    result = read_result(plan.homes[cell.key], cell.key)
+    return None if result is None else sum(result.seconds.values()) / _batches(cell)
+
+
+def _batches(cell: Cell) -> int:
+    training = cell.experiment.training
+    return training.steps or training.epochs * cell.per_epoch
+
+
+def _span(seconds: float) -> str:
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"

@@ -1,0 +1,198 @@
+"""Pictures of a grid: each score by recipe with its interval, and scores over the epochs of training."""
+
+from __future__ import annotations
+
+import math
+import os
+import textwrap
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from kinetic.ablation.table import ARROWS, Finding, GridTable, RowInfo
+from kinetic.charts import BLUE, GREY, RED, new_figure, save_figure
+from kinetic.evaluation import interval
+from kinetic.files import checked_target
+
+__all__ = ["curve_chart", "metric_chart"]
+
+LONGEST = 30
+"""Letters of a name that are drawn."""
+
+WIDE = 100
+"""From this ratio of the largest to the smallest number on, an axis is logarithmic."""
+
+PALE = "#c9cbd1"
+
+
+def metric_chart(table: GridTable, benchmark: str, path: str | os.PathLike[str]) -> Path:
+    """A PNG with a panel per metric: a line per recipe with its mean, the 95% interval and every training seed.
+
+    A dashed line is the floor. An interval that is much wider than the spread of all recipes runs out of its panel.
+
+    Raises:
+        ValueError: for another ending than .png, a benchmark that the table does not have, or one without results
+    """
+    target = checked_target(path, (".png",))
+    if benchmark not in table.benchmarks:
+        raise ValueError(f"there is no benchmark {benchmark!r}; there are: {', '.join(table.benchmarks)}")
+    metrics = [name for name in table.metrics if (benchmark, name) in table.columns]
+    if not metrics:
+        raise ValueError(f"there is nothing to draw: {benchmark} has no results")
+    down, across = _grid(len(metrics))
+    figure = new_figure(2.4 + 2.6 * across, 0.5 + down * (0.9 + 0.28 * len(table.rows)))
+    axes = figure.subplots(down, across, squeeze=False, sharey=True)
+    for ax, metric in zip(axes.ravel(), metrics, strict=False):
+        _panel(ax, table, benchmark, metric)
+    for ax in axes.ravel()[len(metrics) :]:
+        ax.axis("off")
+    for ax in axes[:, 0]:
+        names = [_short(row.name) for row in table.rows]
+        ax.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
+        ax.set_ylim(len(names) - 0.4, -0.6)  # the first row on top
+    _title(figure, f"{_short(benchmark)}: mean, 95% interval over seeds, every seed; red: best mean; dashed: real")
+    return save_figure(figure, target)
+
+
+def _panel(ax: Axes, table: GridTable, benchmark: str, metric: str) -> None:
+    column = table.columns[benchmark, metric]
+    found = [table.entries.get((benchmark, row.name, metric)) for row in table.rows]
+    entries = [entry for entry in found if entry is not None]
+    ends = [entry.mean + sign * (entry.interval or 0.0) for entry in entries for sign in (-1, 1)]
+    low, high, logarithmic = _limits([column.floor, *(v for entry in entries for v in entry.values.values())], ends)
+    ax.set_title(f"{metric} {ARROWS[column.better]}", fontsize=9, parse_math=False)
+    if logarithmic:
+        ax.set_xscale("log")
+    ax.set_xlim(low, high)
+    ax.axvline(column.floor, color=GREY, linestyle="--", linewidth=1)
+    for place, entry in enumerate(found):
+        if entry is None:
+            ax.text(0.5, place, "no result", transform=ax.get_yaxis_transform(), color=GREY, fontsize=7, ha="center",
+                    va="center")  # fmt: skip
+            continue
+        colour = RED if entry.best else BLUE
+        if entry.interval is not None:
+            left, right = max(entry.mean - entry.interval, low), min(entry.mean + entry.interval, high)
+            ax.plot([left, right], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
+        values = list(entry.values.values())
+        ax.plot(values, [place + 0.27] * len(values), ".", color=GREY, markersize=4, markeredgewidth=0)
+        ax.plot(entry.mean, place, "o", color=colour, markersize=5)
+    ax.tick_params(axis="x", labelsize=7)
+    ax.tick_params(axis="y", length=0)
+    ax.grid(alpha=0.25)
+
+
+def curve_chart(
+    findings: Iterable[Finding],
+    rows: Sequence[RowInfo],
+    benchmark: str,
+    metric: str,
+    path: str | os.PathLike[str],
+    *,
+    floor: float | None = None,
+) -> Path:
+    """A PNG with a panel per recipe: a score over epochs, its mean and 95% interval over the training seeds.
+
+    Behind it, the row that it builds on is dashed and all others are pale, so that many recipes stay legible. Seeds
+    that were scored at no common epoch are drawn as a line each.
+
+    Args:
+        rows: in the order of the panels; those without a curve are left out
+        floor: what real motions reach, a dotted line
+
+    Raises:
+        ValueError: for another ending than .png, or when no finding of the benchmark has a curve of this score
+    """
+    target = checked_target(path, (".png",))
+    curves: dict[str, list[dict[float, float]]] = {}
+    for finding in sorted(findings, key=lambda each: each.seed):
+        points = {
+            epoch: scores[metric] for epoch, scores in finding.curve if math.isfinite(scores.get(metric, math.nan))
+        }
+        if finding.benchmark == benchmark and points:
+            curves.setdefault(finding.recipe, []).append(dict(sorted(points.items())))
+    shown = [row for row in rows if row.name in curves]
+    if not shown:
+        raise ValueError(f"there is nothing to draw: no cell of {benchmark} has a curve of {metric}")
+    lines = {row.name: _lines(curves[row.name]) for row in shown}
+    down, across = _grid(len(shown))
+    figure = new_figure(max(5.0, 2.8 * across), 0.6 + 2.1 * down)
+    axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
+    values = [v for row in shown for seed in curves[row.name] for v in seed.values()]
+    bands = [mean + sign * half for each in lines.values() for _, means, halves in each
+             for mean, half in zip(means, halves, strict=True) for sign in (-1, 1)]  # fmt: skip
+    low, high, logarithmic = _limits([*values, *([] if floor is None else [floor])], bands)
+    for ax, row in zip(axes.ravel(), shown, strict=False):
+        for other in shown:
+            if other.name not in (row.name, row.after):
+                for epochs, means, _ in lines[other.name]:
+                    ax.plot(epochs, means, color=PALE, linewidth=0.8)
+        for epochs, means, _ in lines.get(row.after or "", []):
+            ax.plot(epochs, means, color="black", linestyle="--", linewidth=1)
+        for epochs, means, halves in lines[row.name]:
+            lower = np.maximum(np.subtract(means, halves), low)  # a logarithm knows no band below zero
+            ax.fill_between(epochs, lower, np.add(means, halves), color=BLUE, alpha=0.2, linewidth=0)
+            ax.plot(epochs, means, color=BLUE, linewidth=1.6, marker="." if len(epochs) < 20 else None)
+        if floor is not None:
+            ax.axhline(floor, color=GREY, linestyle=":", linewidth=1.2)
+        seeds = len(curves[row.name])
+        ax.set_title(f"{_short(row.name)} ({seeds} seed{'s' * (seeds > 1)})", fontsize=8, parse_math=False)
+        ax.tick_params(labelsize=7)
+        ax.grid(alpha=0.25)
+        if logarithmic:
+            ax.set_yscale("log")
+        ax.set_ylim(low, high)
+    for ax in axes.ravel()[len(shown) :]:
+        ax.axis("off")
+    for ax in axes.ravel()[max(0, len(shown) - across) : len(shown)]:
+        ax.set_xlabel("epochs", fontsize=8)
+        ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        ax.tick_params(labelbottom=True)
+    meaning = "band: 95% interval over seeds; dashed: the row it builds on; pale: the others"
+    _title(figure, f"{_short(benchmark)}: {metric}; {meaning}{'' if floor is None else '; dotted: real'}")
+    return save_figure(figure, target)
+
+
+def _lines(seeds: Sequence[dict[float, float]]) -> list[tuple[list[float], list[float], list[float]]]:
+    """Epochs, means and half intervals over the epochs that all seeds have; or each seed's own where there are none."""
+    common = [epoch for epoch in seeds[0] if all(epoch in each for each in seeds)]
+    if not common:
+        return [(list(each), list(each.values()), [0.0] * len(each)) for each in seeds]
+    at = [[each[epoch] for each in seeds] for epoch in common]
+    return [(common, [math.fsum(values) / len(values) for values in at], [interval(values) or 0.0 for values in at])]
+
+
+def _limits(values: Sequence[float], ends: Sequence[float]) -> tuple[float, float, bool]:
+    """An axis that holds all values, and their intervals as far as these do not squeeze the values; whether it is log.
+
+    Two seeds have an interval of 12.7 standard errors, which would leave nothing else to see.
+    """
+    low, high = min(values), max(values)
+    if low > 0 and high > WIDE * low:
+        ends = [end for end in ends if end > 0]
+        least, most = min([low, *ends]), max([high, *ends])
+        return max(least, low / 3) / 1.3, min(most, high * 3) * 1.3, True
+    span = (high - low) or abs(high) or 1.0
+    least, most = max(min([low, *ends]), low - span / 2), min(max([high, *ends]), high + span / 2)
+    return least - 0.06 * span, most + 0.06 * span, False
+
+
+def _grid(panels: int) -> tuple[int, int]:
+    """Rows and columns, at most four of these, with no row much emptier than the others."""
+    down = -(-panels // 4)
+    return down, -(-panels // down)
+
+
+def _title(figure: Figure, text: str) -> None:
+    """Above all panels, in as many lines as the figure is narrow."""
+    figure.suptitle(textwrap.fill(text, int(14 * figure.get_figwidth())), fontsize=9, parse_math=False)
+
+
+def _short(name: str) -> str:
+    """A name that fits beside a panel, with letters that can be drawn."""
+    name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."

@@ -1,0 +1,414 @@
+"""What an ablation consists of: recipes, benchmarks, and a cell for each of their pairs and each seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import kinetic
+from kinetic.config import AblationConfig, Experiment, ProfileConfig, RecipeConfig, ScoresConfig
+from kinetic.experiment import prepare
+from kinetic.files import read_yaml
+from kinetic.loading import checked_settings, from_plain, load_ablation, to_plain, unknown
+from kinetic.metrics.measures import choose
+
+__all__ = ["REAL", "Ablation", "Benchmark", "Cell", "Recipe", "digest", "read_ablation"]
+
+FORMAT = 1
+"""Of what a key stands for; a new number makes every cell of an older one be run again."""
+
+REAL = "real"
+"""What recorded motions are called beside the recipes."""
+
+SILENT = ("name", "data.source", "data.workers", "training.save_every", "training.log_every", "training.loggers")
+"""Settings that change nothing in a result; of the motions' file, its content counts."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A row of the table: what it changes, and in which row.
+
+    Args:
+        name: of the row
+        changes: settings of an experiment that it has otherwise, sections or dotted keys
+        after: the row that it builds on, and is compared with; None = what all recipes start from
+        about: what it is, in words
+    """
+
+    name: str
+    changes: Mapping[str, object] = field(default_factory=dict)
+    after: str | None = None
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What recipes are compared on.
+
+    Args:
+        name: of the column
+        settings: of an experiment: the motions, their split, and what else belongs to them
+        encoder: settings of the recognition network that is trained for it, or the folder of a trained one
+        about: what it is, in words
+    """
+
+    name: str
+    settings: Mapping[str, object]
+    encoder: Mapping[str, object] | Path
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A training with one recipe on one benchmark from one seed, or that of a benchmark's recognition network.
+
+    Args:
+        benchmark, recipe, seed: its place; an empty recipe stands for the recognition network
+        experiment: what is trained
+        scores: how it is scored; None = a recognition network
+        encoder: key of the recognition network, or the hash of the weights of one that was there
+        network: run of that one
+        data: digest of the motions' file
+        per_epoch: training batches of an epoch
+        threads: that it runs with
+    """
+
+    benchmark: str
+    recipe: str
+    seed: int
+    experiment: Experiment
+    scores: ScoresConfig | None
+    encoder: str
+    data: str
+    per_epoch: int
+    threads: int
+    network: Path | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """Twelve hexadecimal digits that stand for everything that the result follows from."""
+        plain = to_plain(self.experiment)
+        for name in SILENT:
+            *sections, last = name.split(".")
+            inner = plain
+            for section in sections:
+                inner = inner[section]
+            inner.pop(last)
+        scores = None if self.scores is None else asdict(self.scores)
+        if scores is not None:
+            scores["inception"] = digest(scores["inception"])
+        whole = [FORMAT, kinetic.__version__, plain, scores, self.encoder, self.data, self.threads]
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def title(self) -> str:
+        """What a reader calls it."""
+        return f"{self.benchmark}: {self.recipe}, seed {self.seed}" if self.recipe else f"{self.benchmark}: encoder"
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A grid: every recipe on every benchmark with every seed.
+
+    Args:
+        name: of the ablation
+        recipes: the rows, each after the one that it builds on
+        benchmarks: in the order of the tables
+        base: settings that all recipes start from
+        encoder: settings of all recognition networks, over their own
+        seeds: training seeds of each recipe
+        scores: how generators are scored
+        published: benchmark -> recipe -> score -> the number that was published for it
+        threads: of each cell on a CPU
+        about: its size, in words
+
+    Raises:
+        ValueError: for settings that are unknown or impossible, names that stand for nothing or stand there twice
+    """
+
+    recipes: Sequence[Recipe]
+    benchmarks: Sequence[Benchmark]
+    name: str = "ablation"
+    base: Mapping[str, object] = field(default_factory=dict)
+    encoder: Mapping[str, object] = field(default_factory=dict)
+    seeds: int = 3
+    scores: ScoresConfig = field(default_factory=ScoresConfig)
+    published: Mapping[str, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
+    threads: int = 1
+    about: str = ""
+
+    def __post_init__(self) -> None:
+        for what, named in (("recipe", self.recipes), ("benchmark", self.benchmarks)):
+            names = [each.name for each in named]
+            if not names:
+                raise ValueError(f"{self.name}: an ablation takes one {what} or more, there is none")
+            if twice := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"{self.name}: two {what}s have the name {twice[0]!r}")
+        if any(recipe.name == REAL for recipe in self.recipes):
+            raise ValueError(f"{self.name}: {REAL!r} is what recorded motions are called, give the recipe another name")
+        if self.seeds < 1:
+            raise ValueError(f"{self.name}: seeds must be at least 1, got {self.seeds}")
+        choose(self.scores.only)
+        for recipe in self.recipes:
+            self._chain(recipe)
+        for benchmark in self.benchmarks:
+            for recipe in self.recipes:
+                self._settings(benchmark, recipe)
+
+    def experiment(self, benchmark: Benchmark, recipe: Recipe, seed: int) -> Experiment:
+        """What a cell trains."""
+        name = f"{recipe.name}, seed {seed}".replace("/", "-").replace("\\", "-").replace("\0", "")
+        return replace(self._settings(benchmark, recipe), name=name, seed=seed)
+
+    def recogniser(self, benchmark: Benchmark) -> Experiment | None:
+        """What the recognition network of a benchmark is trained by; None where one is there already."""
+        if isinstance(benchmark.encoder, Path):
+            return None
+        data = to_plain(self._settings(benchmark, self.recipes[0]))["data"]
+        same = {"data": {name: data[name] for name in ("source", "split", "classes", "frames", "synthetic")}}
+        where = f"encoder of {benchmark.name}"
+        settings = checked_settings(benchmark.encoder, self.encoder, same, where=where)
+        made = from_plain(settings | {"model": "encoder"}, where=where)
+        if data["centering"] == "frame":  # where they were is lost to the generators: the network must do without it
+            made = replace(made, data=replace(made.data, centering="frame"))
+        return replace(made, name="encoder")
+
+    def _settings(self, benchmark: Benchmark, recipe: Recipe) -> Experiment:
+        layers = [benchmark.settings, *(each.changes for each in self._chain(recipe))]
+        where = f"{benchmark.name}, {recipe.name}"
+        made = from_plain(checked_settings(self.base, *layers, where=where), where=where)
+        if made.model != "gan":
+            raise ValueError(f"{where}: model: an ablation compares generators, got {made.model}")
+        return made
+
+    def _chain(self, recipe: Recipe) -> list[Recipe]:
+        """The recipes that it builds on, first to last, and itself."""
+        known, chain = {each.name: each for each in self.recipes}, [recipe]
+        while (after := chain[0].after) is not None:
+            if after not in known:
+                raise ValueError(
+                    f"recipes.{chain[0].name}.after: there is no recipe {after!r}; {unknown(after, known)}"
+                )
+            if any(each.name == after for each in chain):
+                raise ValueError(f"recipes.{recipe.name}.after: it builds on itself, by way of {after!r}")
+            chain.insert(0, known[after])
+        return chain
+
+    def cells(self) -> tuple[list[Cell], list[Cell]]:
+        """The cells of recognition networks and those of generators, which wait for the former.
+
+        Motions are opened to learn how many batches an epoch has; where steps are not named, epochs are turned into
+        steps.
+
+        Raises:
+            ValueError, FileNotFoundError: for motions or recognition networks that cannot be used, naming the benchmark
+        """
+        networks, cells = [], []
+        for benchmark in self.benchmarks:
+            first = self.experiment(benchmark, self.recipes[0], 0)
+            try:
+                data = digest(None if first.data.source == "synthetic" else first.data.source)
+                per_epoch = _batches(first)
+                own = self.recogniser(benchmark)
+                network = benchmark.encoder if isinstance(benchmark.encoder, Path) else None
+                encoder = "" if network is None else _hash(network)
+            except (ValueError, FileNotFoundError) as error:
+                raise type(error)(f"benchmarks.{benchmark.name}: {error}") from error
+            if own is not None:
+                one = Cell(benchmark.name, "", own.seed, own, None, "", data, per_epoch, self.threads)
+                networks.append(one)
+                encoder = one.key
+            for recipe in self.recipes:
+                for seed in range(self.seeds):
+                    made = _counted(self.experiment(benchmark, recipe, seed), per_epoch, self.scores.points)
+                    place = (benchmark.name, recipe.name, seed)
+                    cells.append(Cell(*place, made, self.scores, encoder, data, per_epoch, self.threads, network))
+        return networks, cells
+
+
+def _batches(experiment: Experiment) -> int:
+    """Training batches of an epoch."""
+    from kinetic.data.module import MotionData
+
+    prepared = prepare(experiment)
+    data = MotionData(
+        prepared.train,
+        scaler=prepared.scaler,
+        batch_size=experiment.data.batch_size,
+        seed=0,
+        balanced=experiment.data.balanced,
+    )
+    return len(data.sampler)
+
+
+def _counted(experiment: Experiment, per_epoch: int, points: int) -> Experiment:
+    """The same with its steps counted, and checkpoints kept at so many moments."""
+    training = experiment.training
+    steps = training.steps or training.epochs * per_epoch
+    keep = -(-steps // points) if points else 0
+    return replace(experiment, training=replace(training, steps=steps, keep_every=keep))
+
+
+def _hash(folder: Path) -> str:
+    """Of the weights of a trained recognition network."""
+    file = folder / "recognition.json"
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["hash"])
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"{folder}: expected an experiment file or the run of a recognition network; there is no {file.name}"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file}: expected what the training of a recognition network leaves: {error}") from error
+
+
+def digest(path: str | os.PathLike[str] | None) -> str:
+    """Sixteen hexadecimal digits that stand for the content of a file or folder; none for None.
+
+    Of files above 256 MiB the size and 64 parts count.
+    """
+    if path is None:
+        return ""
+    root, found = Path(path), hashlib.sha256()
+    if not root.exists():
+        raise FileNotFoundError(f"{path}: no such file or folder")
+    for file in sorted(root.rglob("*")) if root.is_dir() else [root]:
+        if not file.is_file():
+            continue
+        size = file.stat().st_size
+        found.update(f"{file.relative_to(root) if file != root else ''}\0{size}\0".encode())
+        with open(file, "rb") as opened:
+            if size <= WHOLE:
+                found.update(hashlib.file_digest(opened, "sha256").digest())
+                continue
+            for start in np.linspace(0, size - PART, 64).astype(np.int64).tolist():
+                opened.seek(start)
+                found.update(opened.read(PART))
+    return found.hexdigest()[:16]
+
+
+WHOLE, PART = 256 << 20, 1 << 20
+
+
+def read_ablation(
+    *paths: str | os.PathLike[str],
+    recipes: Iterable[str] | None = None,
+    benchmarks: Iterable[str] | None = None,
+    settings: Mapping[str, object] | None = None,
+    **overrides: Any,
+) -> tuple[Ablation, AblationConfig]:
+    """The ablation of a file at one of its profiles, and all that the file says.
+
+    Args:
+        paths: ablation files; later ones win over earlier ones; files they name are relative to the last of them
+        recipes, benchmarks: names of those that are run, a sweep's name standing for its rows; None = as the profile
+            says. What a recipe builds on counts even if it is not run itself
+        settings: of all experiments, over those of profile and benchmark, below those of recipes
+        overrides: keys of an ablation file: `profile="tiny"`, `seeds=5`, `scores={"draws": 1}`
+
+    Raises:
+        ValueError: naming file and key
+        FileNotFoundError: when there is no such file
+    """
+    config = load_ablation(*paths, **overrides)
+    where = Path(paths[-1]).parent if paths else Path()
+    name = "" if config.profile is None else f"profiles.{config.profile}."
+    profile = ProfileConfig() if config.profile is None else config.profiles[config.profile]
+    try:
+        files = [checked_settings(_mapping(where / file), where=str(where / file)) for file in profile.files]
+        groups = {each: _swept(each, own) for each, own in config.recipes.items()}
+        rows = [row for group in groups.values() for row in group]
+        names = groups | {row.name: [row] for row in rows}
+        wanted = _chosen("recipe", names, profile.recipes if recipes is None else recipes)
+        kept = {row.name for each in wanted for row in names[each]}
+        tested = _chosen("benchmark", config.benchmarks, profile.benchmarks if benchmarks is None else benchmarks)
+        _check_published(config)
+        made = Ablation(
+            name=config.name if config.profile is None else f"{config.name}_{config.profile}",
+            recipes=_folded(rows, kept),
+            benchmarks=[
+                Benchmark(
+                    each,
+                    checked_settings(own.settings, settings or {}, where=f"benchmarks.{each}.settings"),
+                    _encoder(where, each, own.encoder),
+                    own.about,
+                )
+                for each, own in config.benchmarks.items()
+                if each in tested
+            ],
+            base=checked_settings(*files, profile.settings, where=f"{name}settings"),
+            encoder=checked_settings(profile.encoder, where=f"{name}encoder"),
+            seeds=config.seeds,
+            scores=config.scores,
+            published=config.published,
+            threads=config.threads,
+            about=profile.about,
+        )
+    except ValueError as error:
+        raise ValueError(f"{paths[-1]}: {error}" if paths else str(error)) from error
+    return made, config
+
+
+def _mapping(path: Path) -> Mapping[str, object]:
+    plain = read_yaml(path)
+    if not isinstance(plain, Mapping):
+        raise ValueError(f"{path}: expected settings of an experiment such as `seed: 0`")
+    return plain
+
+
+def _swept(name: str, own: RecipeConfig) -> list[Recipe]:
+    """The row of a recipe, or those of its sweep."""
+    if not own.sweep:
+        return [Recipe(name, own.changes, own.after, own.about)]
+    ((key, values),) = own.sweep.items()
+    return [Recipe(f"{name} {value}", own.changes | {key: value}, own.after, own.about) for value in values]
+
+
+def _chosen(what: str, known: Mapping[str, object], wanted: Iterable[str] | None) -> list[str]:
+    names = list(known) if wanted is None else list(wanted)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"there is no {what} {name!r}; {unknown(name, known)}")
+    return names
+
+
+def _folded(rows: Sequence[Recipe], kept: set[str]) -> list[Recipe]:
+    """The rows that are kept; what one builds on that is not among them becomes part of it."""
+    known = {row.name: row for row in rows}
+    folded = []
+    for row in rows:
+        if row.name not in kept:
+            continue
+        seen = {row.name}
+        while row.after is not None and row.after in known and row.after not in kept and row.after not in seen:
+            seen.add(row.after)
+            parent = known[row.after]
+            row = replace(row, after=parent.after, changes=checked_settings(parent.changes, row.changes))
+        folded.append(row)
+    return folded
+
+
+def _encoder(where: Path, name: str, given: str) -> Mapping[str, object] | Path:
+    path = where / given
+    if not given:
+        raise ValueError(f"benchmarks.{name}.encoder: expected an experiment file or the run of a recognition network")
+    return path if path.is_dir() else _mapping(path)
+
+
+def _check_published(config: AblationConfig) -> None:
+    """Refuses published numbers of benchmarks or recipes that nothing has the name of."""
+    rows = {row.name for name, own in config.recipes.items() for row in _swept(name, own)}
+    for benchmark, own in config.published.items():
+        if benchmark not in config.benchmarks:
+            raise ValueError(f"published.{benchmark}: no benchmark; {unknown(benchmark, config.benchmarks)}")
+        for recipe in own:
+            if recipe not in rows:
+                raise ValueError(f"published.{benchmark}.{recipe}: no recipe; {unknown(recipe, rows)}")

@@ -1,0 +1,171 @@
+"""One cell of an ablation: its folder, its result, its failures, and going on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from kinetic.ablation.cell import fail, failure, place, prepare_place, read_result, trained_batches, work
+from kinetic.ablation.recipes import Cell
+from kinetic.config import ScoresConfig
+from kinetic.data.motion import read_motions
+from kinetic.loading import from_plain, load_experiment
+
+SCORES = ScoresConfig(only=("frechet", "mmd_frame", "bones"), draws=2, points=2, shown=1)
+
+
+@pytest.fixture(scope="module")
+def cell(gan, encoder) -> Cell:
+    """The cell that trains as the small generator of other tests did."""
+    experiment = load_experiment(gan / "config.yaml", training={"steps": 4, "keep_every": 2})
+    return Cell("xsub", "A", 0, experiment, SCORES, "net", "", 1, 1, encoder)
+
+
+@pytest.fixture(scope="module")
+def done(cell, tmp_path_factory):
+    """Its folder, after it was run."""
+    home = prepare_place(tmp_path_factory.mktemp("grid"), cell, cell.network)
+    work(str(home))
+    assert failure(home) is None
+    return home
+
+
+def test_a_cell_ends_in_a_result_with_its_scores(cell, done):
+    result = read_result(done, cell.key)
+    assert [row.score.metric for row in result.report.rows] == ["frechet", "mmd_frame", "bones"]
+    assert result.report.subject == "xsub: A, seed 0"
+    assert result.report["frechet"].score.seeds == (0, 1)
+    assert result.network == result.report["frechet"].score.network_hash
+    assert set(result.seconds) == {"training", "scoring"}
+    assert trained_batches(done) == 4
+
+
+def test_its_curve_has_a_point_for_each_checkpoint_that_was_kept_and_the_checkpoints_go(cell, done):
+    result = read_result(done, cell.key)
+    assert [at for at, _ in result.curve] == [2.0, 4.0]
+    assert all(set(values) == {"frechet", "mmd_frame", "bones"} for _, values in result.curve)
+    assert sorted(file.name for file in (done / "run" / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_the_last_point_of_the_curve_is_the_generator_that_was_scored(cell, done):
+    """From one draw instead of two, so only nearly."""
+    result = read_result(done, cell.key)
+    assert result.curve[-1][1]["bones"] == pytest.approx(result.report["bones"].score.value, rel=0.1)
+
+
+def test_it_leaves_motions_to_look_at(cell, done):
+    motions = read_motions(done / "samples.npz")
+    assert motions.counts() == dict.fromkeys(motions.class_names, 1)
+
+
+def test_a_cell_that_is_done_is_left_alone(cell, done):
+    before = (done / "result.json").stat().st_mtime_ns
+    work(str(done))
+    assert (done / "result.json").stat().st_mtime_ns == before
+
+
+def test_the_same_cell_in_another_folder_has_the_same_result(cell, done, tmp_path):
+    home = prepare_place(tmp_path, cell, cell.network)
+    work(str(home))
+    assert read_result(home, cell.key).report == read_result(done, cell.key).report
+    assert read_result(home, cell.key).curve == read_result(done, cell.key).curve
+
+
+def test_a_result_of_other_settings_is_none(cell, done):
+    assert read_result(done, "0" * 12) is None
+
+
+def test_a_folder_is_found_by_its_key_whatever_it_is_called(cell, tmp_path):
+    home = prepare_place(tmp_path, cell, None)
+    assert home.name == f"xsub-A-0-{cell.key}"
+    assert place(tmp_path, replace(cell, recipe="renamed")) == home
+    odd = replace(cell, recipe="../../<b> & \n", benchmark="", seed=1)
+    assert place(tmp_path / "other", odd).parent == tmp_path / "other" / "cells"
+
+
+def test_a_network_is_a_cell_of_its_own(tmp_path, encoder):
+    experiment = load_experiment(encoder / "config.yaml", training={"steps": 2})
+    home = prepare_place(tmp_path, own := Cell("xsub", "", 0, experiment, None, "", "", 1, 1), None)
+    work(str(home))
+    assert failure(home) is None
+    told = json.loads((home / "run" / "recognition.json").read_text())
+    assert read_result(home, own.key).network == told["hash"]
+    assert read_result(home, own.key).report is None
+
+
+def test_an_error_is_kept_and_not_raised(cell, tmp_path):
+    """The networks of the cell and of the motions know other classes."""
+    data = replace(cell.experiment.data, classes=["walk", "wave"])
+    wrong = replace(cell, experiment=replace(cell.experiment, data=data))
+    home = prepare_place(tmp_path, wrong, wrong.network)
+    work(str(home))
+    assert read_result(home, wrong.key) is None
+    assert failure(home).startswith("ValueError: ")
+    assert "Traceback" in json.loads((home / "error.json").read_text())["details"]
+    assert trained_batches(home) == 4  # it was trained before it failed
+
+
+def test_a_failure_is_forgotten_when_the_cell_is_done(cell, tmp_path):
+    home = prepare_place(tmp_path, cell, cell.network)
+    fail(home, "the disk\nwas full")
+    assert failure(home) == "the disk was full"
+    work(str(home))
+    assert failure(home) is None
+    assert read_result(home, cell.key) is not None
+
+
+def test_a_cell_that_is_told_to_stop_saves_and_goes_on_to_the_same_result(cell, done, tmp_path):
+    training = replace(cell.experiment.training, steps=40, keep_every=20)
+    longer = replace(cell, experiment=replace(cell.experiment, training=training))
+    whole, stopped = (prepare_place(tmp_path / name, longer, longer.network) for name in ("whole", "stopped"))
+    code = f"from kinetic.ablation.cell import work; work({str(stopped)!r})"
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL) as process:
+        while trained_batches(stopped) < 10 and process.poll() is None:
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait() == 143
+    assert read_result(stopped, longer.key) is None
+    assert failure(stopped) is None
+    assert 10 <= trained_batches(stopped) < 40
+    for home in (stopped, whole):
+        work(str(home))
+    assert read_result(stopped, longer.key).report == read_result(whole, longer.key).report
+    assert read_result(stopped, longer.key).curve == read_result(whole, longer.key).curve
+
+
+def test_how_far_a_cell_is_can_be_asked_before_it_began(tmp_path):
+    assert trained_batches(tmp_path) == 0
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "metrics.csv").write_text("batches,loss\n")
+    assert trained_batches(tmp_path) == 0
+    (tmp_path / "run" / "metrics.csv").write_text("batches,loss\n10,1\n20,")
+    assert trained_batches(tmp_path) == 10
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "kinetic-cell"}', "[" * 100_000])
+def test_a_file_that_is_something_else_is_named(tmp_path, content):
+    (tmp_path / "result.json").write_text(content)
+    with pytest.raises(ValueError, match=r"result.json: expected a file of an ablation"):
+        read_result(tmp_path, "key")
+
+
+def test_a_result_that_lacks_something_is_named(tmp_path):
+    (tmp_path / "result.json").write_text('{"format": "kinetic-cell", "key": "k"}')
+    with pytest.raises(ValueError, match=r"result.json: expected the result of a cell"):
+        read_result(tmp_path, "k")
+
+
+def test_paths_of_a_cell_do_not_depend_on_where_it_is_run(cell, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = replace(cell.experiment, data=replace(cell.experiment.data, source="own.npz"))
+    home = prepare_place(tmp_path, replace(cell, experiment=own), cell.network)
+    asked = json.loads((home / "cell.json").read_text())
+    assert from_plain(asked["experiment"]).data.source == str(tmp_path / "own.npz")
+    assert os.path.isabs(asked["encoder"])
