@@ -391,6 +391,42 @@ def _declare_plot(parser: ArgumentParser) -> None:
     )
 
 
+def view(asked: Namespace) -> None:
+    """Write a page on which motions play: one file that any browser opens, also without a network."""
+    from kinetic.data.motion import read_motions
+    from kinetic.experiment import sample
+    from kinetic.files import checked_target
+    from kinetic.viewer.page import view
+
+    target = checked_target(asked.out, (".html",))
+    wanted = _classes(asked.label)
+    if (asked.subject / "config.yaml").exists() or asked.subject.suffix == ".ckpt":
+        motions = sample(asked.subject, label=wanted, count=asked.count)
+    else:
+        motions = read_motions(asked.subject)
+        motions = motions if wanted is None else motions.where(classes=wanted)
+    view(
+        motions.motion,
+        motions.label,
+        motions.class_names,
+        motions.skeleton,
+        target,
+        fps=motions.fps,
+        title=asked.subject.name,
+        most=asked.count,
+    )
+    print(target)
+
+
+def _declare_view(parser: ArgumentParser) -> None:
+    parser.add_argument("subject", metavar="FILE|RUN", type=Path, help="motions, or a run that is to make some")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="PAGE", help="where it goes: .html")
+    parser.add_argument(
+        "--label", action="append", metavar="CLASS", help="name or number; again for more; default: all"
+    )
+    parser.add_argument("--count", type=_positive, default=4, metavar="N", help="motions of each class at most (4)")
+
+
 def data_info(asked: Namespace) -> None:
     """Say what a file of motions holds and whether it looks sound."""
     from kinetic.data.motion import read_motions
@@ -475,6 +511,7 @@ VERBS: dict[str, Verb] = {
     "compare": Verb(compare, _declare_compare, "put several reports side by side"),
     "ablate": Verb(ablate, _declare_ablate, "train and score recipes x benchmarks x seeds, and compare them"),
     "plot": Verb(plot, _declare_plot, "draw motions, or the metrics of a run"),
+    "view": Verb(view, _declare_view, "write a page on which motions play"),
     "data info": Verb(data_info, _declare_data_info, "what a file of motions holds"),
     "skeleton check": Verb(skeleton_check, _declare_skeleton_check, "whether a skeleton is sound, and its levels"),
     "skeleton show": Verb(skeleton_show, _declare_skeleton_show, "draw the levels of a skeleton"),

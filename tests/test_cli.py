@@ -403,3 +403,86 @@ def test_motions_have_no_noise_to_draw_anew(capsys, trained, tmp_path):
     capsys.readouterr()
     told = refusal(capsys, "evaluate", made, "--encoder", trained / "encoder", "--joints", tmp_path / "a.png")
     assert told == f"{made}: --joints and --curve need a generator, these are motions"
+
+
+# --------------------------------------------------------------------------------------------------------------- ablate
+
+
+GRID = {
+    "profile": "least",
+    "profiles": {"least": {"settings": {"training": {"steps": 2}}, "seeds": 1}},
+    "recipes": {
+        "Baseline": {},
+        "A": {"after": "Baseline", "changes": {"critic.pooling": "max"}},
+        "broken": {"after": "A", "changes": {"training.max_norm": 1.0e-9}},
+    },
+    "scores": {"only": ["bones"], "draws": 1, "shown": 1},
+}
+
+
+@pytest.fixture
+def grid(tmp_path, gan, encoder):
+    """An ablation file for the small generator of other tests."""
+    plain = yaml.safe_load((gan / "config.yaml").read_text())
+    settings = {name: plain[name] for name in ("data", "generator", "critic", "training")}
+    settings["training"].pop("steps")
+    benchmark = {"settings": settings, "encoder": str(encoder)}
+    (tmp_path / "grid.yaml").write_text(yaml.safe_dump({**GRID, "benchmarks": {"xsub": benchmark}}, sort_keys=False))
+    return tmp_path / "grid.yaml"
+
+
+def test_an_ablation_ends_in_its_table_and_the_path_of_its_page(capsys, grid, tmp_path):
+    words = ["ablate", grid, "-o", tmp_path / "out", "--recipes", "Baseline,A", "--seeds", 2, "--jobs", 2]
+    assert main(list(map(str, words))) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("== xsub ==\n")
+    assert out.endswith(f"{tmp_path / 'out' / 'report.html'}\n")
+    assert "kinetic: 4 of 4 done; " in err
+    assert main([*map(str, words), "--json"]) == 0
+    assert [row["name"] for row in json.loads(capsys.readouterr().out)["rows"]] == ["Baseline", "A"]
+
+
+def test_an_ablation_with_failed_cells_prints_its_table_and_fails(capsys, grid, tmp_path):
+    assert main(["ablate", str(grid), "-o", str(tmp_path / "out"), "--recipes", "broken"]) == 1
+    out, err = capsys.readouterr()
+    assert "no result of broken, seed 0: Diverged" in out
+    assert err.rstrip("\n").endswith("kinetic: RuntimeError: 1 cells have no result; --retry runs them again")
+
+
+def test_a_dry_run_lists_the_cells_and_what_they_cost_and_leaves_nothing(capsys, grid, tmp_path):
+    assert main(["ablate", str(grid), "-o", str(tmp_path / "out"), "--dry-run", "--training.steps", "7"]) == 0
+    out = capsys.readouterr().out
+    assert "7 batches       xsub: A, seed 0\n" in out
+    assert "3 cells: 3 new\n" in out
+    assert "for one process at a time\n" in out
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--profile", "huge"], "there is no profile 'huge'; expected one of: least"),
+        (["--recipes", "B"], "there is no recipe 'B'"),
+        (["--critic.pooling", "most"], "critic.pooling: expected one of mean"),
+        (["--scores.draws", "0"], "scores.draws must be at least 1"),
+        (["--seed", "1"], "--seed: unknown option; did you mean --seeds?"),
+        (["--engine", "cloud"], "invalid choice: 'cloud'"),
+    ],
+)
+def test_an_ablation_that_cannot_be_is_refused(capsys, grid, tmp_path, words, reason):
+    assert reason in refusal(capsys, "ablate", grid, "-o", tmp_path / "out", *words)
+    assert not (tmp_path / "out").exists()
+
+
+# ----------------------------------------------------------------------------------------------------------------- view
+
+
+def test_motions_and_runs_become_a_page(capsys, motions, gan, tmp_path):
+    for subject in (motions, gan):
+        assert main(["view", str(subject), "-o", str(tmp_path / "page.html"), "--count", "1"]) == 0
+        assert capsys.readouterr().out == f"{tmp_path / 'page.html'}\n"
+        assert "walk" in (tmp_path / "page.html").read_text()
+
+
+def test_a_page_has_the_ending_of_one(capsys, motions, tmp_path):
+    assert "ends in .html" in refusal(capsys, "view", motions, "-o", tmp_path / "page.png")
