@@ -289,3 +289,17 @@ def test_numbers_out_of_range_are_refused(setting, value):
 def test_preload_is_a_list():
     with pytest.raises(ValueError, match="a list of modules, got the text 'torch'"):
         Local(preload="torch")
+
+
+def test_tasks_share_the_gpus_evenly(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-a,5,7")
+    tasks = given(tmp_path, *"abcd")
+    list(Local(4, gpus=2).run(working.tell_gpu, tasks))
+    assert Counter((tmp_path / name / "gpu").read_text() for name in "abcd") == {"GPU-a": 2, "5": 2}
+
+
+def test_without_a_number_of_gpus_tasks_see_what_the_driver_sees(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,4")
+    (task,) = given(tmp_path, "a")
+    list(Local(1).run(working.tell_gpu, [task]))
+    assert (tmp_path / "a" / "gpu").read_text() == "3,4"

@@ -57,6 +57,11 @@ def fail_or_nap(folder):
     nap(folder)
 
 
+def tell_gpu(folder):
+    note(folder, "gpu", os.environ.get("CUDA_VISIBLE_DEVICES"))
+    nap(folder)
+
+
 def sleep_long(folder):
     note(folder, "pid", os.getpid())
     time.sleep(100)

@@ -67,6 +67,7 @@ class Local:
         grace: seconds that a child has to stop by itself after SIGTERM
         preload: modules that are imported once, for all children; none of them may touch CUDA or start threads
         threads: that OpenMP and MKL use in each child
+        gpus: of this machine, of which each child sees the one that fewest others use; 0 = children see all
 
     Raises:
         ValueError: for numbers out of range
@@ -78,9 +79,10 @@ class Local:
     grace: float = 60.0
     preload: Sequence[str] = ()
     threads: int = 1
+    gpus: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("jobs", 1), ("retries", 0), ("grace", 0), ("threads", 1)):
+        for name, least in (("jobs", 1), ("retries", 0), ("grace", 0), ("threads", 1), ("gpus", 0)):
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
         if isinstance(self.preload, str):
@@ -102,6 +104,7 @@ class Local:
         waiting, running = deque(range(len(tasks))), set[int]()
         attempts, said = Counter[int](), dict[int, tuple[str, str]]()
         server, ticked = None, time.monotonic()
+        devices, used = _devices(self.gpus), dict[int, str]()
 
         def end(number: int, kind: str, detail: str) -> Event:
             running.discard(number)
@@ -116,7 +119,12 @@ class Local:
         try:
             while waiting or running:
                 server = server or _Server(self)
-                while waiting and len(running) < self.jobs and server.order(waiting[0], work, tasks[waiting[0]]):
+                while waiting and len(running) < self.jobs:
+                    taken = [used[number] for number in running if number in used]
+                    device = min(devices, key=taken.count, default="")
+                    if not server.order(waiting[0], work, tasks[waiting[0]], device):
+                        break
+                    used[waiting[0]] = device
                     attempts[waiting[0]] += 1
                     running.add(waiting.popleft())
                 try:
@@ -171,10 +179,10 @@ class _Server:
             serve.start()
         _ORDERS.add(self.orders)
 
-    def order(self, number: int, work: str, task: Task) -> bool:
-        """Ask for a task; False when nobody listens any more."""
+    def order(self, number: int, work: str, task: Task, device: str) -> bool:
+        """Ask for a task on a GPU, or none in particular; False when nobody listens any more."""
         try:
-            self.orders.send((number, work, task.argument))
+            self.orders.send((number, work, task.argument, device))
         except OSError:
             return False
         return True
@@ -256,13 +264,13 @@ def _serve(
         ready = wait([*([orders] if listening else []), *(child.sentinel for child in running.values())], 1.0)
         if orders in ready:
             try:
-                number, work, argument = orders.recv()
+                number, *order = orders.recv()
             except EOFError:
                 listening, deadline = False, time.monotonic() + grace
                 alive.close()
             else:
                 child = context.Process(
-                    target=_live, args=(number, work, argument, lifeline, reports, inherited, grace, threads)
+                    target=_live, args=(number, *order, lifeline, reports, inherited, grace, threads)
                 )
                 try:
                     child.start()
@@ -285,6 +293,7 @@ def _live(
     number: int,
     work: str,
     argument: str,
+    device: str,
     lifeline: Connection,
     reports: Connection,
     inherited: list[Connection],
@@ -299,6 +308,8 @@ def _live(
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     multiprocessing.set_start_method(None, force=True)  # that of any other process, not that of this one
     os.environ.update(_environment(threads))
+    if device:  # before anything looks for GPUs
+        os.environ["CUDA_VISIBLE_DEVICES"] = device
     threading.Thread(target=_watch, args=(lifeline, grace), daemon=True).start()
     _tell(reports, "started", number, os.getpid())
     logged = os.path.isdir(argument)
@@ -344,6 +355,12 @@ def _kill_group(pid: int | None) -> None:
 
 def _environment(threads: str) -> dict[str, str]:
     return {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+
+
+def _devices(gpus: int) -> list[str]:
+    """What CUDA calls so many GPUs that this process may use."""
+    known = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return known[:gpus] if known else [str(i) for i in range(gpus)]
 
 
 def _address(work: Callable[[str], None]) -> str:
