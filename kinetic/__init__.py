@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kinetic.ablation.grid import ablate as ablate
+    from kinetic.ablation.grid import table as table
+    from kinetic.ablation.recipes import Recipe as Recipe
     from kinetic.config import Experiment as Experiment
     from kinetic.data.motion import MotionSet as MotionSet
     from kinetic.data.motion import read_motions as read_motions
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _NAMES = {
+    "kinetic.ablation.grid": ("ablate", "table"),
+    "kinetic.ablation.recipes": ("Recipe",),
     "kinetic.config": ("Experiment",),
     "kinetic.data.motion": ("MotionSet", "read_motions", "write_motions"),
     "kinetic.data.synthetic": ("synthesise",),

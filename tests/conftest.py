@@ -1,9 +1,11 @@
 """What several test files need."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browsing import CHROMIUM, Browser
 
 from kinetic.experiment import Prepared, fit, prepare
 from kinetic.loading import load_experiment
@@ -52,3 +54,13 @@ def gan(tmp_path_factory) -> Path:
 def prepared() -> Prepared:
     """The motions that both learned from."""
     return prepare(load_experiment(**ENCODER))
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    """A headless Chromium, where there is one."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here")
+    driven = Browser(tmp_path_factory.mktemp("profile"))
+    yield driven
+    driven.close()

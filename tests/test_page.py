@@ -1,15 +1,8 @@
 """Pages of tables, pictures and motions: what stands in the file, and what a browser makes of it."""
 
 import base64
-import contextlib
-import fcntl
 import hashlib
 import json
-import os
-import select
-import shutil
-import subprocess
-import time
 from html.parser import HTMLParser
 
 import numpy as np
@@ -35,7 +28,6 @@ HOSTILE = (
     "__proto__",
     "x" * 10_000,
 )
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @pytest.fixture(scope="module")
@@ -272,114 +264,6 @@ def test_motions_of_different_pace_are_played_at_their_median_and_the_page_says_
     assert Parsed(tmp_path / "a.html").scenes[0]["fps"] == 25.0
     text = "64 frames at 25 per second (the median: they were recorded at 10 to 40)"
     assert text in (tmp_path / "a.html").read_text("utf-8")
-
-
-class Browser:
-    """A headless Chromium, driven through a pipe by its own protocol."""
-
-    def __init__(self, folder):
-        theirs, self.out = os.pipe()
-        self.into, answers = os.pipe()
-        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs, answers)]  # out of the way of 3 and 4
-        flags = (
-            "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-            f"--disable-component-update --disable-sync --remote-debugging-pipe --user-data-dir={folder}"
-        ).split()
-        self.process = subprocess.Popen(
-            ["bash", "-c", 'exec "$0" "$@" 3<&{} 4>&{}'.format(*ends), CHROMIUM, *flags],
-            pass_fds=ends,
-            stderr=subprocess.DEVNULL,
-        )
-        for end in (theirs, answers, *ends):
-            os.close(end)
-        self.buffer, self.number, self.session, self.events = b"", 0, None, []
-        target = self.ask("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Network"):
-            self.ask(f"{domain}.enable")
-
-    def ask(self, method, **parameters):
-        self.number += 1
-        request = {"id": self.number, "method": method, "params": parameters}
-        request |= {"sessionId": self.session} if self.session else {}
-        os.write(self.out, json.dumps(request).encode() + b"\0")
-        while (answer := self.hear()).get("id") != self.number:
-            self.events.append(answer)
-        if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']}")
-        return answer["result"]
-
-    def hear(self):
-        while b"\0" not in self.buffer:
-            if not select.select([self.into], [], [], 30)[0] or not (more := os.read(self.into, 1 << 16)):
-                raise RuntimeError("the browser says nothing more")
-            self.buffer += more
-        message, _, self.buffer = self.buffer.partition(b"\0")
-        return json.loads(message)
-
-    def run(self, script):
-        """The value of an expression, or of the promise that it is."""
-        answer = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
-        if "exceptionDetails" in answer:
-            raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
-        return answer["result"].get("value")
-
-    def open(self, path, fragment="", *, width=1400, height=1200, still=False, dark=False, ready=True):
-        """Open a page and wait for its first frame, or for the file to be read."""
-        wishes = [("prefers-reduced-motion", "reduce" if still else "no-preference")]
-        wishes.append(("prefers-color-scheme", "dark" if dark else "light"))
-        self.ask("Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in wishes])
-        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-        self.ask("Emulation.setDeviceMetricsOverride", **size)
-        self.ask("Page.navigate", url="about:blank")
-        self.events = []
-        self.ask("Page.navigate", url=f"{path.as_uri()}{fragment}")
-        done = "document.body?.dataset.ready === 'true'" if ready else "document.readyState === 'complete'"
-        assert self.until(f"location.protocol === 'file:' && {done}"), "the page is not ready"
-
-    def until(self, condition):
-        """Whether something becomes true within ten seconds."""
-        for _ in range(200):
-            if self.run(condition):
-                return True
-            time.sleep(0.05)
-        return False
-
-    def frames(self, n=2):
-        """Wait until the page was drawn n times."""
-        once = "await new Promise(requestAnimationFrame);"
-        self.run(f"(async () => {{ {once * n} }})()")
-
-    def key(self, key):
-        names = {"key": key, "code": "Space" if key == " " else key, "text": " " if key == " " else ""}
-        for kind in ("keyDown", "keyUp"):
-            self.ask("Input.dispatchKeyEvent", type=kind, **names)
-        self.frames()
-
-    def mouse(self, kind, x, y, count=1):
-        self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=count)
-
-    def asked_for(self):
-        """Addresses that the page loaded."""
-        self.run("0")
-        sent = [event["params"] for event in self.events if event.get("method") == "Network.requestWillBeSent"]
-        return [each["request"]["url"] for each in sent]
-
-    def close(self):
-        with contextlib.suppress(Exception):
-            self.ask("Browser.close")
-        self.process.wait(20)
-        os.close(self.out)
-        os.close(self.into)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here")
-    driven = Browser(tmp_path_factory.mktemp("profile"))
-    yield driven
-    driven.close()
 
 
 @pytest.fixture(scope="module")
