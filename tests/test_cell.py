@@ -18,7 +18,7 @@ from kinetic.config import ScoresConfig
 from kinetic.data.motion import read_motions
 from kinetic.loading import from_plain, load_experiment
 
-SCORES = ScoresConfig(only=("frechet", "mmd_frame", "bones"), draws=2, points=2, shown=1)
+SCORES = ScoresConfig(only=("frechet", "mmd_frame", "bones"), draws=2, points=2, shown=1, published=2)
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,13 @@ def test_a_cell_ends_in_a_result_with_its_scores(cell, done):
     assert result.network == result.report["frechet"].score.network_hash
     assert set(result.seconds) == {"training", "scoring"}
     assert trained_batches(done) == 4
+
+
+def test_a_generator_is_also_scored_as_published_where_that_is_asked_for(cell, done):
+    published = read_result(done, cell.key).published
+    assert [row.score.metric for row in published.rows] == ["mmd_frame", "mmd_sequence"]
+    assert {row.score.estimator for row in published.rows} == {"published"}
+    assert published["mmd_frame"].score.n_fake == 2 * 3
 
 
 def test_its_curve_has_a_point_for_each_checkpoint_that_was_kept_and_the_checkpoints_go(cell, done):

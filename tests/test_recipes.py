@@ -96,6 +96,15 @@ def test_epochs_become_steps():
     assert cell.experiment.training.steps == 3
 
 
+def test_a_recipe_with_larger_batches_has_fewer_in_an_epoch():
+    recipes = [Recipe("Baseline"), Recipe("large", {"data.batch_size": 6}, "Baseline")]
+    data = {**DATA, "batch_size": 2}
+    made = ablation(
+        recipes=recipes, benchmarks=[Benchmark("x", {"data": data}, {})], base={"training.epochs": 2}, seeds=1
+    )
+    assert [(each.per_epoch, each.experiment.training.steps) for each in made.cells()[1]] == [(3, 6), (1, 2)]
+
+
 def test_checkpoints_are_kept_where_a_curve_has_points():
     def kept(points):
         return ablation(base={"training.steps": 10}, scores=ScoresConfig(points=points)).cells()[1][0]

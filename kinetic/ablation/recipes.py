@@ -19,6 +19,7 @@ from kinetic.experiment import prepare
 from kinetic.files import read_yaml
 from kinetic.loading import checked_settings, from_plain, load_ablation, to_plain, unknown
 from kinetic.metrics.measures import choose
+from kinetic.skeleton import SKELETONS
 
 __all__ = ["REAL", "Ablation", "Benchmark", "Cell", "Recipe", "digest", "read_ablation"]
 
@@ -172,8 +173,10 @@ class Ablation:
         """What the recognition network of a benchmark is trained by; None where one is there already."""
         if isinstance(benchmark.encoder, Path):
             return None
-        data = to_plain(self._settings(benchmark, self.recipes[0]))["data"]
-        same = {"data": {name: data[name] for name in ("source", "split", "classes", "frames", "synthetic")}}
+        first = to_plain(self._settings(benchmark, self.recipes[0]))
+        data = first["data"]
+        same: dict[str, object] = {"skeleton": first["skeleton"]}
+        same["data"] = {name: data[name] for name in ("source", "split", "classes", "frames", "synthetic")}
         where = f"encoder of {benchmark.name}"
         settings = checked_settings(benchmark.encoder, self.encoder, same, where=where)
         made = from_plain(settings | {"model": "encoder"}, where=where)
@@ -212,41 +215,51 @@ class Ablation:
             ValueError, FileNotFoundError: for motions or recognition networks that cannot be used, naming the benchmark
         """
         networks, cells = [], []
+        opened: dict[str, tuple[str, int]] = {}
+
+        def motions(experiment: Experiment) -> tuple[str, int]:
+            """Digest of its motions and batches of an epoch; most recipes share them."""
+            plain = to_plain(experiment)
+            asked = json.dumps([plain["data"], plain["skeleton"]])
+            if asked not in opened:
+                opened[asked] = _content(experiment), _batches(experiment)
+            return opened[asked]
+
         for benchmark in self.benchmarks:
-            first = self.experiment(benchmark, self.recipes[0], 0)
             try:
-                data = digest(None if first.data.source == "synthetic" else first.data.source)
-                per_epoch = _batches(first)
                 own = self.recogniser(benchmark)
                 network = benchmark.encoder if isinstance(benchmark.encoder, Path) else None
                 encoder = "" if network is None else _hash(network)
+                if own is not None:
+                    one = Cell(benchmark.name, "", own.seed, own, None, "", *motions(own), self.threads)
+                    networks.append(one)
+                    encoder = one.key
+                for recipe in self.recipes:
+                    data, per_epoch = motions(self.experiment(benchmark, recipe, 0))
+                    for seed in range(self.seeds):
+                        made = _counted(self.experiment(benchmark, recipe, seed), per_epoch, self.scores.points)
+                        place = (benchmark.name, recipe.name, seed)
+                        cells.append(Cell(*place, made, self.scores, encoder, data, per_epoch, self.threads, network))
             except (ValueError, FileNotFoundError) as error:
                 raise type(error)(f"benchmarks.{benchmark.name}: {error}") from error
-            if own is not None:
-                one = Cell(benchmark.name, "", own.seed, own, None, "", data, per_epoch, self.threads)
-                networks.append(one)
-                encoder = one.key
-            for recipe in self.recipes:
-                for seed in range(self.seeds):
-                    made = _counted(self.experiment(benchmark, recipe, seed), per_epoch, self.scores.points)
-                    place = (benchmark.name, recipe.name, seed)
-                    cells.append(Cell(*place, made, self.scores, encoder, data, per_epoch, self.threads, network))
         return networks, cells
+
+
+def _content(experiment: Experiment) -> str:
+    """What stands for the files that its motions come from."""
+    source, skeleton = experiment.data.source, experiment.skeleton
+    found = digest(None if source == "synthetic" else source)
+    return found if skeleton is None or skeleton in SKELETONS else found + digest(skeleton)
 
 
 def _batches(experiment: Experiment) -> int:
     """Training batches of an epoch."""
     from kinetic.data.module import MotionData
 
-    prepared = prepare(experiment)
-    data = MotionData(
-        prepared.train,
-        scaler=prepared.scaler,
-        batch_size=experiment.data.batch_size,
-        seed=0,
-        balanced=experiment.data.balanced,
-    )
-    return len(data.sampler)
+    prepared, data = prepare(experiment), experiment.data
+    size = min(data.batch_size, len(prepared.train))  # a batch that cannot be filled is refused by the cell
+    loader = MotionData(prepared.train, scaler=prepared.scaler, batch_size=size, seed=0, balanced=data.balanced)
+    return len(loader.sampler)
 
 
 def _counted(experiment: Experiment, per_epoch: int, points: int) -> Experiment:
