@@ -17,12 +17,13 @@ from pathlib import Path
 import pytest
 
 import kinetic
-from kinetic.ablation.cell import failure, place, read_result
+from kinetic.ablation.cell import failure, place, read_result, trained_batches
 from kinetic.ablation.grid import PRELOAD, ablate, engine_for, plan, table
 from kinetic.ablation.recipes import Ablation, Benchmark, Recipe
 from kinetic.config import ScoresConfig
 from kinetic.engines.interface import Event
 from kinetic.engines.local import Local
+from kinetic.engines.slurm import Slurm
 
 ENGINE = Local(2, preload=PRELOAD)
 BASE = {
@@ -184,8 +185,7 @@ def test_the_same_ablation_elsewhere_has_the_same_table(done, tmp_path):
                 yield Event("ended", task.name)
 
     ablate(ablation(), tmp_path / "grid", engine=Here(), progress=False)
-    for name in ("table.md", "table.csv", "table.tex", "table.json"):
-        assert (tmp_path / "grid" / name).read_bytes() == (done / name).read_bytes(), name
+    assert_same_tables(tmp_path / "grid", done)
 
 
 def test_cells_whose_network_fails_fail_with_its_reason(tmp_path):
@@ -242,7 +242,7 @@ def test_a_driver_that_is_killed_leaves_nobody_behind_and_another_goes_on(done, 
             time.sleep(0.02)
         os.kill(process.pid, signal.SIGKILL)
     ablate(ablation(), folder, engine=ENGINE, progress=False)
-    assert (folder / "table.csv").read_bytes() == (done / "table.csv").read_bytes()
+    assert_same_tables(folder, done)
 
 
 def test_results_of_different_scores_are_not_put_into_one_table(done, tmp_path):
@@ -281,3 +281,41 @@ def test_as_many_cells_run_at_a_time_as_there_is_room_for():
     assert engine_for(ablation(), "x").jobs == room
     assert engine_for(replace(ablation(), threads=1000), "x").jobs == 1
     assert engine_for(ablation(), "x", jobs=5).jobs == 5
+
+
+def assert_same_tables(one: Path, other: Path) -> None:
+    for name in ("table.md", "table.csv", "table.tex", "table.json"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+@pytest.mark.slurm
+def test_on_slurm_the_table_is_the_same_also_where_the_time_of_a_job_runs_out(tmp_path):
+    """A job is warned while it trains, as Slurm does before the end of its time: it saves, waits, and goes on."""
+    from slurm_cluster import missing, slurm_cluster
+
+    if lacking := missing():
+        pytest.skip(f"no Slurm here: {', '.join(lacking)} not installed")
+    longer = ablation(recipes=RECIPES[:2], seeds=1, base={**BASE, "training": {**BASE["training"], "steps": 400}})
+    kinds = []
+
+    class Warning:
+        """Slurm, and a warning to the first job that has trained for a while."""
+
+        def run(self, work, tasks):
+            jobs = {}
+            for event in Slurm(tmp_path / "jobs", poll=1.0, notice=1).run(work, tasks):
+                kinds.append(event.kind)
+                if event.kind == "started":
+                    jobs[event.name] = event.detail.split()[1]
+                for task in tasks if "warned" not in kinds else ():
+                    if task.name in jobs and trained_batches(Path(task.argument)) >= 50:
+                        subprocess.run(["scancel", "--batch", "--signal=USR2", jobs[task.name]], check=True)
+                        kinds.append("warned")
+                        break
+                yield event
+
+    with slurm_cluster():
+        ablate(longer, tmp_path / "slurm", engine=Warning(), progress=False)
+    ablate(longer, tmp_path / "local", engine=ENGINE, progress=False)
+    assert kinds.index("warned") < kinds.index("lost")
+    assert_same_tables(tmp_path / "slurm", tmp_path / "local")
