@@ -319,3 +319,33 @@ def test_on_slurm_the_table_is_the_same_also_where_the_time_of_a_job_runs_out(tm
     ablate(longer, tmp_path / "local", engine=ENGINE, progress=False)
     assert kinds.index("warned") < kinds.index("lost")
     assert_same_tables(tmp_path / "slurm", tmp_path / "local")
+
+
+@pytest.mark.ray
+def test_on_ray_the_table_is_the_same_also_where_a_node_dies(tmp_path):
+    from ray_cluster import HEAD, missing, ray_cluster
+
+    if lacking := missing():
+        pytest.skip(f"no Ray cluster here: {lacking}")
+    training = {**BASE["training"], "steps": 400}
+    code = (
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_grid as t;"
+        "from kinetic.engines.ray import Ray;"
+        "made = t.ablation(recipes=t.RECIPES[:2], base={**t.BASE, 'training': " + repr(training) + "});"
+        f"t.ablate(made, sys.argv[1], engine=Ray('{HEAD}:6379'))"
+    )
+    folder = tmp_path / "ray"
+    with ray_cluster() as cluster:
+        command = ["ip", "netns", "exec", cluster.spaces[0], sys.executable, "-c", code, str(folder)]
+        with subprocess.Popen(command, env=cluster.environment, stderr=subprocess.PIPE, text=True) as driver:
+            while driver.poll() is None and not any(
+                trained_batches(home) >= 50 for home in folder.glob("cells/xsub-[!e]*")
+            ):
+                time.sleep(0.05)
+            cluster.kill(cluster.nodes[11])
+            told = driver.stderr.read()
+    assert driver.returncode == 0, told
+    assert "lost, to be tried again" in told
+    made = ablation(recipes=RECIPES[:2], base={**BASE, "training": training})
+    ablate(made, tmp_path / "local", engine=ENGINE, progress=False)
+    assert_same_tables(folder, tmp_path / "local")

@@ -6,11 +6,13 @@ it to a processor, brings it there again when the process or its machine died, a
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal, Protocol
 
-__all__ = ["Engine", "Event", "Task"]
+__all__ = ["Engine", "Event", "Task", "import_path"]
 
 
 @dataclass(frozen=True)
@@ -58,3 +60,22 @@ class Engine(Protocol):
         forced.
         """
         ...
+
+
+def import_path(work: Callable[[str], None]) -> str:
+    """Where other processes find the work, as `module:name`.
+
+    Raises:
+        ValueError: for what they cannot import: a lambda, a function inside another or of the script that runs
+    """
+    module, name = getattr(work, "__module__", None), getattr(work, "__qualname__", None)
+    try:
+        found = attrgetter(name or "")(sys.modules[module or ""])
+    except (AttributeError, KeyError):
+        found = None
+    if module == "__main__" or found is not work:
+        raise ValueError(
+            f"the work must be a function of a module that other processes can import, got {name or repr(work)} of "
+            f"{'the script that runs' if module == '__main__' else module}"
+        )
+    return f"{module}:{name}"

@@ -32,7 +32,7 @@ from multiprocessing.process import BaseProcess
 from operator import attrgetter
 from typing import Any
 
-from kinetic.engines.interface import Event, Task
+from kinetic.engines.interface import Event, Task, import_path
 
 __all__ = ["Local"]
 
@@ -98,7 +98,7 @@ class Local:
         repeated = [name for name, count in Counter(task.name for task in tasks).items() if count > 1]
         if repeated:
             raise ValueError(f"every task needs a name of its own, {repeated[0]!r} stands there twice")
-        return self._run(_address(work), list(tasks))
+        return self._run(import_path(work), list(tasks))
 
     def _run(self, work: str, tasks: list[Task]) -> Generator[Event, None, None]:
         waiting, running = deque(range(len(tasks))), set[int]()
@@ -361,21 +361,6 @@ def _devices(gpus: int) -> list[str]:
     """What CUDA calls so many GPUs that this process may use."""
     known = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
     return known[:gpus] if known else [str(i) for i in range(gpus)]
-
-
-def _address(work: Callable[[str], None]) -> str:
-    """Where other processes find a function, as `module:name`."""
-    module, name = getattr(work, "__module__", None), getattr(work, "__qualname__", None)
-    try:
-        found = attrgetter(name or "")(sys.modules[module or ""])
-    except (AttributeError, KeyError):
-        found = None
-    if module == "__main__" or found is not work:
-        raise ValueError(
-            f"the work must be a function of a module that other processes can import, got {name or repr(work)} of "
-            f"{'the script that runs' if module == '__main__' else module}"
-        )
-    return f"{module}:{name}"
 
 
 def _reason(status: int) -> str:

@@ -1,0 +1,63 @@
+"""Which engine the command line and configuration files mean."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from kinetic.config import RayConfig, SlurmConfig
+from kinetic.engines.interface import Engine
+from kinetic.engines.local import Local
+
+__all__ = ["choose_engine"]
+
+
+def choose_engine(
+    name: Literal["local", "ray", "slurm"],
+    *,
+    folder: str | os.PathLike[str],
+    jobs: int | None = None,
+    threads: int = 1,
+    preload: Sequence[str] = (),
+    gpus: int = 0,
+    ray: RayConfig | None = None,
+    slurm: SlurmConfig | None = None,
+) -> Engine:
+    """The engine of that name, with its part of a configuration.
+
+    Args:
+        folder: where an engine may keep files of its own, on a file system that all machines share
+        jobs: tasks at a time; None = as many as there is room for
+        threads: of each task on this machine
+        preload: modules that tasks on this machine have in common
+        gpus: of this machine that tasks shall use, one each; 0 = none
+        ray, slurm: what is asked of these; None = their defaults
+
+    Raises:
+        ValueError: for numbers out of range
+        ModuleNotFoundError: when an extra is missing, when it runs
+    """
+    if name == "ray":
+        from kinetic.engines.ray import Ray
+
+        own = ray or RayConfig()
+        return Ray(own.address, cpus=own.cpus, gpus=own.gpus, jobs=jobs)
+    if name == "slurm":
+        from kinetic.engines.slurm import Slurm
+
+        asked = slurm or SlurmConfig()
+        return Slurm(
+            Path(folder) / "slurm",
+            partition=asked.partition,
+            minutes=asked.minutes,
+            cpus=asked.cpus,
+            gpus=asked.gpus,
+            memory=asked.memory,
+            jobs=jobs,
+            more=asked.options,
+        )
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    room = min(gpus, processors) if gpus else processors // threads
+    return Local(jobs or max(1, room), preload=preload, threads=threads, gpus=gpus)
