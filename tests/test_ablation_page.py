@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kinetic.ablation.grid import ablate
-from kinetic.ablation.page import FORMATS, write_pages
+from kinetic.ablation.page import FORMATS, _file_names, write_pages
 from kinetic.ablation.recipes import REAL, Ablation, Benchmark, Recipe
 from kinetic.ablation.results import read_grid
 from kinetic.config import ScoresConfig
@@ -64,7 +64,7 @@ def test_the_page_has_real_motions_beside_one_of_each_seed_and_recipe(grid):
 
 
 def test_real_motions_are_held_out_ones_and_are_kept(grid, prepared):
-    real = read_motions(grid / "real" / "by-person.npz")
+    real = read_motions(grid / "real" / "by_person.npz")
     assert real.counts() == {"walk": 2, "sit down": 2, "wave": 2}
     held_out = {motion.tobytes() for motion in np.asarray(prepared.test.motion)}
     assert all(motion.tobytes() in held_out for motion in np.asarray(real.motion))
@@ -119,3 +119,10 @@ def test_a_file_that_tells_no_ablation_is_named(tmp_path, content):
     (tmp_path / "grid.json").write_text(content)
     with pytest.raises(ValueError, match=r"grid.json: expected what `kinetic ablate` leaves"):
         read_grid(tmp_path)
+
+
+def test_files_of_benchmarks_with_like_names_have_names_of_their_own():
+    found = _file_names(["a b", "a-b", "A b", "", "äö", "x" * 100, "x" * 101])
+    assert len({name.lower() for name in found.values()}) == 7
+    assert found["a b"] == "a_b"
+    assert all(0 < len(name) <= 63 for name in found.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +62,7 @@ def _about(grid: Grid) -> tuple[str, ...]:
 
 def _blocks(grid: Grid, benchmark: str) -> list[Block]:
     """Table, reading, pictures and motions of one benchmark."""
-    words = re.sub("[^A-Za-z0-9]+", "_", benchmark)
+    words = _file_names(grid.benchmarks)[benchmark]
     table, blocks = grid.table, list[Block]()
     for sheet in table.sheets(benchmark, mark="bold"):
         blocks.append(_table(f"{benchmark}: {sheet.title}" if sheet.title else benchmark, sheet))
@@ -108,7 +108,7 @@ def _scene(grid: Grid, benchmark: str) -> Scene:
 
 def _real(grid: Grid, benchmark: str, home: Path, *, count: int) -> MotionSet | None:
     """Some held-out motions of each class, kept in the folder; None where their file has gone."""
-    file = grid.folder / "real" / f"{re.sub('[^A-Za-z0-9.]+', '-', benchmark)}.npz"
+    file = grid.folder / "real" / f"{_file_names(grid.benchmarks)[benchmark]}.npz"
     if not file.exists():
         try:
             test = prepare(load_experiment(home / "run" / "config.yaml")).test
@@ -118,6 +118,16 @@ def _real(grid: Grid, benchmark: str, home: Path, *, count: int) -> MotionSet | 
         file.parent.mkdir(exist_ok=True)
         write_motions(test.select(np.concatenate(rows)), file)
     return read_motions(file)
+
+
+def _file_names(benchmarks: Iterable[str]) -> dict[str, str]:
+    """What the files of each benchmark are called, each otherwise."""
+    words: dict[str, str] = {}
+    for i, name in enumerate(benchmarks):
+        word = re.sub("[^A-Za-z0-9]+", "_", name)[:60]
+        taken = {each.lower() for each in words.values()}
+        words[name] = f"{word}_{i}" if word.lower() in taken or not word else word
+    return words
 
 
 def _spread(rows: np.ndarray, count: int) -> np.ndarray:
