@@ -187,8 +187,18 @@ class GridTable:
         return tuple(sorted({seed for entry in found if entry is not None for seed in entry.values}))
 
     def reading(self, benchmark: str) -> tuple[str, ...]:
-        """Which differences stand after correction and which do not, in words: a line per metric."""
-        return tuple(words for metric in self.metrics if (words := self._read(benchmark, metric)))
+        """In words: how many differences stand after correction, and a line per score for those that do."""
+        tested = [
+            entry.difference
+            for (where, _, _), entry in self.entries.items()
+            if where == benchmark and entry.difference is not None and entry.difference.p is not None
+        ]
+        if not tested:
+            return ()
+        count = sum(difference.stands for difference in tested)
+        rest = "; the others are not told from noise by so few seeds" if count < len(tested) else ""
+        told = f"{count} of {len(tested)} differences stand after correction{rest}"
+        return (told, *(words for metric in self.metrics if (words := self._standing(benchmark, metric))))
 
     def to_markdown(self) -> str:
         """For each benchmark: scores, differences, published numbers where they belong, and the reading."""
@@ -373,7 +383,7 @@ class GridTable:
             f"Hedges' correction; {mark}: stands at {ALPHA:g} after Holm's correction over the differences of a column"
         ]
         header = ["recipe", "builds on", *self._header()]
-        return Sheet("Difference to the row it builds on", 2, header, lines, notes)
+        return Sheet("Differences to the row it builds on", 2, header, lines, notes)
 
     def _as_published(self, benchmark: str) -> Sheet:
         here = {(row, metric): pair for (where, row, metric), pair in self.published.items() if where == benchmark}
@@ -391,27 +401,17 @@ class GridTable:
         notes[0] += " with the scores above"
         return Sheet("As published", 1, header, lines, notes)
 
-    def _read(self, benchmark: str, metric: str) -> str:
-        stand, noise, untested = [], [], []
-        column = self.columns.get((benchmark, metric))
+    def _standing(self, benchmark: str, metric: str) -> str:
+        found = []
         for row in self.rows:
             entry = self.entries.get((benchmark, row.name, metric))
-            if entry is None or (difference := entry.difference) is None or column is None:
+            if entry is None or (difference := entry.difference) is None or not difference.stands:
                 continue
             base = self.entries[benchmark, difference.after, metric]
+            way = _way(self.columns[benchmark, metric], entry, base, difference)
             amount = shown(difference.mean, difference.interval, sign=True)
-            if difference.stands and difference.adjusted is not None:
-                way = _way(column, entry, base, difference)
-                stand.append(f"{row.name} is {way} than {difference.after} ({amount}, {_p(difference.adjusted)})")
-            elif difference.p is not None:
-                noise.append(f"{row.name} ({amount})")
-            else:
-                why = "one seed" if len(difference.seeds) == 1 else "the same at every seed"
-                untested.append(f"{row.name} ({amount}, {why})")
-        told = [f"stands after correction: {', '.join(stand)}"] if stand else []
-        told += [f"not told from noise at this number of seeds: {', '.join(noise)}"] if noise else []
-        told += [f"not tested: {', '.join(untested)}"] if untested else []
-        return f"{metric}: {'; '.join(told)}" if told else ""
+            found.append(f"{row.name} is {way} than {difference.after} ({amount}, {_p(difference.adjusted or 0.0)})")
+        return f"{metric}: {', '.join(found)}" if found else ""
 
 
 CSV_HEADER = (
