@@ -301,6 +301,7 @@ def ablate(asked: Namespace) -> None:
     from kinetic.ablation.cost import cost_text
     from kinetic.ablation.grid import ablate, engine_for, plan
     from kinetic.ablation.recipes import read_ablation
+    from kinetic.training.checkpoint import Interrupted
 
     known, own = _settings(), _ablation_settings()
     typed = {key: text for key, text in vars(asked).items() if isinstance(text, str)}
@@ -314,11 +315,16 @@ def ablate(asked: Namespace) -> None:
     out = asked.out if asked.out is not None else Path("runs") / ablation.name
     if asked.dry_run:
         found = plan(ablation, out)
-        print(found.to_text() + cost_text(found), end="")
+        print(found.to_text(), end="", flush=True)
+        try:
+            print(cost_text(found, retry=asked.retry), end="")
+        except Interrupted as stop:  # it trains a little
+            raise Stopped(stop.number) from stop
         return
     engine = engine_for(ablation, out, asked.engine, jobs=asked.jobs, ray=config.ray, slurm=config.slurm)
     table = ablate(ablation, out, engine=engine, retry=asked.retry)
-    print(_json(table.to_dict()) if asked.json else f"{table.to_text()}{out / 'report.html'}")
+    page = out / "report.html"
+    print(_json(table.to_dict()) if asked.json else f"{table.to_text()}{page if page.exists() else ''}".rstrip("\n"))
     if table.missing:
         raise RuntimeError(f"{len(table.missing)} cells have no result; --retry runs them again")
 

@@ -28,13 +28,14 @@ __all__ = [
     "SlurmConfig",
     "SyntheticConfig",
     "TrainingConfig",
+    "check_name",
 ]
 
 
 def _at_least(owner: str, least: float, **values: float | None) -> None:
     for name, value in values.items():
         if value is not None and not value >= least:
-            raise ValueError(f"{owner}.{name} must be at least {least}, got {value}")
+            raise ValueError(f"{f'{owner}.' if owner else ''}{name} must be at least {least}, got {value}")
 
 
 def _within(owner: str, low: float, high: float, **values: float | None) -> None:
@@ -49,7 +50,8 @@ def _widths(owner: str, name: str, values: Iterable[int], count: int) -> None:
         raise ValueError(f"{owner}.{name} needs {count} positive channel counts, got {list(values)}")
 
 
-def _plain_name(name: str) -> None:
+def check_name(name: str) -> None:
+    """Raises ValueError for what cannot be the name of a file."""
     if not name or any(letter in name for letter in "/\\\0") or name in {".", ".."}:
         raise ValueError(f"name must be a plain file name, got {name!r}")
 
@@ -360,7 +362,7 @@ class Experiment:
 
     def __post_init__(self) -> None:
         _within("experiment", 0, 2**63 - 1, seed=self.seed)
-        _plain_name(self.name)
+        check_name(self.name)
         if self.generator.output == "tanh" and self.data.scaling == "standard" and self.model == "gan":
             raise ValueError("generator.output tanh cannot reach data scaled by data.scaling standard; use linear")
 
@@ -383,7 +385,7 @@ class RecipeConfig:
 
     def __post_init__(self) -> None:
         if self.sweep and (len(self.sweep) > 1 or not all(isinstance(v, list) and v for v in self.sweep.values())):
-            raise ValueError(f"sweep needs one setting with a list of values, got {self.sweep}")
+            raise ValueError(f"sweep needs one setting with a list of values, got {str(self.sweep)[:60]}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -536,5 +538,5 @@ class AblationConfig:
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
 
     def __post_init__(self) -> None:
-        _at_least("ablation", 1, seeds=self.seeds, threads=self.threads)
-        _plain_name(self.name)
+        _at_least("", 1, seeds=self.seeds, threads=self.threads)
+        check_name(self.name)

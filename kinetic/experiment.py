@@ -583,6 +583,8 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
     """Whether the folder holds a checkpoint of this experiment to go on from. Refuses one that is not to be touched."""
+    for left in folder.glob(".*.tmp"):  # of a run that was killed while it wrote
+        left.unlink()
     if any(folder.iterdir()):
         config = folder / "config.yaml"
         if not config.exists():

@@ -220,7 +220,7 @@ _Dumper.add_representer(list, lambda dumper, rows: dumper.represent_sequence("ta
 
 def _read_file(path: Path) -> object:
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file; an experiment is a YAML file such as experiments/demo.yaml")
+        raise FileNotFoundError(f"{path}: no such file; expected a YAML file such as experiments/demo.yaml")
     plain = read_yaml(path)
     return {} if plain is None else plain
 

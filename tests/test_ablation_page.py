@@ -64,7 +64,8 @@ def test_the_page_has_real_motions_beside_one_of_each_seed_and_recipe(grid):
 
 
 def test_real_motions_are_held_out_ones_and_are_kept(grid, prepared):
-    real = read_motions(grid / "real" / "by_person.npz")
+    (file,) = (grid / "real").glob("by_person-*.npz")
+    real = read_motions(file)
     assert real.counts() == {"walk": 2, "sit down": 2, "wave": 2}
     held_out = {motion.tobytes() for motion in np.asarray(prepared.test.motion)}
     assert all(motion.tobytes() in held_out for motion in np.asarray(real.motion))
@@ -92,6 +93,25 @@ def test_without_any_result_there_is_a_table_and_no_page(grid, tmp_path):
     write_pages(tmp_path)
     assert "no result of Baseline, seed 0: not run yet" in (tmp_path / "table.md").read_text()
     assert not (tmp_path / "report.html").exists()
+
+
+def test_real_motions_of_other_data_are_not_taken_for_those_of_now(grid, tmp_path):
+    shutil.copytree(grid, tmp_path / "other")
+    for config in (tmp_path / "other").glob("cells/*/run/config.yaml"):
+        config.write_text(config.read_text().replace("    seed: 0", "    seed: 1"))
+    write_pages(tmp_path / "other")
+    old, new = sorted(
+        (tmp_path / "other" / "real").glob("*.npz"), key=lambda file: not (grid / "real" / file.name).exists()
+    )
+    assert not np.array_equal(read_motions(old).motion, read_motions(new).motion)
+
+
+def test_a_cell_whose_motions_are_gone_leaves_the_page_as_it_is(grid, tmp_path):
+    shutil.copytree(grid, tmp_path / "less")
+    for file in (tmp_path / "less").glob("cells/*-Baseline-*/samples.npz"):
+        file.unlink()
+    write_pages(tmp_path / "less")
+    assert scenes(tmp_path / "less" / "report.html")[0]["columns"] == [REAL, HOSTILE]
 
 
 def test_a_folder_can_be_moved(grid, tmp_path):
@@ -122,7 +142,7 @@ def test_a_file_that_tells_no_ablation_is_named(tmp_path, content):
 
 
 def test_files_of_benchmarks_with_like_names_have_names_of_their_own():
-    found = _file_names(["a b", "a-b", "A b", "", "äö", "x" * 100, "x" * 101])
-    assert len({name.lower() for name in found.values()}) == 7
+    found = _file_names(["a b", "a_b_2", "a-b", "A b", "", "äö", "x" * 100, "x" * 101])
+    assert len({name.lower() for name in found.values()}) == 8
     assert found["a b"] == "a_b"
     assert all(0 < len(name) <= 63 for name in found.values())

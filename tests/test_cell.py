@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from dataclasses import replace
 
 import pytest
 
+from kinetic.ablation import cell as cell_module
 from kinetic.ablation.cell import fail, failure, place, prepare_place, read_result, trained_batches, work
 from kinetic.ablation.recipes import Cell
 from kinetic.config import ScoresConfig
 from kinetic.data.motion import read_motions
+from kinetic.experiment import fit
 from kinetic.loading import from_plain, load_experiment
 
 SCORES = ScoresConfig(only=("frechet", "mmd_frame", "bones"), draws=2, points=2, shown=1, published=2)
@@ -145,6 +148,39 @@ def test_a_cell_that_is_told_to_stop_saves_and_goes_on_to_the_same_result(cell, 
         work(str(home))
     assert read_result(stopped, longer.key).report == read_result(whole, longer.key).report
     assert read_result(stopped, longer.key).curve == read_result(whole, longer.key).curve
+
+
+def test_a_cell_that_was_begun_goes_on_under_another_name_and_with_other_intervals_of_its_log(cell, done, tmp_path):
+    home = prepare_place(tmp_path, cell, cell.network)
+    training = replace(cell.experiment.training, steps=2, log_every=1)
+    fit(replace(cell.experiment, name="before", training=training), home / "run", progress=False)
+    work(str(home))
+    assert failure(home) is None
+    assert read_result(home, cell.key).report == read_result(done, cell.key).report
+
+
+def test_a_score_that_is_not_finite_leaves_a_gap_in_the_curve(cell, tmp_path, monkeypatch):
+    real, seen = cell_module.plain_value, []
+
+    def sometimes(found):
+        seen.append(found)
+        return real(found) if len(seen) > 3 else float("inf")
+
+    monkeypatch.setattr(cell_module, "plain_value", sometimes)
+    home = prepare_place(tmp_path, cell, cell.network)
+    work(str(home))
+    assert failure(home) is None
+    assert sorted(len(values) for _, values in read_result(home, cell.key).curve) == [0, 3]
+
+
+def test_what_a_killed_process_left_is_removed_when_the_cell_is_done(cell, done, tmp_path):
+    home = tmp_path / "cells" / done.name
+    shutil.copytree(done, home)
+    left = [home / ".result.json.1.tmp", home / "run" / "checkpoints" / "step-2.ckpt", home / "error.json"]
+    for file in left:
+        file.write_text("{}")
+    work(str(home))
+    assert not any(file.exists() for file in left)
 
 
 def test_how_far_a_cell_is_can_be_asked_before_it_began(tmp_path):

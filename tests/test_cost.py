@@ -8,7 +8,7 @@ import re
 import pytest
 import torch
 
-from kinetic.ablation.cell import prepare_place
+from kinetic.ablation.cell import fail, prepare_place
 from kinetic.ablation.cost import cost_text, seconds_per_batch
 from kinetic.ablation.grid import plan
 from kinetic.ablation.recipes import Ablation, Benchmark, Recipe
@@ -59,6 +59,15 @@ def test_nothing_is_left_when_all_is_done(ablation, tmp_path):
     for cell in ablation.cells()[1]:
         finish(tmp_path, cell, 1.0)
     assert cost_text(plan(ablation, tmp_path)) == "nothing is left to do\n"
+
+
+def test_failed_cells_count_where_they_are_to_be_tried_again(ablation, tmp_path):
+    *done, failed = ablation.cells()[1]
+    for cell in done:
+        finish(tmp_path, cell, 5999.0)
+    fail(prepare_place(tmp_path, failed, None), "no reason")
+    assert cost_text(plan(ablation, tmp_path)) == "nothing is left to do\n"
+    assert cost_text(plan(ablation, tmp_path), retry=True).startswith("1 cells: 6.000 s a batch")
 
 
 def test_where_nothing_is_done_a_few_batches_are_trained(ablation, tmp_path):

@@ -328,3 +328,19 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path):
 def of(prepared):
     train = prepared.train
     return {"skeleton": train.skeleton, "classes": len(train.class_names), "scaler": prepared.scaler}
+
+
+def test_what_a_killed_process_left_beside_its_settings_does_not_lock_a_folder(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".config.yaml.1.tmp").write_text("name: ")
+    fit(load_experiment(**GAN), tmp_path / "run", progress=False)
+    assert not list((tmp_path / "run").glob(".*.tmp"))
+
+
+def test_a_checkpoint_that_is_kept_is_there_before_the_last_one_goes_beyond_it(tmp_path, monkeypatch):
+    """Killed between the two, a run goes on from before both, and writes both again."""
+    written = []
+    monkeypatch.setattr("kinetic.training.checkpoint.write_checkpoint", lambda path, content: written.append(path.name))
+    asked = load_experiment(**{**GAN, "training": {**GAN["training"], "steps": 2, "save_every": 2, "keep_every": 2}})
+    fit(asked, tmp_path / "run", progress=False)
+    assert [name for name in written if name != "best.ckpt"] == ["step-2.ckpt", "last.ckpt"]

@@ -146,7 +146,7 @@ def test_failed_cells_are_tried_again_when_asked(done):
 
     engine = Listing()
     ablate(ablation(), done, engine=engine, retry=True, progress=False)
-    assert engine.tasks == ("xsub: broken, seed 0", "xsub: broken, seed 1")
+    assert [name.rpartition(" (")[0] for name in engine.tasks] == ["xsub: broken, seed 0", "xsub: broken, seed 1"]
 
 
 def test_a_plan_tells_what_is_there(done, tmp_path):
@@ -169,7 +169,7 @@ def test_another_recipe_runs_alone_beside_what_is_there(done, tmp_path):
     engine = Listing()
     more = ablation(recipes=(*RECIPES, Recipe("new", {"critic.label_smoothing": 0.1}, "Baseline")), seeds=1)
     found = ablate(more, done, engine=engine, progress=False)
-    assert engine.tasks == ("xsub: new, seed 0",)
+    assert [name.rpartition(" (")[0] for name in engine.tasks] == ["xsub: new, seed 0"]
     assert found.missing["xsub", "new", 0] == "not run yet"
     ablate(ablation(), done, engine=engine, progress=False)
 
@@ -243,6 +243,35 @@ def test_a_driver_that_is_killed_leaves_nobody_behind_and_another_goes_on(done, 
         os.kill(process.pid, signal.SIGKILL)
     ablate(ablation(), folder, engine=ENGINE, progress=False)
     assert_same_tables(folder, done)
+
+
+def test_cells_with_the_same_title_are_all_run(tmp_path, encoder):
+    base = {**BASE, "data": {**BASE["data"], "classes": ["walk", "sit down", "wave"]}}
+    names = [("a", Recipe("b: c")), ("a: b", Recipe("c", {"critic.pooling": "max"}))]
+    made = ablation(
+        recipes=[recipe for _, recipe in names],
+        benchmarks=[Benchmark(name, {}, encoder) for name, _ in names],
+        base=base,
+        seeds=1,
+        scores=ScoresConfig(only=("bones",), draws=1, shown=1),
+    )
+    assert ablate(made, tmp_path / "grid", engine=ENGINE, progress=False).missing == {}
+
+
+def test_a_network_that_is_done_serves_also_where_an_old_error_lies_beside_it(done):
+    networks, cells = ablation().cells()
+    (place(done, networks[0]) / "error.json").write_text('{"format": "kinetic-cell", "key": "", "error": "old"}')
+
+    class Listing:
+        tasks: tuple = ()
+
+        def run(self, work, tasks):
+            self.tasks += tuple(tasks)
+            yield from ()
+
+    engine = Listing()
+    ablate(ablation(), done, engine=engine, retry=True, progress=False)
+    assert len(engine.tasks) == 2  # those of the broken recipe
 
 
 def test_results_of_different_scores_are_not_put_into_one_table(done, tmp_path):

@@ -280,7 +280,12 @@ def test_published_sizes_are_those_of_the_fork_at_full_size():
         ({"recipes": [Recipe("A", {"critic.poling": "max"})]}, "xsub, A: critic.poling: unknown key; did you mean"),
         ({"recipes": [Recipe("A", {"critic.pooling": "most"})]}, "expected one of mean, max, gem, attention"),
         ({"recipes": [Recipe("A", {"model": "encoder"})]}, "compares generators"),
-        ({"recipes": [Recipe(REAL)]}, "give the recipe another name"),
+        ({"recipes": [Recipe(REAL)]}, "choose another name"),
+        ({"recipes": [Recipe("real (floor)")]}, "choose another name"),
+        ({"name": "a/b"}, "plain file name"),
+        ({"base": {"data.split": "none"}}, "holds no motions out"),
+        ({"recipes": [Recipe("A"), Recipe("B", {"data.centering": "first"})]}, "data.centering: a recipe must not"),
+        ({"recipes": [Recipe("A"), Recipe("B", {"data.synthetic.seed": 1})]}, "data.synthetic: a recipe must not"),
         ({"seeds": 0}, "at least 1"),
         ({"scores": ScoresConfig(only=("frechett",))}, "there is no score 'frechett'"),
     ],
@@ -300,6 +305,8 @@ def test_an_impossible_ablation_is_refused(changes, reason):
         ({"recipes": {1: {}}}, "quote a name that is a number"),
         ({"recipes": "all"}, "recipes: expected names, each with what it stands for"),
         ({"published": {"xsub": {"Z": {"fid": 1.0}}}}, "published.xsub.Z: no recipe"),
+        ({"published": {"xsub": {"A": {"fidd": 1.0}}}}, "published.xsub.A.fidd: no score; did you mean fid"),
+        ({"benchmarks": {"x": {"settings": {}, "encoder": "x" * 9999}}}, "benchmarks.x.encoder: "),
         ({"published": {"xsab": {}}}, "did you mean xsub"),
         ({"seeds": 0}, "seeds must be at least 1"),
         ({"benchmarks": {"x": {"settings": {"data": DATA}}}}, "benchmarks.x.encoder: expected an experiment file"),
@@ -332,3 +339,25 @@ def test_motions_that_are_not_there_are_named_with_their_benchmark():
 def test_a_folder_that_holds_no_network_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError, match="recognition.json"):
         ablation(benchmarks=[Benchmark("xsub", {"data": DATA}, tmp_path)]).cells()
+
+
+def test_a_network_that_learned_another_side_of_the_motions_is_refused_before_anything_is_trained(encoder):
+    data = load_experiment(encoder / "config.yaml").data
+    same = {"classes": data.classes, "frames": data.frames, "batch_size": 4, "synthetic": {"subjects": 4, "repeats": 1}}
+    ablation(benchmarks=[Benchmark("xsub", {"data": same}, encoder)]).cells()
+    with pytest.raises(ValueError, match=r"benchmarks.xview: .*learned motions with data.split xsub, these have xview"):
+        ablation(benchmarks=[Benchmark("xview", {"data": {**same, "split": "xview"}}, encoder)]).cells()
+
+
+def test_settings_of_recognition_networks_go_to_them_and_not_to_generators(tmp_path):
+    asked = {"encoder.dropout": 0.5, "training.accelerator": "cpu", "training.steps": 5}
+    made, _ = read_ablation(written(tmp_path), settings=asked)
+    network = made.recogniser(made.benchmarks[0])
+    assert (network.encoder.dropout, network.training.accelerator, network.training.steps) == (0.5, "cpu", 3)
+    plain, _ = read_ablation(written(tmp_path), settings={"training.accelerator": "cpu", "training.steps": 5})
+    keys = [[each.experiment for each in one.cells()[1]] for one in (made, plain)]
+    assert keys[0] == keys[1]
+
+
+def test_a_title_is_one_printable_line():
+    assert cell(recipe="a\n\x1b[2Jb").title == "xsub: a  [2Jb, seed 0"

@@ -7,6 +7,7 @@ a process said before it ended counts for nothing. `error.json` says why it fail
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
@@ -19,15 +20,16 @@ from typing import Any
 
 import torch
 
-from kinetic.ablation.recipes import Cell
-from kinetic.config import ScoresConfig
+from kinetic.ablation.recipes import SILENT, Cell
+from kinetic.config import Experiment, ScoresConfig
 from kinetic.contest import Contest, open_contest
 from kinetic.evaluation import evaluate, evaluate_published, plain_value
 from kinetic.experiment import fit, load_run, sample
 from kinetic.files import holding, replacing
-from kinetic.loading import from_plain, to_plain
+from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
 from kinetic.metrics.measures import Case, choose, measure
 from kinetic.report import Report
+from kinetic.skeleton import SKELETONS
 from kinetic.training.checkpoint import Interrupted
 
 __all__ = ["Result", "fail", "failure", "place", "prepare_place", "read_result", "trained_batches", "work"]
@@ -72,15 +74,19 @@ def prepare_place(out: Path, cell: Cell, encoder: Path | None) -> Path:
     """
     home = place(out, cell)
     home.mkdir(parents=True, exist_ok=True)
-    plain = to_plain(cell.experiment)
+    plain, scores = to_plain(cell.experiment), None if cell.scores is None else asdict(cell.scores)
     if plain["data"]["source"] != "synthetic":
         plain["data"]["source"] = os.path.abspath(plain["data"]["source"])
+    if plain["skeleton"] is not None and plain["skeleton"] not in SKELETONS:
+        plain["skeleton"] = os.path.abspath(plain["skeleton"])
+    if scores is not None and scores["inception"] is not None:
+        scores["inception"] = os.path.abspath(scores["inception"])
     content = {
         "format": "kinetic-cell",
         "key": cell.key,
         "title": cell.title,
         "experiment": plain,
-        "scores": None if cell.scores is None else asdict(cell.scores),
+        "scores": scores,
         "encoder": None if encoder is None else os.path.abspath(encoder),
         "per_epoch": cell.per_epoch,
         "threads": cell.threads,
@@ -102,29 +108,48 @@ def work(folder: str) -> None:
     home = Path(folder)
     with holding(home, PATIENCE):
         asked = _read(home / "cell.json")
-        if read_result(home, asked["key"]) is not None:
-            return
+        if read_result(home, asked["key"]) is None:
+            torch.set_num_threads(int(asked["threads"]))
+            try:
+                _finish(home, asked)
+            except Interrupted as stop:
+                raise SystemExit(stop.status) from stop
+            except Exception as error:
+                fail(home, f"{type(error).__name__}: {error}", traceback.format_exc())
+                return
         (home / "error.json").unlink(missing_ok=True)
-        torch.set_num_threads(int(asked["threads"]))
-        begun = time.monotonic()
-        try:
-            experiment = from_plain(asked["experiment"])
-            fit(experiment, home / "run", resume=True, progress=False)
-            trained = _spent(home) + time.monotonic() - begun
-            _note(home, trained)
-            begun = time.monotonic()
-            found = _recogniser(home) if asked["scores"] is None else _generator(home, asked)
-        except Interrupted as stop:
-            _note(home, _spent(home) + time.monotonic() - begun)
-            raise SystemExit(stop.status) from stop
-        except Exception as error:
-            fail(home, f"{type(error).__name__}: {error}", traceback.format_exc())
-            return
-        seconds = {"training": trained, "scoring": time.monotonic() - begun}
-        about = {"seconds": seconds, "machine": f"{platform.node()}, {platform.machine()}, {os.cpu_count()} processors"}
-        _write(home / "result.json", {"format": "kinetic-cell", "key": asked["key"], **found, **about})
-        for kept in (home / "run" / "checkpoints").glob("step-*.ckpt"):  # they are on the curve now
-            kept.unlink()
+        for left in (*home.glob(".*.tmp"), *(home / "run" / "checkpoints").glob("step-*.ckpt")):
+            left.unlink()  # checkpoints on the way are points of the curve now
+
+
+def _finish(home: Path, asked: Mapping[str, Any]) -> None:
+    """Train, score and write the result."""
+    experiment = from_plain(asked["experiment"])
+    _adopt(home / "run" / "config.yaml", experiment)
+    begun = time.monotonic()
+    try:
+        fit(experiment, home / "run", resume=True, progress=False)
+    finally:
+        trained = _spent(home) + time.monotonic() - begun
+        _note(home, trained)
+    begun = time.monotonic()
+    found = _recogniser(home) if asked["scores"] is None else _generator(home, asked)
+    seconds = {"training": trained, "scoring": time.monotonic() - begun}
+    about = {"seconds": seconds, "machine": f"{platform.node()}, {platform.machine()}, {os.cpu_count()} processors"}
+    _write(home / "result.json", {"format": "kinetic-cell", "key": asked["key"], **found, **about})
+
+
+def _adopt(config: Path, experiment: Experiment) -> None:
+    """Let a run that was begun go on under another name, or with motions that were moved: its key says it may."""
+    if config.exists():
+        before, now = to_plain(load_experiment(config)), to_plain(experiment)
+        for name in SILENT:
+            *sections, last = name.split(".")
+            mine, theirs = before, now
+            for section in sections:
+                mine, theirs = mine[section], theirs[section]
+            mine[last] = theirs[last]
+        save_experiment(from_plain(before), config)
 
 
 def _recogniser(home: Path) -> dict[str, Any]:
@@ -161,7 +186,8 @@ def _curve(home: Path, contest: Contest, scores: ScoresConfig, per_epoch: int) -
         (fake,) = then.fakes(count=scores.count, seeds=1, truncation=scores.truncation)
         found = measure(Case(contest.look(fake), test, train, contest.real.test.skeleton), measures)
         values = {name: plain_value(value) for name, value in found.items() if name in scores.only}
-        curve.append((int(file.stem.removeprefix("step-")) / per_epoch, values))
+        finite = {name: value for name, value in values.items() if math.isfinite(value)}
+        curve.append((int(file.stem.removeprefix("step-")) / per_epoch, finite))
     return sorted(curve, key=lambda point: point[0])
 
 
@@ -190,7 +216,7 @@ def read_result(home: Path, key: str) -> Result | None:
 def failure(home: Path) -> str | None:
     """Why the cell in a folder failed, in one line; None when it did not."""
     file = home / "error.json"
-    return str(_read(file)["error"]) if file.exists() else None
+    return str(_read(file).get("error", "it does not say why")) if file.exists() else None
 
 
 def trained_batches(home: Path) -> int:

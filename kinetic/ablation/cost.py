@@ -22,15 +22,19 @@ from kinetic.experiment import fit
 __all__ = ["cost_text", "seconds_per_batch"]
 
 
-def cost_text(plan: Plan) -> str:
+def cost_text(plan: Plan, *, retry: bool = False) -> str:
     """How long one process would take for all that is still to be done, in words.
 
     Cells that are done tell what the others will take; where there is none, a few batches are trained here, of one
     recognition network and of one recipe for all, without scoring. Several cells at a time take accordingly less.
+
+    Args:
+        retry: also cells that failed will be run again
     """
     lines, whole = [], 0.0
+    states = ("new", "begun", "failed") if retry else ("new", "begun")
     for what, cells in (("recognition networks", plan.networks), ("cells", plan.cells)):
-        todo = [cell for cell in cells if plan.states[cell.key] in ("new", "begun")]
+        todo = list({cell.key: cell for cell in cells if plan.states[cell.key] in states}.values())
         if not todo:
             continue
         took = [each for cell in cells if (each := _took(plan, cell)) is not None]
@@ -39,7 +43,7 @@ def cost_text(plan: Plan) -> str:
             took = [seconds_per_batch(todo[0].experiment, threads=todo[0].threads)]
             source = f"measured on {todo[0].recipe}, without scoring" if todo[0].recipe else "measured"
         batch = sum(took) / len(took)
-        seconds = batch * sum(_batches(cell) * (1 - plan.share(cell)) for cell in todo)
+        seconds = batch * sum(cell.batches * (1 - plan.trained(cell)) for cell in todo)
         lines.append(f"{len(todo)} {what}: {batch:.3f} s a batch ({source}), {_span(seconds)}")
         whole += seconds
     end = f"about {_span(whole)} for one process at a time" if lines else "nothing is left to do"
@@ -47,17 +51,17 @@ def cost_text(plan: Plan) -> str:
 
 
 def seconds_per_batch(experiment: Experiment, *, threads: int = 1) -> float:
-    """Seconds of a training batch on this machine, from two trainings of different length in a temporary folder."""
+    """Seconds of a training batch on this machine, from trainings of different length in a temporary folder."""
     training = experiment.training
     cycle = math.lcm(training.critic_steps, training.penalty_every) if experiment.model == "gan" else 4
-    lengths, took = (cycle, 3 * cycle), []
+    lengths, took = (cycle, cycle, 3 * cycle), []  # the first pays for imports
     with _threads(threads), tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stderr(io.StringIO()):
-        for steps in lengths:
+        for i, steps in enumerate(lengths):
             short = replace(training, steps=steps, sample_every=0, keep_every=0, save_every=2**31)
             begun = time.monotonic()
-            fit(replace(experiment, training=short), Path(scratch) / str(steps), progress=False)
+            fit(replace(experiment, training=short), Path(scratch) / str(i), progress=False)
             took.append(time.monotonic() - begun)
-    return max(0.0, took[1] - took[0]) / (lengths[1] - lengths[0])
+    return max(0.0, took[2] - took[1]) / (lengths[2] - lengths[1])
 
 
 @contextlib.contextmanager
@@ -73,12 +77,7 @@ def _threads(count: int) -> Iterator[None]:
 def _took(plan: Plan, cell: Cell) -> float | None:
     """Seconds of a batch, scoring included, of a cell that is done."""
     result = read_result(plan.homes[cell.key], cell.key)
-    return None if result is None else sum(result.seconds.values()) / _batches(cell)
-
-
-def _batches(cell: Cell) -> int:
-    training = cell.experiment.training
-    return training.steps or training.epochs * cell.per_epoch
+    return None if result is None else sum(result.seconds.values()) / cell.batches
 
 
 def _span(seconds: float) -> str:

@@ -55,19 +55,20 @@ class Plan:
     states: Mapping[str, State]
 
     def share(self, cell: Cell) -> float:
-        """How much of a cell is behind it, from 0 to 1."""
-        if self.states[cell.key] in ("done", "failed"):
-            return 1.0
-        return TRAINED * min(1.0, trained_batches(self.homes[cell.key]) / (cell.experiment.training.steps or 1))
+        """How much of a cell was behind it when the plan was made, from 0 to 1; a failed one came to an end."""
+        return 1.0 if self.states[cell.key] in ("done", "failed") else self.trained(cell)
+
+    def trained(self, cell: Cell) -> float:
+        """How much of a cell that has no result is behind it now."""
+        return TRAINED * min(1.0, trained_batches(self.homes[cell.key]) / cell.batches)
 
     def to_text(self) -> str:
         """A line for each cell, and how many there are of each state."""
         lines = []
         for cell in (*self.networks, *self.cells):
-            training, state = cell.experiment.training, self.states[cell.key]
+            state = self.states[cell.key]
             word = f"begun, {self.share(cell):.0%}" if state == "begun" else state
-            size = f"{training.steps} batches" if training.steps else f"{training.epochs} epochs"
-            lines.append(f"{cell.key}  {word:11}  {size:15} {cell.title}")
+            lines.append(f"{cell.key}  {word:11}  {f'{cell.batches} batches':15} {cell.title}")
         counts = Counter(self.states[cell.key] for cell in self.cells)
         told = ", ".join(f"{counts[state]} {state}" for state in ("done", "failed", "begun", "new") if counts[state])
         return "\n".join([*lines, f"{len(self.cells)} cells: {told}"]) + "\n"
@@ -197,7 +198,11 @@ def _run(asked: Plan, engine: Engine, folder: Path, *, retry: bool, shown: bool)
     with _Watch(asked, cells, shown) as watch:
         _carry(engine, folder, _once(cell for cell in networks if asked.states[cell.key] != "done"), {}, watch)
         runs = {cell.key: place(folder, cell) for cell in networks}
-        broken = {key: why for key, home in runs.items() if (why := failure(home)) is not None}
+        broken = {
+            key: why
+            for key, home in runs.items()
+            if read_result(home, key) is None and (why := failure(home)) is not None
+        }
         for cell in cells:
             if cell.encoder in broken:
                 fail(prepare_place(folder, cell, None), f"its recognition network failed: {broken[cell.encoder]}")
@@ -216,11 +221,13 @@ def _once(cells: Iterable[Cell]) -> list[Cell]:
 
 def _carry(engine: Engine, folder: Path, cells: Sequence[Cell], networks: Mapping[str, Path], watch: _Watch) -> None:
     """Let an engine run cells; what became of them their files say, not the engine."""
-    known = {cell.title: cell for cell in cells}
-    homes = {cell.title: prepare_place(folder, cell, cell.network or networks.get(cell.encoder)) for cell in cells}
+    known = {f"{cell.title} ({cell.key})": cell for cell in cells}
+    homes = {
+        name: prepare_place(folder, cell, cell.network or networks.get(cell.encoder)) for name, cell in known.items()
+    }
     if not homes:
         return
-    tasks = [Task(title, str(home.absolute())) for title, home in homes.items()]
+    tasks = [Task(name, str(home.absolute())) for name, home in homes.items()]
     with contextlib.closing(engine.run(work, tasks)) as events:
         for event in events:
             if event.kind == "tick":
@@ -246,6 +253,7 @@ class _Watch:
         self.running: dict[str, Cell] = {}
         self.states: dict[str, str] = {**asked.states, **{cell.key: "new" for cell in cells}}
         self.shares = {cell.key: asked.share(cell) for cell in asked.cells}
+        self.shares |= {cell.key: asked.trained(cell) for cell in cells}
         self.bar = tqdm(
             total=len(asked.cells),
             initial=self._sum(),
@@ -280,7 +288,7 @@ class _Watch:
         """Look how far the running cells are."""
         told = []
         for key, cell in self.running.items():
-            self.shares[key] = share = self.asked.share(cell)
+            self.shares[key] = share = self.asked.trained(cell)
             told.append(f"{cell.title} {share:.0%}")
         failed = sum(self.states[each.key] == "failed" for each in self.asked.cells)
         self.bar.n = self._sum()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -16,6 +17,7 @@ from kinetic.ablation.table import GridTable, Sheet
 from kinetic.data.motion import MotionSet, read_motions, write_motions
 from kinetic.experiment import load_experiment, prepare
 from kinetic.files import replacing
+from kinetic.loading import to_plain
 from kinetic.viewer.page import Block, PictureBlock, Scene, TableBlock, TableCell, TextBlock, write_page
 
 __all__ = ["FORMATS", "write_pages"]
@@ -40,6 +42,7 @@ def write_pages(folder: Path) -> None:
         with replacing(folder / f"table{ending}") as beside:
             beside.write_text(form(grid.table), encoding="utf-8")
     if not grid.findings:
+        (folder / "report.html").unlink(missing_ok=True)  # of results that are no longer there
         return
     blocks: list[Block] = [TextBlock("What was compared", _about(grid))]
     for benchmark in grid.benchmarks:
@@ -77,7 +80,8 @@ def _blocks(grid: Grid, benchmark: str) -> list[Block]:
         floor = None if column is None else column.floor
         picture = curve_chart(grid.findings, grid.rows, benchmark, metric, target, floor=floor)
         blocks.append(PictureBlock(f"{benchmark}: {metric} over epochs", picture, f"{metric} over epochs"))
-    return [*blocks, _scene(grid, benchmark)]
+    scene = _scene(grid, benchmark)
+    return blocks if scene is None else [*blocks, scene]
 
 
 def _table(title: str, sheet: Sheet) -> TableBlock:
@@ -85,12 +89,15 @@ def _table(title: str, sheet: Sheet) -> TableBlock:
     return TableBlock(title, tuple(sheet.header), body, tuple(sheet.notes))
 
 
-def _scene(grid: Grid, benchmark: str) -> Scene:
-    """Real motions and those of each recipe, of every class one of each training seed."""
+def _scene(grid: Grid, benchmark: str) -> Scene | None:
+    """Real motions and those of each recipe, of every class one of each training seed; None where none were kept."""
     homes = {(recipe, seed): home for (where, recipe, seed), home in sorted(grid.homes.items()) if where == benchmark}
     made: dict[str, list[MotionSet]] = {}
     for (recipe, _), home in homes.items():
-        made.setdefault(recipe, []).append(read_motions(home / "samples.npz"))
+        if (home / "samples.npz").exists():
+            made.setdefault(recipe, []).append(read_motions(home / "samples.npz"))
+    if not made:
+        return None
     some = next(iter(made.values()))[0]
     real = _real(grid, benchmark, next(iter(homes.values())), count=max(map(len, made.values())))
     clips: dict[tuple[str, str], np.ndarray] = {}
@@ -108,10 +115,14 @@ def _scene(grid: Grid, benchmark: str) -> Scene:
 
 def _real(grid: Grid, benchmark: str, home: Path, *, count: int) -> MotionSet | None:
     """Some held-out motions of each class, kept in the folder; None where their file has gone."""
-    file = grid.folder / "real" / f"{_file_names(grid.benchmarks)[benchmark]}.npz"
+    experiment = load_experiment(home / "run" / "config.yaml")
+    plain = to_plain(experiment)
+    asked = json.dumps([plain["data"], plain["skeleton"], count])
+    mark = hashlib.sha256(asked.encode()).hexdigest()[:8]
+    file = grid.folder / "real" / f"{_file_names(grid.benchmarks)[benchmark]}-{mark}.npz"
     if not file.exists():
         try:
-            test = prepare(load_experiment(home / "run" / "config.yaml")).test
+            test = prepare(experiment).test
         except (OSError, ValueError):
             return None
         rows = [_spread(np.flatnonzero(test.label == k), count) for k in range(len(test.class_names))]
@@ -124,9 +135,9 @@ def _file_names(benchmarks: Iterable[str]) -> dict[str, str]:
     """What the files of each benchmark are called, each otherwise."""
     words: dict[str, str] = {}
     for i, name in enumerate(benchmarks):
-        word = re.sub("[^A-Za-z0-9]+", "_", name)[:60]
-        taken = {each.lower() for each in words.values()}
-        words[name] = f"{word}_{i}" if word.lower() in taken or not word else word
+        words[name] = re.sub("[^A-Za-z0-9]+", "_", name)[:60]
+        while not words[name] or [each.lower() for each in words.values()].count(words[name].lower()) > 1:
+            words[name] += f"_{i}"
     return words
 
 

@@ -14,14 +14,15 @@ from typing import Any
 import numpy as np
 
 import kinetic
-from kinetic.config import AblationConfig, Experiment, ProfileConfig, RecipeConfig, ScoresConfig
+from kinetic.ablation.table import FLOOR_ROW
+from kinetic.config import AblationConfig, Experiment, ProfileConfig, RecipeConfig, ScoresConfig, check_name
 from kinetic.experiment import prepare
 from kinetic.files import read_yaml
-from kinetic.loading import checked_settings, from_plain, load_ablation, to_plain, unknown
-from kinetic.metrics.measures import choose
+from kinetic.loading import checked_settings, from_plain, load_ablation, load_experiment, to_plain, unknown
+from kinetic.metrics.measures import BETTER, choose
 from kinetic.skeleton import SKELETONS
 
-__all__ = ["REAL", "Ablation", "Benchmark", "Cell", "Recipe", "digest", "read_ablation"]
+__all__ = ["REAL", "SILENT", "Ablation", "Benchmark", "Cell", "Recipe", "digest", "read_ablation"]
 
 FORMAT = 1
 """Of what a key stands for; a new number makes every cell of an older one be run again."""
@@ -110,9 +111,16 @@ class Cell:
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
+    def batches(self) -> int:
+        """Training batches in all."""
+        training = self.experiment.training
+        return training.steps or training.epochs * self.per_epoch
+
+    @property
     def title(self) -> str:
-        """What a reader calls it."""
-        return f"{self.benchmark}: {self.recipe}, seed {self.seed}" if self.recipe else f"{self.benchmark}: encoder"
+        """What a reader calls it, in one line."""
+        text = f"{self.benchmark}: {self.recipe}, seed {self.seed}" if self.recipe else f"{self.benchmark}: encoder"
+        return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
 @dataclass(frozen=True)
@@ -153,16 +161,25 @@ class Ablation:
                 raise ValueError(f"{self.name}: an ablation takes one {what} or more, there is none")
             if twice := [name for name in names if names.count(name) > 1]:
                 raise ValueError(f"{self.name}: two {what}s have the name {twice[0]!r}")
-        if any(recipe.name == REAL for recipe in self.recipes):
-            raise ValueError(f"{self.name}: {REAL!r} is what recorded motions are called, give the recipe another name")
+        check_name(self.name)
+        for recipe in self.recipes:
+            if recipe.name in (REAL, FLOOR_ROW):
+                raise ValueError(
+                    f"{self.name}: {recipe.name!r} is what recorded motions are called; choose another name"
+                )
         if self.seeds < 1:
             raise ValueError(f"{self.name}: seeds must be at least 1, got {self.seeds}")
         choose(self.scores.only)
         for recipe in self.recipes:
             self._chain(recipe)
         for benchmark in self.benchmarks:
-            for recipe in self.recipes:
-                self._settings(benchmark, recipe)
+            measured = [_measured(self._settings(benchmark, recipe)) for recipe in self.recipes]
+            for recipe, own in zip(self.recipes, measured, strict=True):
+                if changed := [name for name, value in own.items() if value != measured[0][name]]:
+                    raise ValueError(
+                        f"{benchmark.name}, {recipe.name}: {changed[0]}: a recipe must not change what it is scored "
+                        f"with; {self.recipes[0].name} has {measured[0][changed[0]]}, this has {own[changed[0]]}"
+                    )
 
     def experiment(self, benchmark: Benchmark, recipe: Recipe, seed: int) -> Experiment:
         """What a cell trains."""
@@ -190,6 +207,8 @@ class Ablation:
         made = from_plain(checked_settings(self.base, *layers, where=where), where=where)
         if made.model != "gan":
             raise ValueError(f"{where}: model: an ablation compares generators, got {made.model}")
+        if made.data.split == "none":
+            raise ValueError(f"{where}: data.split none holds no motions out to score with; use xsub, xview or xsetup")
         return made
 
     def _chain(self, recipe: Recipe) -> list[Recipe]:
@@ -230,6 +249,8 @@ class Ablation:
                 own = self.recogniser(benchmark)
                 network = benchmark.encoder if isinstance(benchmark.encoder, Path) else None
                 encoder = "" if network is None else _hash(network)
+                if network is not None:
+                    _check_network(network, self.experiment(benchmark, self.recipes[0], 0))
                 if own is not None:
                     one = Cell(benchmark.name, "", own.seed, own, None, "", *motions(own), self.threads)
                     networks.append(one)
@@ -268,6 +289,22 @@ def _counted(experiment: Experiment, per_epoch: int, points: int) -> Experiment:
     steps = training.steps or training.epochs * per_epoch
     keep = -(-steps // points) if points else 0
     return replace(experiment, training=replace(training, steps=steps, keep_every=keep))
+
+
+def _measured(experiment: Experiment) -> dict[str, object]:
+    """What must be the same for all generators that are compared."""
+    plain = to_plain(experiment)
+    shared = ("source", "split", "classes", "frames", "centering", "synthetic")
+    return {"skeleton": plain["skeleton"], **{f"data.{name}": plain["data"][name] for name in shared}}
+
+
+def _check_network(folder: Path, experiment: Experiment) -> None:
+    """Refuses, before anything is trained, a recognition network that learned another side of the motions."""
+    own = load_experiment(folder / "config.yaml")
+    for name in ("split", "classes", "frames"):
+        theirs, ours = getattr(own.data, name), getattr(experiment.data, name)
+        if theirs != ours:
+            raise ValueError(f"{folder}: learned motions with data.{name} {theirs}, these have {ours}")
 
 
 def _hash(folder: Path) -> str:
@@ -335,6 +372,7 @@ def read_ablation(
     where = Path(paths[-1]).parent if paths else Path()
     name = "" if config.profile is None else f"profiles.{config.profile}."
     profile = ProfileConfig() if config.profile is None else config.profiles[config.profile]
+    over, networks = _routed(settings or {})
     try:
         files = [checked_settings(_mapping(where / file), where=str(where / file)) for file in profile.files]
         groups = {each: _swept(each, own) for each, own in config.recipes.items()}
@@ -350,7 +388,7 @@ def read_ablation(
             benchmarks=[
                 Benchmark(
                     each,
-                    checked_settings(own.settings, settings or {}, where=f"benchmarks.{each}.settings"),
+                    checked_settings(own.settings, over, where=f"benchmarks.{each}.settings"),
                     _encoder(where, each, own.encoder),
                     own.about,
                 )
@@ -358,16 +396,25 @@ def read_ablation(
                 if each in tested
             ],
             base=checked_settings(*files, profile.settings, where=f"{name}settings"),
-            encoder=checked_settings(profile.encoder, where=f"{name}encoder"),
+            encoder=checked_settings(profile.encoder, networks, where=f"{name}encoder"),
             seeds=config.seeds,
             scores=config.scores,
             published=config.published,
             threads=config.threads,
             about=profile.about,
         )
-    except ValueError as error:
-        raise ValueError(f"{paths[-1]}: {error}" if paths else str(error)) from error
+    except (ValueError, FileNotFoundError) as error:
+        raise type(error)(f"{paths[-1]}: {error}" if paths else str(error)) from error
     return made, config
+
+
+def _routed(settings: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of generators, and those of recognition networks: the section encoder, and the accelerator of both."""
+    generators = checked_settings(settings)
+    networks = {"encoder": generators.pop("encoder", {})}
+    if "accelerator" in generators.get("training", {}):
+        networks["training"] = {"accelerator": generators["training"]["accelerator"]}
+    return generators, networks
 
 
 def _mapping(path: Path) -> Mapping[str, object]:
@@ -404,7 +451,8 @@ def _folded(rows: Sequence[Recipe], kept: set[str]) -> list[Recipe]:
         while row.after is not None and row.after in known and row.after not in kept and row.after not in seen:
             seen.add(row.after)
             parent = known[row.after]
-            row = replace(row, after=parent.after, changes=checked_settings(parent.changes, row.changes))
+            changes = checked_settings(parent.changes, row.changes, where=f"recipes.{row.name}")
+            row = replace(row, after=parent.after, changes=changes)
         folded.append(row)
     return folded
 
@@ -413,7 +461,10 @@ def _encoder(where: Path, name: str, given: str) -> Mapping[str, object] | Path:
     path = where / given
     if not given:
         raise ValueError(f"benchmarks.{name}.encoder: expected an experiment file or the run of a recognition network")
-    return path if path.is_dir() else _mapping(path)
+    try:
+        return path if path.is_dir() else _mapping(path)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"benchmarks.{name}.encoder: {str(error)[:300]}") from error
 
 
 def _check_published(config: AblationConfig) -> None:
@@ -422,6 +473,9 @@ def _check_published(config: AblationConfig) -> None:
     for benchmark, own in config.published.items():
         if benchmark not in config.benchmarks:
             raise ValueError(f"published.{benchmark}: no benchmark; {unknown(benchmark, config.benchmarks)}")
-        for recipe in own:
+        for recipe, numbers in own.items():
             if recipe not in rows:
                 raise ValueError(f"published.{benchmark}.{recipe}: no recipe; {unknown(recipe, rows)}")
+            for score in numbers:
+                if score not in (known := ("fid", *BETTER)):
+                    raise ValueError(f"published.{benchmark}.{recipe}.{score}: no score; {unknown(score, known)}")

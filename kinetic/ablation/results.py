@@ -75,6 +75,7 @@ def read_grid(folder: Path) -> Grid:
         benchmarks = {str(each["name"]): str(each["about"]) for each in plain["benchmarks"]}
         cells = {(str(c["benchmark"]), str(c["recipe"]), int(c["seed"])): str(c["key"]) for c in plain["cells"]}
         metrics = tuple(str(name) for name in plain["scores"]["only"])
+        name, about = str(plain["name"]), str(plain["about"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{file}: expected what `kinetic ablate` leaves: {error}") from error
     found, homes, missing, seconds = [], {}, {}, {}
@@ -89,6 +90,6 @@ def read_grid(folder: Path) -> Grid:
         seconds[key] = sum(result.seconds.values())
     published: Any = plain.get("published", {})
     return Grid(
-        folder, str(plain["name"]), str(plain["about"]), rows, benchmarks, metrics, published, homes, tuple(found),
+        folder, name, about, rows, benchmarks, metrics, published, homes, tuple(found),
         missing, sum(seconds.values()),
     )  # fmt: skip

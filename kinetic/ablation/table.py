@@ -21,6 +21,7 @@ from kinetic.report import Report
 
 __all__ = [
     "ALPHA",
+    "FLOOR_ROW",
     "AsPublished",
     "Column",
     "Difference",
@@ -46,6 +47,8 @@ FLOORS_AGREE = 1e-3
 """Floors of the same real motions may differ by this share between processors, not more."""
 
 FLOOR_ROW = "real (floor)"
+"""Name of the last row of every table."""
+
 ARROWS = {"low": "↓", "high": "↑", "real": "→real"}
 PLAIN = {"±": "+-", "↓": "(lower)", "↑": "(higher)", "→real": "(= real)"}
 PUBLISHED_ORDER = ("fid", "mmd_frame", "mmd_sequence")

@@ -186,10 +186,10 @@ class RunCheckpoint(Checkpoint):
     ) -> None:
         done = int(pl_module.batches)  # type: ignore[arg-type]
         stop = self._stop(trainer, done)
+        if self.keep_every and done % self.keep_every == 0:  # before last.ckpt: a run that goes on from there has it
+            self._save(trainer, pl_module, f"step-{done}.ckpt")
         if stop or done % self.save_every == 0 or done == self.steps:
             self._save(trainer, pl_module, "last.ckpt")
-        if self.keep_every and done % self.keep_every == 0:
-            self._save(trainer, pl_module, f"step-{done}.ckpt")
         if stop and done < self.steps:
             raise Interrupted(self.asked.number or signal.SIGTERM)
 
