@@ -18,12 +18,13 @@ from kinetic.engines.interface import Event, Task
 from kinetic.engines.local import Local
 
 SCRIPT = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 import working
 from kinetic.engines.interface import Task
 from kinetic.engines.local import Local
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a test that runs in the background has not inherited
 folders = [Path(folder) for folder in sys.argv[2:]]
 run = Local(2, grace=1).run(getattr(working, sys.argv[1]), [Task(folder.name, str(folder)) for folder in folders])
 next(run)
