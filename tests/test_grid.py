@@ -320,6 +320,7 @@ def assert_same_tables(one: Path, other: Path) -> None:
 @pytest.mark.slurm
 def test_on_slurm_the_table_is_the_same_also_where_the_time_of_a_job_runs_out(tmp_path):
     """A job is warned while it trains, as Slurm does before the end of its time: it saves, waits, and goes on."""
+    pytest.importorskip("submitit", reason="submitit is not installed")
     from slurm_cluster import missing, slurm_cluster
 
     if lacking := missing():

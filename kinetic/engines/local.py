@@ -325,6 +325,7 @@ def _live(
         raise
     except BaseException as error:
         if logged:
+            sys.stdout.flush()  # what was said before stands before it
             traceback.print_exc()
         _tell(reports, "failed" if isinstance(error, Exception) else "lost", number, _line(error))
         sys.exit(1)
