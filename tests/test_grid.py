@@ -85,6 +85,21 @@ def test_recipes_with_the_same_settings_share_their_cells(done):
     assert len(list(done.glob("cells/*"))) == 1 + 3 * 2  # the network, and three recipes from two seeds
 
 
+def test_a_cell_that_recipes_share_is_run_once(tmp_path, encoder):
+    class Listing:
+        folders: tuple = ()
+
+        def run(self, work, tasks):
+            self.folders += tuple(task.argument for task in tasks)
+            yield from ()
+
+    base = {**BASE, "data": {**BASE["data"], "classes": ["walk", "sit down", "wave"]}}
+    engine = Listing()
+    made = ablation(recipes=RECIPES[:3], seeds=1, base=base, benchmarks=[Benchmark("xsub", {}, encoder)])
+    ablate(made, tmp_path / "grid", engine=engine, progress=False)
+    assert len(engine.folders) == len(set(engine.folders)) == 2
+
+
 def test_all_cells_of_a_benchmark_were_scored_with_one_network(done):
     networks, cells = ablation().cells()
     own = read_result(place(done, networks[0]), networks[0].key)
