@@ -89,7 +89,11 @@ class DataConfig:
         source: `synthetic`, or a file or folder that `kinetic.read_motions` opens
         split: which clips train: by person (xsub), camera (xview), recording setup (xsetup), or all of them (none)
         classes: names of the actions to use; null = all
-        frames: frames of a motion; clips of another length are resampled to it
+        subjects: names or numbers of the people to use; null = all
+        views: numbers of the cameras to use; null = all
+        frames: frames of a motion
+        fitting: how clips of another length come to `frames`: stretch = resampled from first to last, linear in time;
+            crop = their first frames, shorter clips hold the last pose; pad = the same with zeros at the end (published)
         centering: what is subtracted: nothing, the centre joint of the first frame, or of every frame
         scaling: minmax = one affine map of all coordinates to [-1, 1] (published); standard = offsets from the mean
             training pose in units of their standard deviation
@@ -102,7 +106,10 @@ class DataConfig:
     source: str = "synthetic"
     split: Literal["xsub", "xview", "xsetup", "none"] = "xsub"
     classes: list[str] | None = None
+    subjects: list[str] | None = None
+    views: list[int] | None = None
     frames: int = 64
+    fitting: Literal["stretch", "crop", "pad"] = "stretch"
     centering: Literal["none", "first", "frame"] = "none"
     scaling: Literal["minmax", "standard"] = "minmax"
     batch_size: int = 32

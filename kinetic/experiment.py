@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from kinetic.config import Experiment
+from kinetic.config import DataConfig, Experiment
 from kinetic.data.motion import MotionSet, MotionWriter, read_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.files import holding, replacing
@@ -79,18 +79,32 @@ def prepare(experiment: Experiment, *, skeleton: Skeleton | None = None) -> Prep
         )
     else:
         motions = read_motions(data.source)
-        if data.classes is not None:
-            try:
-                motions = motions.where(classes=data.classes)
-            except ValueError as error:
-                raise ValueError(f"{data.source}: {error}") from error
+    if chosen := _chosen(data):
+        try:
+            motions = motions.where(**chosen)
+        except ValueError as error:
+            raise ValueError(f"{data.source}: {error}") from error
     if experiment.skeleton is not None:
         named = SKELETONS.get(experiment.skeleton)
         motions = motions.on(skeleton or named or load_skeleton(experiment.skeleton))
-    motions = motions.resampled(data.frames).centred(data.centering)
+    if data.fitting == "stretch":
+        motions = motions.resampled(data.frames)
+    else:
+        motions = motions.cut(data.frames, hold=data.fitting == "crop")
+    motions = motions.centred(data.centering)
     train, test = (motions, motions) if data.split == "none" else motions.split(data.split)
     kind: Literal["minmax", "standard", "none"] = "none" if experiment.model == "encoder" else data.scaling
     return Prepared(train, test, Scaler.fit(train.motion, kind))
+
+
+def _chosen(data: DataConfig) -> dict[str, Any]:
+    """What an experiment selects, as arguments of `MotionSet.where`; synthetic actions are chosen when they are made."""
+    chosen: dict[str, Any] = {"views": data.views}
+    if data.subjects is not None:
+        chosen["subjects"] = [int(name) if name.isdecimal() else name for name in data.subjects]
+    if data.source != "synthetic":
+        chosen["classes"] = data.classes
+    return {name: value for name, value in chosen.items() if value is not None}
 
 
 def build(

@@ -205,8 +205,11 @@ def value_from_text(setting: Setting, text: str) -> object:
         return text
     if get_origin(kind) in (list, tuple) and not text.lstrip().startswith("["):
         text = f"[{text}]"
+    words = get_origin(kind) is list and get_args(kind) == (str,)
     try:
-        return yaml.safe_load(text)
+        return (
+            yaml.load(text, Loader=yaml.BaseLoader) if words else yaml.safe_load(text)
+        )  # a base loader makes words only
     except (yaml.YAMLError, ValueError):
         return text
 

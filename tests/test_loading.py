@@ -233,6 +233,8 @@ def test_every_field_is_a_setting():
         ("data.classes", "walk,sit down", ["walk", "sit down"]),
         ("data.classes", "[walk, 'no']", ["walk", "no"]),
         ("data.classes", "null", None),
+        ("data.subjects", "1,P002", ["1", "P002"]),
+        ("data.views", "1,2", [1, 2]),
         ("training.precision", "32", "32"),
         ("training.quantile", "{q: 0.5}", {"q": 0.5}),
         ("training.quantile", "null", None),

@@ -15,6 +15,7 @@ import pytest
 
 from kinetic.data import arrays
 from kinetic.data.motion import SPLITS, MotionSet, MotionWriter, read_motions, write_motions
+from kinetic.data.stored import StoredMotion
 from kinetic.skeleton import NTU25, Skeleton
 
 ALONE = {"subject": None, "view": None, "setup": None, "clip": (), "fps": 30.0, "columns": {}, "splits": {}}
@@ -268,6 +269,115 @@ def test_resampling_to_the_same_length_changes_nothing():
     assert some_motions(frames=1).resampled(3).shape == (12, 3, 3, 3)
     with pytest.raises(ValueError, match="at least 1"):
         motions.resampled(0)
+
+
+def padded_motions(partner: bool = True) -> MotionSet:
+    """Twelve motions of 3 to 6 frames, padded to 6; every second one has a partner from its second frame on."""
+    motions = some_motions(frames=6, columns={"frames": np.arange(12) % 4 + 3})
+    motion = motions.motion.copy()
+    beside = motions.motion[::-1].copy()
+    for row, frames in enumerate(motions.columns["frames"]):
+        motion[row, :, frames:] = beside[row, :, frames:] = 0
+    beside[:, :, 0] = beside[1::2] = 0
+    return replace(motions, motion=motion, partner=beside if partner else None)
+
+
+def test_resampling_leaves_padding_out():
+    motion = np.zeros((2, 3, 4, 3), np.float32)
+    motion[:, 1, :, 2] = [[1, 3, 0, 0], [1, 2, 3, 4]]
+    given = {"motion": motion, "label": [0, 1], "fps": 30.0, **ALONE}
+    out = some_motions(**{**given, "columns": {"frames": np.array([2, 4])}}).resampled(4)
+    np.testing.assert_allclose(out.motion[:, 1, :, 2], [[1, 5 / 3, 7 / 3, 3], [1, 2, 3, 4]], rtol=1e-6)
+    np.testing.assert_allclose(out.fps, [90, 30])
+    assert out.columns == {}
+
+
+def test_resampling_at_the_same_length_still_stretches_what_is_padded():
+    motions = padded_motions()
+    assert (motions.resampled(6).motion[:, :, -1] != 0).all()
+
+
+def test_cutting_holds_the_last_pose_or_keeps_the_zeros():
+    motions = padded_motions()
+    held, published = motions.cut(5), motions.cut(5, hold=False)
+    np.testing.assert_array_equal(held.motion[0, :, 3:], motions.motion[0][:, [2, 2]])
+    np.testing.assert_array_equal(published.motion, motions.motion[:, :, :5])
+    assert held.columns == {}
+    with pytest.raises(ValueError, match="at least 1"):
+        motions.cut(0)
+
+
+def test_a_partner_goes_where_its_motion_goes():
+    motions = padded_motions()
+    chosen = motions.select([4, 2])
+    np.testing.assert_array_equal(chosen.partner, motions.partner[[4, 2]])
+    np.testing.assert_array_equal(motions.where(views=[2]).partner, motions.partner[motions.view == 2])
+    centred, center = motions.centred("first"), STICK.center
+    np.testing.assert_allclose(
+        centred.partner[0, :, 1] - centred.motion[0, :, 1],
+        motions.partner[0, :, 1] - motions.motion[0, :, 1],
+        atol=1e-6,
+    )
+    assert (centred.motion[:, :, 0, center] == 0).all()
+    assert (centred.partner[:, :, 0] == 0).all()
+    assert (centred.partner[1] == 0).all()
+    assert motions.resampled(11).partner.shape == (12, 3, 11, 3)
+
+
+def test_a_partner_needs_the_shape_of_the_motions():
+    with pytest.raises(
+        ValueError, match=r"partner has shape \(12, 3, 4, 3\), expected that of motion: \(12, 3, 6, 3\)"
+    ):
+        replace(padded_motions(), partner=some_motions().motion)
+
+
+@pytest.mark.parametrize("name", ["motions.npz", "motions"])
+def test_a_partner_comes_back_from_a_file(tmp_path, name):
+    motions = padded_motions()
+    write_motions(motions, tmp_path / name)
+    back = read_motions(tmp_path / name)
+    assert_same_motions(back, motions)
+    np.testing.assert_array_equal(back.partner, motions.partner)
+    write_motions(padded_motions(partner=False), tmp_path / name)
+    assert read_motions(tmp_path / name).partner is None
+
+
+def test_a_partner_that_is_not_finite_is_refused(tmp_path):
+    motions = padded_motions()
+    write_motions(motions, tmp_path / "motions")
+    broken = motions.partner.copy()
+    broken[5, 0, 0, 0] = np.nan
+    np.save(tmp_path / "motions" / "partner.npy", broken)
+    with pytest.raises(ValueError, match="partner: 1 of 12 motions hold NaN or infinite coordinates: motions 5"):
+        read_motions(tmp_path / "motions")
+    with pytest.raises(ValueError, match="motions 5"):
+        write_motions(replace(motions, partner=broken), tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda motions: motions.select([7, 1, 4]),
+        lambda motions: motions.where(classes=["walk", "jump-up"], views=[1, 3]),
+        lambda motions: motions.split("xview")[0],
+        lambda motions: motions.resampled(16),
+        lambda motions: motions.cut(4),
+        lambda motions: motions.centred("first"),
+        lambda motions: motions.select([3, 2, 9, 10]).resampled(9).centred("frame").select([0, 2]),
+        lambda motions: motions.resampled(8).split("xsub")[1].centred("first"),
+    ],
+)
+def test_motions_on_the_disk_change_as_those_in_memory(tmp_path, change):
+    motions = padded_motions()
+    write_motions(motions, tmp_path / "folder")
+    stored, expected = change(read_motions(tmp_path / "folder")), change(motions)
+    assert isinstance(stored.motion, StoredMotion)
+    assert isinstance(stored.partner, StoredMotion)
+    for name in ("motion", "partner"):
+        np.testing.assert_array_equal(np.asarray(getattr(stored, name)), getattr(expected, name))
+    np.testing.assert_array_equal(stored.fps, expected.fps)
+    write_motions(stored, tmp_path / "again.npz")
+    np.testing.assert_array_equal(read_motions(tmp_path / "again.npz").motion, expected.motion)
 
 
 def test_centring_puts_the_centre_joint_at_the_origin():

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from kinetic.data.motion import MotionSet
+from kinetic.data.stored import StoredMotion, is_stored, release
 
 __all__ = ["EpochSampler", "MotionData", "Scaler", "StepSampler"]
 
@@ -69,7 +70,7 @@ class Scaler(nn.Module):
         """
         if isinstance(motion, MotionSet):
             motion = motion.motion
-        values = motion.detach().cpu().numpy() if isinstance(motion, Tensor) else np.asarray(motion)
+        values = motion.detach().cpu().numpy() if isinstance(motion, Tensor) else motion
         if values.ndim != 4 or not values.size:
             raise ValueError(f"a scaler needs motions (N, C, T, V), got shape {values.shape}")
         if kind not in _KINDS:
@@ -105,6 +106,7 @@ class Scaler(nn.Module):
 def _parts(motion: np.ndarray) -> Iterator[np.ndarray]:
     for start in range(0, len(motion), CHUNK):
         yield np.asarray(motion[start : start + CHUNK])
+        release(motion)
 
 
 def _minmax(motion: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -261,7 +263,8 @@ class _Batches(Dataset[tuple[Tensor, Tensor]]):
     """Whole batches of scaled motions, gathered at once."""
 
     def __init__(self, motions: MotionSet, scaler: Scaler) -> None:
-        self.motion = np.asarray(motions.motion)  # a memory map stays one, without its class
+        motion = motions.motion
+        self.motion = StoredMotion.of(motion) if is_stored(motion) else np.asarray(motion)
         self.label = torch.as_tensor(motions.label)
         self.scaler = scaler
 
@@ -392,5 +395,5 @@ def _fingerprint(motions: MotionSet) -> str:
     digest = hashlib.sha256(repr((motions.shape, motions.class_names)).encode())
     digest.update(np.ascontiguousarray(motions.label, dtype="<i8").tobytes())
     rows = np.unique(np.linspace(0, len(motions) - 1, 64).astype(np.int64))
-    digest.update(np.ascontiguousarray(np.asarray(motions.motion)[rows], dtype="<f4").tobytes())
+    digest.update(np.ascontiguousarray(motions.motion[rows], dtype="<f4").tobytes())
     return digest.hexdigest()[:16]

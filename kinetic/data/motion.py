@@ -22,6 +22,8 @@ from typing import Any, Literal, cast
 import numpy as np
 
 from kinetic.data.arrays import CHUNK, MAX_BYTES, MAX_TEXT, Archive, map_array, mebibytes
+from kinetic.data.changes import Centre, CentreOn, Cut, Stretch
+from kinetic.data.stored import Change, StoredMotion, is_stored, release
 from kinetic.files import flush
 from kinetic.skeleton import NTU25, Skeleton
 
@@ -56,7 +58,7 @@ class MotionSet:
     """Motions of one skeleton, with what is known about each of them.
 
     Args:
-        motion: (N, C, T, V) float32, metres, y up; may be a read-only memory map
+        motion: (N, C, T, V) float32, metres, y up; a read-only memory map or a `StoredMotion` where it stays on disk
         label: (N,) numbers into `class_names`
         class_names: what is done in the motions
         skeleton: names and bones of the V joints; its `channels` is C
@@ -70,7 +72,9 @@ class MotionSet:
         splits: split name -> `{"by": "subject" | "view" | "setup", "train": [names or numbers], "test": [...]}`;
             without `test`, everything else tests
         notes: plain JSON that travels with the set, such as its licence or how it was sampled
-        columns: further (N,) numbers by name, such as `active` and `primary` of the motion files
+        columns: further (N,) numbers by name, such as `active` and `primary` of the motion files. Where motions are
+            padded with frames of zeros, `frames` says how many frames come before.
+        partner: (N, C, T, V) float32, a second person in each motion; zeros where, or as long as, there is none
 
     Raises:
         ValueError: where these do not fit together. Coordinates are not looked at: `check` does that.
@@ -90,13 +94,18 @@ class MotionSet:
     splits: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, np.ndarray] = field(default_factory=dict)
+    partner: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        motion = _float32(np.asanyarray(self.motion))
+        motion = _float32(self.motion)
         _check_shape(motion.shape, self.skeleton)
         n = len(motion)
         put = object.__setattr__  # frozen for everyone else
         put(self, "motion", motion)
+        if self.partner is not None:
+            put(self, "partner", _float32(self.partner))
+            if self.partner.shape != motion.shape:
+                raise ValueError(f"partner has shape {self.partner.shape}, expected that of motion: {motion.shape}")
         put(self, "class_names", _names("class_names", self.class_names))
         put(self, "subject_names", _names("subject_names", self.subject_names))
         put(self, "label", _numbers("label", self.label, n, below=len(self.class_names)))
@@ -123,6 +132,8 @@ class MotionSet:
             values = getattr(self, name)
             if values is not None:
                 parts.append(f"{len(np.unique(values))} {name}s")
+        if self.partner is not None:
+            parts.append("with partners")
         splits = ", ".join(self.split_rules()) or "none"
         return f"MotionSet({', '.join(parts)}, source={self.source!r}, splits: {splits})"
 
@@ -159,7 +170,7 @@ class MotionSet:
     def select(self, chosen: np.ndarray | Sequence[int] | Sequence[bool] | slice) -> MotionSet:
         """The motions of a mask, a list of rows or a slice; classes and names stay as they are.
 
-        A contiguous choice is a view of the same memory (or file), any other is a copy.
+        A contiguous choice is a view of the same memory, any other is a copy. What lies on the disk stays there.
         """
         rows = _rows(chosen, len(self))
         index = np.arange(len(self))[rows]
@@ -169,7 +180,8 @@ class MotionSet:
 
         return replace(
             self,
-            motion=self.motion[rows] if isinstance(rows, slice) else np.asarray(self.motion)[rows],
+            motion=_taken(self.motion, rows),
+            partner=None if self.partner is None else _taken(self.partner, rows),
             label=self.label[rows],
             subject=take(self.subject),
             view=take(self.view),
@@ -260,37 +272,68 @@ class MotionSet:
     def resampled(self, frames: int) -> MotionSet:
         """The same motions with another number of frames, linear in time; first and last frame stay exactly.
 
-        The rate changes with it, so that a motion lasts as long as before.
+        Padding (`columns["frames"]`) is left out, so a short motion is stretched over all frames. The rate changes with
+        it: a motion lasts as long as before. In padded motions and partners a frame of zeros is one without a body:
+        between it and another there is nothing to blend, the nearer one is taken.
         """
-        n, channels, old, joints = self.shape
+        old = self.shape[2]
         if frames < 1:
             raise ValueError(f"frames must be at least 1, got {frames}")
-        if frames == old:
-            return self
-        position = np.linspace(0, old - 1, frames)
-        below = np.minimum(position.astype(np.int64), max(old - 2, 0))
-        above = np.minimum(below + 1, old - 1)
-        share = (position - below).astype(np.float32)[:, None]  # (frames, 1)
-        motion = np.empty((n, channels, frames, joints), dtype=np.float32)
-        for rows in _chunks(self.motion):
-            part = np.asarray(self.motion[rows])
-            motion[rows] = part[:, :, below] * (1 - share) + part[:, :, above] * share
-        fps = self.fps * (frames - 1) / (old - 1) if min(frames, old) > 1 else self.fps
-        return replace(self, motion=motion, fps=fps)
+        real = self._real_frames()
+        if frames == old and (real == old).all():
+            return self._unpadded()
+        rate = np.where((real > 1) & (frames > 1), (frames - 1) / np.maximum(real - 1, 1), 1.0)
+        rates = self.fps * (float(rate[0]) if len(rate) and (rate == rate[0]).all() else rate)
+        stretch = Stretch(real, frames, gaps="frames" in self.columns)
+        changed = self._changed(stretch, frames, of_partner=replace(stretch, gaps=True))
+        return replace(changed, fps=rates)._unpadded()
+
+    def cut(self, frames: int, *, hold: bool = True) -> MotionSet:
+        """The first `frames` frames of each motion.
+
+        Args:
+            hold: a shorter motion holds its last pose; otherwise it ends in zeros, which networks take for a pose
+                (published)
+        """
+        if frames < 1:
+            raise ValueError(f"frames must be at least 1, got {frames}")
+        real = self._real_frames()
+        if frames == self.shape[2] and (real == frames).all():
+            return self._unpadded()
+        return self._changed(Cut(real, frames, hold), frames)._unpadded()
 
     def centred(self, mode: Literal["none", "first", "frame"]) -> MotionSet:
-        """Positions relative to the centre joint: of the first frame (`first`), of every frame (`frame`), or as is."""
+        """Positions relative to the centre joint: of the first frame (`first`), of every frame (`frame`), or as is.
+
+        A partner is moved like the motion, so where the two stand stays the same. In padded motions and in partners,
+        frames without a body stay zeros.
+        """
         if mode == "none":
             return self
         if mode not in ("first", "frame"):
             raise ValueError(f"unknown centering {mode!r}; expected one of: none, first, frame")
         center = self.skeleton.center
-        motion = np.empty(self.shape, dtype=np.float32)
-        for rows in _chunks(self.motion):
-            part = np.asarray(self.motion[rows])
-            origin = part[..., center : center + 1]  # (n, C, T, 1)
-            np.subtract(part, origin[:, :, :1] if mode == "first" else origin, out=motion[rows])
-        return replace(self, motion=motion)
+        gaps = "frames" in self.columns
+        of_partner = CentreOn(center, mode, gaps, self.motion)
+        return self._changed(Centre(center, mode, gaps), self.shape[2], of_partner=of_partner)
+
+    def _real_frames(self) -> np.ndarray:
+        """(N,) frames of each motion before its padding, at least one."""
+        n, _, frames, _ = self.shape
+        known = self.columns.get("frames")
+        return np.full(n, frames) if known is None else np.clip(known.astype(np.int64), 1, frames)
+
+    def _unpadded(self) -> MotionSet:
+        if "frames" not in self.columns:
+            return self
+        return replace(self, columns={name: values for name, values in self.columns.items() if name != "frames"})
+
+    def _changed(self, change: Change, frames: int, of_partner: Change | None = None) -> MotionSet:
+        """Every row changed: now where it is in memory, whenever it is read where it lies on the disk."""
+        motion, partner = _changed(self.motion, change, frames), self.partner
+        if partner is not None:
+            partner = _changed(partner, of_partner or change, frames)
+        return replace(self, motion=motion, partner=partner)
 
     def on(self, skeleton: Skeleton) -> MotionSet:
         """The same coordinates on another description of the same joints.
@@ -370,8 +413,11 @@ def _check_shape(shape: tuple[int, ...], skeleton: Skeleton) -> None:
         raise ValueError("motion has no frames")
 
 
-def _float32(motion: np.ndarray) -> np.ndarray:
+def _float32(motion: Any) -> Any:
     """Native float32; as it is where it is that already."""
+    if isinstance(motion, StoredMotion):
+        return motion
+    motion = np.asanyarray(motion)
     if motion.dtype == np.float32:
         return motion
     if motion.dtype.kind != "f" or motion.dtype.itemsize not in (2, 4, 8):
@@ -380,6 +426,23 @@ def _float32(motion: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):  # becomes inf, which `check` finds
         for rows in _chunks(motion):
             out[rows] = motion[rows]
+    return out
+
+
+def _taken(motion: Any, rows: slice | np.ndarray) -> Any:
+    """Some motions, on the disk where they are there."""
+    if not is_stored(motion) or (isinstance(rows, slice) and not isinstance(motion, StoredMotion)):
+        return motion[rows]
+    return StoredMotion.of(motion).taken(rows)
+
+
+def _changed(motion: Any, change: Change, frames: int) -> Any:
+    if is_stored(motion):
+        return StoredMotion.of(motion).changed(change, frames=frames)
+    n, channels, _, joints = motion.shape
+    out = np.empty((n, channels, frames, joints), dtype=np.float32)
+    for rows in _chunks(motion):
+        out[rows] = change(motion[rows], np.arange(rows.start, rows.stop))
     return out
 
 
@@ -495,6 +558,7 @@ def _largest(motion: np.ndarray, first: int = 0) -> float:
     wrong: list[int] = []
     for rows in _chunks(motion):
         part = np.asarray(motion[rows])
+        release(motion)
         top = max(float(part.max()), -float(part.min())) if part.size else 0.0  # NaN passes through max and min
         if np.isfinite(top):
             largest = max(largest, top)
@@ -582,6 +646,11 @@ def read_motions(path: str | os.PathLike[str]) -> MotionSet:
         if not len(motions):
             raise ValueError("holds no motions")
         _largest(motions.motion)
+        if motions.partner is not None:
+            try:
+                _largest(motions.partner)
+            except ValueError as error:
+                raise ValueError(f"partner: {error}") from error
     except (ValueError, OSError, EOFError, RuntimeError, OverflowError, MemoryError, struct.error) as error:
         raise ValueError(f"{path}: {str(error) or type(error).__name__}") from error
     except (zipfile.BadZipFile, zlib.error) as error:
@@ -628,7 +697,12 @@ def _decode_meta(text: str) -> dict[str, Any]:
 
 
 def _assemble(
-    motion: np.ndarray, label: np.ndarray, meta: dict[str, Any], names: Collection[str], get: Any
+    motion: np.ndarray,
+    partner: np.ndarray | None,
+    label: np.ndarray,
+    meta: dict[str, Any],
+    names: Collection[str],
+    get: Any,
 ) -> MotionSet:
     """A set from its parts; `get(name, kinds)` opens the array of that name, `names` are those that exist."""
     _check_shape(motion.shape, meta["skeleton"])
@@ -637,14 +711,16 @@ def _assemble(
     rows = {name: get(name, "iu") for name in _ROWS if name in names}
     prefix = "column_"
     columns = {name.removeprefix(prefix): get(name, "biuf") for name in sorted(names) if name.startswith(prefix)}
-    return MotionSet(motion, label, **meta, **rows, columns=columns)
+    return MotionSet(motion, label, **meta, **rows, columns=columns, partner=partner)
 
 
 def _read_archive(path: Path) -> MotionSet:
     with Archive(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.names]
         meta = _decode_meta(archive.text("meta"))
-        return _assemble(archive.array("motion", "f"), archive.array("label", "iu"), meta, names, archive.array)
+        partner = archive.array("partner", "f") if "partner" in names else None
+        motion, label = archive.array("motion", "f"), archive.array("label", "iu")
+        return _assemble(motion, partner, label, meta, names, archive.array)
 
 
 def _read_folder(path: Path) -> MotionSet:
@@ -657,10 +733,14 @@ def _read_folder(path: Path) -> MotionSet:
     def get(name: str, kinds: str) -> np.ndarray:
         return np.array(map_array(path / f"{name}.npy", kinds, MAX_BYTES >> 4))
 
-    motion = map_array(path / "motion.npy", "f")
-    if motion.dtype != np.float32 and 4 * motion.size > MAX_BYTES:
-        raise ValueError(f"motion.npy has type {motion.dtype}; a set of this size must be float32 to be mapped")
-    return _assemble(motion, get("labels", "iu"), meta, names, get)
+    def mapped(name: str) -> np.ndarray:
+        motion = map_array(path / f"{name}.npy", "f")
+        if motion.dtype != np.float32 and 4 * motion.size > MAX_BYTES:
+            raise ValueError(f"{name}.npy has type {motion.dtype}; a set of this size must be float32 to be mapped")
+        return motion
+
+    partner = mapped("partner") if "partner" in names else None
+    return _assemble(mapped("motion"), partner, get("labels", "iu"), meta, names, get)
 
 
 _WINDOWS = ("data", "label", "subject", "view", "fps", "class_names", "subject_names", "joint_names", "clip", "meta")
@@ -767,6 +847,7 @@ def write_motions(motions: MotionSet, path: str | os.PathLike[str]) -> None:
                 clip=motions.clip[rows],
                 fps=motions.fps[rows] if isinstance(motions.fps, np.ndarray) else None,
                 columns={name: values[rows] for name, values in motions.columns.items()},
+                partner=part(motions.partner, rows),
             )
 
 
@@ -826,6 +907,7 @@ class MotionWriter:
         self._work: Path | None = None
         self._zip: zipfile.ZipFile | None = None
         self._file: Any = None
+        self._partner: Any = None  # a zip file takes one array at a time, so the second waits beside it
 
     def __enter__(self) -> MotionWriter:
         _check_target(self.path)
@@ -838,8 +920,7 @@ class MotionWriter:
             else:
                 (self._work / "folder").mkdir()
                 self._file = open(self._work / "folder" / "motion.npy", "wb")
-            shape = (self.n, *self._like.shape[1:])
-            np.lib.format.write_array_header_1_0(self._file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            self._begin(self._file)
         except BaseException:
             self._abandon()
             raise
@@ -856,6 +937,7 @@ class MotionWriter:
         clip: Sequence[str] = (),
         fps: np.ndarray | None = None,
         columns: Mapping[str, np.ndarray] | None = None,
+        partner: np.ndarray | None = None,
     ) -> None:
         """Appends a batch: (n, C, T, V) metres and (n,) labels; the rest as in `MotionSet`, the same in every batch.
 
@@ -874,6 +956,7 @@ class MotionWriter:
             clip=tuple(clip),
             fps=self._like.fps if fps is None else np.asarray(fps),
             columns=dict(columns or {}),
+            partner=partner,
         )
         if batch.shape[1:] != self._like.shape[1:]:
             raise ValueError(f"{self.path}: expected motions of {self._like.shape[1:]}, got {batch.shape[1:]}")
@@ -883,6 +966,8 @@ class MotionWriter:
             return
         try:
             _largest(batch.motion, self._written)
+            if batch.partner is not None:
+                _largest(batch.partner, self._written)
         except ValueError as error:
             raise ValueError(f"{self.path}: {error}") from error
         rows = {"label": batch.label, **{name: getattr(batch, name) for name in _ROWS}}
@@ -890,15 +975,24 @@ class MotionWriter:
         if isinstance(batch.fps, np.ndarray):
             rows["fps"] = batch.fps
         rows = {name: values for name, values in rows.items() if values is not None}
-        keys = set(rows) | ({"clip"} if batch.clip else set())
+        keys = set(rows) | ({"clip"} if batch.clip else set()) | ({"partner"} if batch.partner is not None else set())
         if self._keys is not None and keys != self._keys:
             raise ValueError(f"{self.path}: earlier batches had {sorted(self._keys)}, this one has {sorted(keys)}")
         self._keys = keys
-        self._file.write(np.ascontiguousarray(batch.motion, dtype="<f4").data.cast("B"))
+        self._file.write(_bytes(batch.motion))
+        if batch.partner is not None:
+            if self._partner is None:
+                self._partner = open(cast(Path, self._work) / "partner.npy", "wb")
+                self._begin(self._partner)
+            self._partner.write(_bytes(batch.partner))
         for name, values in rows.items():
             self._kept.setdefault(name, []).append(values)
         self._clip += batch.clip
         self._written += len(batch)
+
+    def _begin(self, file: Any) -> None:
+        shape = (self.n, *self._like.shape[1:])
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -927,8 +1021,12 @@ class MotionWriter:
         }
         text = json.dumps(meta, allow_nan=False)
         work = cast(Path, self._work)
+        if self._partner is not None:
+            self._partner.close()
         if self._zip is not None:
             self._file.close()
+            if self._partner is not None:
+                self._zip.write(work / "partner.npy", "partner.npy")
             arrays["meta"] = np.array(text)
             for name, values in arrays.items():
                 with self._zip.open(f"{name}.npy", "w", force_zip64=True) as file:
@@ -940,6 +1038,8 @@ class MotionWriter:
         else:
             self._file.close()
             folder = work / "folder"
+            if self._partner is not None:
+                os.rename(work / "partner.npy", folder / "partner.npy")
             arrays["labels"] = arrays.pop("label")
             for name, values in arrays.items():
                 np.save(folder / f"{name}.npy", values, allow_pickle=False)
@@ -960,14 +1060,18 @@ class MotionWriter:
 
     def _abandon(self) -> None:
         """Leaves nothing behind but the target."""
-        for handle in (self._file, self._zip):
+        for handle in (self._file, self._partner, self._zip):
             if handle is not None:
                 with contextlib.suppress(OSError, ValueError):
                     handle.close()
-        self._file = self._zip = None
+        self._file = self._partner = self._zip = None
         if self._work is not None:
             shutil.rmtree(self._work, ignore_errors=True)
             self._work = None
+
+
+def _bytes(motion: np.ndarray) -> memoryview:
+    return np.ascontiguousarray(motion, dtype="<f4").data.cast("B")
 
 
 def _check_target(path: Path) -> None:
@@ -977,7 +1081,7 @@ def _check_target(path: Path) -> None:
             raise ValueError(f"{path}: is a folder")
         return
     if path.is_dir():
-        mine = re.compile(r"(motion|labels|fps|subject|view|setup|column_\w+)\.npy|meta\.json")
+        mine = re.compile(r"(motion|partner|labels|fps|subject|view|setup|column_\w+)\.npy|meta\.json")
         others = [entry.name for entry in path.iterdir() if not mine.fullmatch(entry.name)]
         if others:
             raise ValueError(f"{path}: is a folder that holds other things ({others[0]}); it is not replaced")

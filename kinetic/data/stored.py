@@ -1,0 +1,134 @@
+"""Motions that stay on the disk: rows are read, resampled and centred when they are asked for."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Change", "StoredMotion", "is_stored", "release"]
+
+Change = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""What is done to rows (n, C, T, V), given which rows of the file they are: (n,)."""
+
+
+class StoredMotion:
+    """Motions (N, C, T, V) float32 in a file, of which only the rows in use are in memory.
+
+    It is indexed like an array: by a number, a slice, a list of rows or a mask, or a tuple that begins with one of
+    these; what comes back is an array. `numpy.asarray` reads everything.
+
+    Args:
+        file: the memory-mapped array
+        rows: which of its rows, in which order; None = all
+        frames: frames of a motion after the changes; None = those of the file
+        changes: what is done to rows that were read, one after the other; each row is changed by itself
+    """
+
+    def __init__(
+        self,
+        file: np.ndarray,
+        rows: np.ndarray | None = None,
+        *,
+        frames: int | None = None,
+        changes: tuple[Change, ...] = (),
+    ) -> None:
+        self._file, self._changes = file, changes
+        self._rows = np.arange(len(file)) if rows is None else rows
+        n, channels, stored, joints = len(self._rows), *file.shape[1:]
+        self.shape = (n, channels, stored if frames is None else frames, joints)
+
+    dtype = np.dtype(np.float32)
+    ndim = 4
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows, if they were in memory."""
+        return self.size * self.dtype.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"StoredMotion(shape={self.shape}, {len(self._changes)} changes)"
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        first, *others = key if isinstance(key, tuple) else (key,)
+        if first is Ellipsis:
+            first, others = slice(None), [Ellipsis, *others]
+        if isinstance(first, (int, np.integer)):
+            return np.asarray(self._read(self._rows[[int(first)]])[0][tuple(others)])
+        found = self._read(self._rows[first])
+        return np.asarray(found[(slice(None), *others)]) if others else found
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        return (self[row] for row in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("these motions are in a file; an array of them is a copy")
+        return np.asarray(self[:], dtype=dtype)
+
+    def __getstate__(self) -> object:
+        raise TypeError("motions that lie on the disk are not sent to other processes; use 0 workers, which is fastest")
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        whole = len(rows) > 0 and int(rows[-1]) - int(rows[0]) == len(rows) - 1 and bool((np.diff(rows) == 1).all())
+        part = self._file[int(rows[0]) : int(rows[-1]) + 1] if whole else self._file[rows]
+        part = np.array(part, dtype=np.float32, order="C", ndmin=4)  # (n, C, T, V)
+        release(self._file)
+        for change in self._changes:
+            part = change(part, rows)
+        return part
+
+    def taken(self, rows: np.ndarray | slice) -> StoredMotion:
+        """Some of the rows; nothing is read."""
+        return StoredMotion(self._file, self._rows[rows], frames=self.shape[2], changes=self._changes)
+
+    def changed(self, change: Change, *, frames: int | None = None) -> StoredMotion:
+        """The same rows with one more change, after which they may have another number of frames.
+
+        `change` is told numbers among the rows of this object, not those of the file.
+        """
+        here = self._rows
+        place = np.full(len(self._file), -1)
+        place[here] = np.arange(len(here))
+        return StoredMotion(
+            self._file,
+            here,
+            frames=self.shape[2] if frames is None else frames,
+            changes=(*self._changes, lambda part, rows: change(part, place[rows])),
+        )
+
+    @classmethod
+    def of(cls, motion: Any) -> StoredMotion:
+        """A memory map as an object of this class; as it is where it is one already."""
+        return motion if isinstance(motion, StoredMotion) else cls(motion)
+
+
+def is_stored(motion: Any) -> bool:
+    """Whether motions lie on the disk: a memory map, a view of one, or a `StoredMotion`."""
+    return isinstance(motion, StoredMotion) or _map(motion) is not None
+
+
+def release(array: Any) -> None:
+    """Takes what was read through a memory map out of this process's memory; the system may go on to cache it.
+
+    Without it everything that was ever looked at counts as memory of the process, up to the size of the file.
+    """
+    if (found := _map(array)) is not None and hasattr(mmap, "MADV_DONTNEED"):
+        found.madvise(mmap.MADV_DONTNEED)
+
+
+def _map(array: Any) -> mmap.mmap | None:
+    if isinstance(array, StoredMotion):
+        array = array._file
+    while isinstance(array, np.ndarray):
+        array = array.base
+    return array if isinstance(array, mmap.mmap) else None
