@@ -214,7 +214,7 @@ def open_contest(
     for side in (real.train, real.test):
         if side.notes.get("empty"):
             raise ValueError(f"{data.source}: {side.notes['empty']} motions are nothing but zeros")
-        if data.fitting == "pad" and side.notes.get("padded"):
+        if side.notes.get("padded"):
             raise ValueError(
                 f"{data.source}: {side.notes['padded']} motions end in frames of zeros, which are no motion; score a "
                 f"network that was trained with --data.fitting stretch or crop"

@@ -293,14 +293,16 @@ class MotionSet:
 
         Args:
             hold: a shorter motion holds its last pose; otherwise it ends in zeros, which networks take for a pose
-                (published)
+                (published), and `notes["padded"]` says how many do
         """
         if frames < 1:
             raise ValueError(f"frames must be at least 1, got {frames}")
         real = self._real_frames()
         if frames == self.shape[2] and (real == frames).all():
             return self._unpadded()
-        return self._changed(Cut(real, frames, hold), frames)._unpadded()
+        cut = self._changed(Cut(real, frames, hold), frames)._unpadded()
+        short = int((real < frames).sum())
+        return cut if hold or not short else replace(cut, notes={**cut.notes, "padded": short})
 
     def centred(self, mode: Literal["none", "first", "frame"]) -> MotionSet:
         """Positions relative to the centre joint: of the first frame (`first`), of every frame (`frame`), or as is.
@@ -324,9 +326,10 @@ class MotionSet:
         return np.full(n, frames) if known is None else np.clip(known.astype(np.int64), 1, frames)
 
     def _unpadded(self) -> MotionSet:
-        if "frames" not in self.columns:
+        if "frames" not in self.columns and not self.notes.get("padded"):
             return self
-        return replace(self, columns={name: values for name, values in self.columns.items() if name != "frames"})
+        columns = {name: values for name, values in self.columns.items() if name != "frames"}
+        return replace(self, columns=columns, notes={**self.notes, "padded": 0})
 
     def _changed(self, change: Change, frames: int, of_partner: Change | None = None) -> MotionSet:
         """Every row changed: now where it is in memory, whenever it is read where it lies on the disk."""
