@@ -6,7 +6,6 @@ standard error, with `--debug` preceded by the traceback. What other programs re
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -14,14 +13,26 @@ import signal
 import sys
 import textwrap
 import traceback
-from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError, HelpFormatter, Namespace
-from collections.abc import Callable, Iterator, Sequence
+from argparse import SUPPRESS, ArgumentParser, HelpFormatter, Namespace
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import kinetic
+from kinetic.arguments import (
+    Verb,
+    WrongRequest,
+    declare_json,
+    frame_rate,
+    json_text,
+    listed,
+    natural,
+    positive,
+    wanted_classes,
+)
+from kinetic.dataverbs import DATA_VERBS
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -30,7 +41,7 @@ if TYPE_CHECKING:
     from kinetic.loading import Setting
     from kinetic.skeleton import Skeleton
 
-__all__ = ["VERBS", "Verb", "main", "parse"]
+__all__ = ["VERBS", "main", "parse"]
 
 WRONG_REQUEST = (
     ValueError,
@@ -43,10 +54,6 @@ WRONG_REQUEST = (
 """Errors that are answers to what was asked, a missing extra among them; any other is a failure of the work."""
 
 
-class WrongRequest(ValueError):
-    """What was typed cannot be understood."""
-
-
 class Stopped(BaseException):
     """A signal asked to stop.
 
@@ -57,21 +64,6 @@ class Stopped(BaseException):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
-
-
-@dataclass(frozen=True)
-class Verb:
-    """One thing that the command line does.
-
-    Attributes:
-        run: does it
-        declare: adds its arguments to a parser
-        meaning: one line for the help
-    """
-
-    run: Callable[[Namespace], None]
-    declare: Callable[[ArgumentParser], None]
-    meaning: str
 
 
 def fit(asked: Namespace) -> None:
@@ -123,7 +115,7 @@ def sample(asked: Namespace) -> None:
 
     sample(
         asked.run_folder,
-        label=_classes(asked.label),
+        label=wanted_classes(asked.label),
         count=asked.count,
         seed=asked.seed,
         truncation=asked.truncation,
@@ -140,8 +132,8 @@ def _declare_sample(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--label", action="append", metavar="CLASS", help="name or number; again for more; default: all"
     )
-    parser.add_argument("--count", type=_positive, default=10, metavar="N", help="motions per class (10)")
-    parser.add_argument("--seed", type=_natural, default=0, metavar="N", help="seed of the noise (0)")
+    parser.add_argument("--count", type=positive, default=10, metavar="N", help="motions per class (10)")
+    parser.add_argument("--seed", type=natural, default=0, metavar="N", help="seed of the noise (0)")
     parser.add_argument("--truncation", type=float, metavar="PSI", help="pull latents to their mean: 1 = none, 0 = all")
     parser.add_argument("--space", choices=("w", "z"), default="w", help="which latents are truncated (w)")
 
@@ -175,7 +167,7 @@ def evaluate(asked: Namespace) -> None:
             count=asked.count,
             seeds=5 if asked.seeds is None else asked.seeds,
             truncation=asked.truncation,
-            only=_words(asked.only),
+            only=listed(asked.only),
             progress=True,
         )
     if asked.out is not None:  # before what takes longer
@@ -204,7 +196,7 @@ def evaluate(asked: Namespace) -> None:
 
         draw_joint_variation(joint_variation(contest.run, contest.real.train), asked.joints)
     if asked.json:
-        print(_json(report.to_dict()))
+        print(json_text(report.to_dict()))
     else:
         print((report if asked.per_class else replace(report, classes=None)).to_text().rstrip("\n"))
 
@@ -244,9 +236,9 @@ def _declare_evaluate(parser: ArgumentParser) -> None:
     parser.add_argument("--reference", type=Path, metavar="FILE", help="real motions; default: those of the run")
     parser.add_argument("--split", choices=("xsub", "xview", "xsetup", "none"), help="which of them are the test set")
     parser.add_argument(
-        "--count", type=_positive, metavar="N", help="motions generated per class; default: as many as real ones"
+        "--count", type=positive, metavar="N", help="motions generated per class; default: as many as real ones"
     )
-    parser.add_argument("--seeds", type=_positive, metavar="N", help="how often they are generated (5; of a curve 3)")
+    parser.add_argument("--seeds", type=positive, metavar="N", help="how often they are generated (5; of a curve 3)")
     parser.add_argument("--truncation", type=float, metavar="PSI", help="of the generated motions; default: none")
     parser.add_argument(
         "--only", action="append", metavar="SCORE,...", help="some scores, by their names in the table; default: all"
@@ -258,7 +250,7 @@ def _declare_evaluate(parser: ArgumentParser) -> None:
     parser.add_argument("--per-class", action="store_true", help="print the scores of each class too")
     parser.add_argument(
         "--gan-train",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="also train N recognition networks on generated motions, alone and beside real ones",
     )
@@ -275,14 +267,14 @@ def _declare_evaluate(parser: ArgumentParser) -> None:
     parser.add_argument("--confusion", type=Path, metavar="PNG", help="draw what generated actions are taken for")
     parser.add_argument("--curve", type=Path, metavar="PNG", help="draw quality and variety from psi 0 to 1")
     parser.add_argument("--joints", type=Path, metavar="PNG", help="draw how far noise alone moves each joint")
-    _declare_json(parser)
+    declare_json(parser)
 
 
 def compare(asked: Namespace) -> None:
     """Put reports side by side; scores whose labels differ are refused."""
     from kinetic.report import compare, read_report
 
-    print(compare([read_report(file) for file in asked.reports], ignore=_words(asked.ignore) or ()).rstrip("\n"))
+    print(compare([read_report(file) for file in asked.reports], ignore=listed(asked.ignore) or ()).rstrip("\n"))
 
 
 def _declare_compare(parser: ArgumentParser) -> None:
@@ -307,8 +299,8 @@ def ablate(asked: Namespace) -> None:
     typed = {key: text for key, text in vars(asked).items() if isinstance(text, str)}
     ablation, config = read_ablation(
         *asked.files,
-        recipes=_words(asked.recipes),
-        benchmarks=_words(asked.benchmarks),
+        recipes=listed(asked.recipes),
+        benchmarks=listed(asked.benchmarks),
         settings={key: _typed(known[key], text) for key, text in typed.items() if key in known and key not in own},
         **{key: _typed(own[key], text) for key, text in typed.items() if key in own},
     )
@@ -324,7 +316,9 @@ def ablate(asked: Namespace) -> None:
     engine = engine_for(ablation, out, asked.engine, jobs=asked.jobs, ray=config.ray, slurm=config.slurm)
     table = ablate(ablation, out, engine=engine, retry=asked.retry)
     page = out / "report.html"
-    print(_json(table.to_dict()) if asked.json else f"{table.to_text()}{page if page.exists() else ''}".rstrip("\n"))
+    print(
+        json_text(table.to_dict()) if asked.json else f"{table.to_text()}{page if page.exists() else ''}".rstrip("\n")
+    )
     if table.missing:
         raise RuntimeError(f"{len(table.missing)} cells have no result; --retry runs them again")
 
@@ -340,10 +334,10 @@ def _declare_ablate(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--engine", choices=("local", "ray", "slurm"), default="local", help="what runs the cells (local: this machine)"
     )
-    parser.add_argument("--jobs", type=_positive, metavar="N", help="cells at a time; default: what there is room for")
+    parser.add_argument("--jobs", type=positive, metavar="N", help="cells at a time; default: what there is room for")
     parser.add_argument("--retry", action="store_true", help="also run cells again that failed before")
     parser.add_argument("--dry-run", action="store_true", help="list the cells, estimate what they cost, and stop")
-    _declare_json(parser)
+    declare_json(parser)
     group = parser.add_argument_group("settings of the ablation, over those of the files")
     for key, setting in _ablation_settings().items():
         _declare_setting(group, key, setting)
@@ -370,7 +364,7 @@ def plot(asked: Namespace) -> None:
         return
     motions = read_motions(asked.subject)
     if asked.label is not None:
-        motions = motions.where(classes=_classes(asked.label))
+        motions = motions.where(classes=wanted_classes(asked.label))
     motions = _some(motions, asked.count)
     titles = [motions.class_names[label] for label in motions.label.tolist()]
     if asked.out.suffix.lower() == ".png":
@@ -389,11 +383,11 @@ def _declare_plot(parser: ArgumentParser) -> None:
         "--label", action="append", metavar="CLASS", help="name or number; again for more; default: all"
     )
     parser.add_argument(
-        "--count", type=_positive, default=8, metavar="N", help="motions at most, of all classes in turn (8)"
+        "--count", type=positive, default=8, metavar="N", help="motions at most, of all classes in turn (8)"
     )
     parser.add_argument("--sheet", action="store_true", help="a .png with a cell instead of a row for each motion")
     parser.add_argument(
-        "--fps", type=_rate, metavar="X", help="frames per second of an animation; default: as recorded"
+        "--fps", type=frame_rate, metavar="X", help="frames per second of an animation; default: as recorded"
     )
 
 
@@ -405,7 +399,7 @@ def view(asked: Namespace) -> None:
     from kinetic.viewer.page import view
 
     target = checked_target(asked.out, (".html",))
-    wanted = _classes(asked.label)
+    wanted = wanted_classes(asked.label)
     if (asked.subject / "config.yaml").exists() or asked.subject.suffix == ".ckpt":
         motions = sample(asked.subject, label=wanted, count=asked.count)
     else:
@@ -430,21 +424,7 @@ def _declare_view(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--label", action="append", metavar="CLASS", help="name or number; again for more; default: all"
     )
-    parser.add_argument("--count", type=_positive, default=4, metavar="N", help="motions of each class at most (4)")
-
-
-def data_info(asked: Namespace) -> None:
-    """Say what a file of motions holds and whether it looks sound."""
-    from kinetic.data.motion import read_motions
-    from kinetic.data.summary import summarise, summary_text
-
-    found = summarise(read_motions(asked.file))
-    print(_json(found) if asked.json else summary_text(found))
-
-
-def _declare_data_info(parser: ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE", type=Path, help="a file or folder of motions")
-    _declare_json(parser)
+    parser.add_argument("--count", type=positive, default=4, metavar="N", help="motions of each class at most (4)")
 
 
 def skeleton_check(asked: Namespace) -> None:
@@ -455,7 +435,7 @@ def skeleton_check(asked: Namespace) -> None:
     levels = SkeletonPyramid.of(skeleton).keep
     if asked.json:
         plain = {"name": skeleton.name, "hash": skeleton.hash, "levels": [list(level) for level in levels]}
-        print(_json({**plain, "joints": list(skeleton.joints), "bones": [list(bone) for bone in skeleton.bones]}))
+        print(json_text({**plain, "joints": list(skeleton.joints), "bones": [list(bone) for bone in skeleton.bones]}))
         return
     print(f"{asked.skeleton}: sound; {len(skeleton.joints)} joints, {len(skeleton.bones)} bones")
     for number, level in enumerate(levels):
@@ -464,7 +444,7 @@ def skeleton_check(asked: Namespace) -> None:
 
 def _declare_skeleton_check(parser: ArgumentParser) -> None:
     parser.add_argument("skeleton", metavar="NAME|FILE", help="a built-in skeleton, or a YAML file of one")
-    _declare_json(parser)
+    declare_json(parser)
 
 
 def skeleton_show(asked: Namespace) -> None:
@@ -478,14 +458,6 @@ def skeleton_show(asked: Namespace) -> None:
 def _declare_skeleton_show(parser: ArgumentParser) -> None:
     parser.add_argument("skeleton", metavar="NAME|FILE", help="a built-in skeleton, or a YAML file of one")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="PICTURE", help="where it goes: .png")
-
-
-def _declare_json(parser: ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON and nothing else")
-
-
-def _classes(words: list[str] | None) -> list[str | int] | None:
-    return None if words is None else [int(word) if word.isdecimal() else word for word in words]
 
 
 def _some(motions: MotionSet, count: int) -> MotionSet:
@@ -518,7 +490,7 @@ VERBS: dict[str, Verb] = {
     "ablate": Verb(ablate, _declare_ablate, "train and score recipes x benchmarks x seeds, and compare them"),
     "plot": Verb(plot, _declare_plot, "draw motions, or the metrics of a run"),
     "view": Verb(view, _declare_view, "write a page on which motions play"),
-    "data info": Verb(data_info, _declare_data_info, "what a file of motions holds"),
+    **DATA_VERBS,
     "skeleton check": Verb(skeleton_check, _declare_skeleton_check, "whether a skeleton is sound, and its levels"),
     "skeleton show": Verb(skeleton_show, _declare_skeleton_show, "draw the levels of a skeleton"),
 }
@@ -644,33 +616,6 @@ def _typed(setting: Setting, text: str) -> object:
     return value_from_text(setting, text)
 
 
-def _words(given: list[str] | None) -> list[str] | None:
-    """The names of an option that takes several, separated by commas or given again."""
-    return None if given is None else [name.strip() for text in given for name in text.split(",")]
-
-
-def _positive(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
-    return int(text)
-
-
-def _natural(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise ArgumentTypeError(f"expected a whole number from 0 on, got {text!r}")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate <= 1000:
-        raise ArgumentTypeError(f"expected frames per second up to 1000, got {text!r}")
-    return rate
-
-
 def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
@@ -682,7 +627,3 @@ def _one_line(error: Exception) -> str:
     if isinstance(error, WRONG_REQUEST) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def _json(plain: object) -> str:
-    return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)

@@ -16,7 +16,8 @@ import yaml
 
 import kinetic
 from kinetic import cli
-from kinetic.cli import Verb, main, parse
+from kinetic.arguments import Verb
+from kinetic.cli import main, parse
 from kinetic.config import Experiment, QuantileConfig
 from kinetic.data.motion import MotionSet, read_motions, write_motions
 from kinetic.loading import from_plain

@@ -24,6 +24,8 @@ LAYERS = (
     {"evaluation"},
     {"augmentation", "sweeps"},
     {"ablation"},
+    {"arguments"},
+    {"dataverbs"},
     {"cli"},
     {"__main__"},
 )
