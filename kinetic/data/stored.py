@@ -10,6 +10,9 @@ import numpy as np
 
 __all__ = ["Change", "StoredMotion", "is_stored", "release"]
 
+KEPT = 256 << 20
+"""Bytes that are read through a memory map before they are taken out of the process again."""
+
 Change = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """What is done to rows (n, C, T, V), given which rows of the file they are: (n,)."""
 
@@ -35,7 +38,8 @@ class StoredMotion:
         frames: int | None = None,
         changes: tuple[Change, ...] = (),
     ) -> None:
-        self._file, self._changes = file, changes
+        self._file, self._changes = np.asarray(file), changes
+        self._held = 0  # bytes since the last release: giving back what is read again at once would cost five times it
         self._rows = np.arange(len(file)) if rows is None else rows
         n, channels, stored, joints = len(self._rows), *file.shape[1:]
         self.shape = (n, channels, stored if frames is None else frames, joints)
@@ -80,9 +84,12 @@ class StoredMotion:
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         whole = len(rows) > 0 and int(rows[-1]) - int(rows[0]) == len(rows) - 1 and bool((np.diff(rows) == 1).all())
-        part = self._file[int(rows[0]) : int(rows[-1]) + 1] if whole else self._file[rows]
-        part = np.array(part, dtype=np.float32, order="C", ndmin=4)  # (n, C, T, V)
-        release(self._file)
+        part = self._file[int(rows[0]) : int(rows[-1]) + 1].copy() if whole else self._file[rows]
+        part = np.ascontiguousarray(part, dtype=np.float32)  # (n, C, T, V)
+        self._held += part.nbytes
+        if self._held > KEPT:
+            release(self._file)
+            self._held = 0
         for change in self._changes:
             part = change(part, rows)
         return part
