@@ -93,7 +93,7 @@ class DataConfig:
         views: numbers of the cameras to use; null = all
         frames: frames of a motion
         fitting: how clips of another length come to `frames`: stretch = resampled from first to last, linear in time;
-            crop = their first frames, shorter clips hold the last pose; pad = the same with zeros at the end (published)
+            first = their first frames, shorter clips hold the last pose; pad = the same, but ending in zeros (published)
         centering: what is subtracted: nothing, the centre joint of the first frame, or of every frame
         scaling: minmax = one affine map of all coordinates to [-1, 1] (published); standard = offsets from the mean
             training pose in units of their standard deviation
@@ -109,7 +109,7 @@ class DataConfig:
     subjects: list[str] | None = None
     views: list[int] | None = None
     frames: int = 64
-    fitting: Literal["stretch", "crop", "pad"] = "stretch"
+    fitting: Literal["stretch", "first", "pad"] = "stretch"
     centering: Literal["none", "first", "frame"] = "none"
     scaling: Literal["minmax", "standard"] = "minmax"
     batch_size: int = 32

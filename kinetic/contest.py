@@ -217,7 +217,7 @@ def open_contest(
         if side.notes.get("padded"):
             raise ValueError(
                 f"{data.source}: {side.notes['padded']} motions end in frames of zeros, which are no motion; score a "
-                f"network that was trained with --data.fitting stretch or crop"
+                f"network that was trained with --data.fitting stretch or first"
             )
     notes: list[str] = []
     if source is not None:

@@ -90,7 +90,7 @@ def prepare(experiment: Experiment, *, skeleton: Skeleton | None = None) -> Prep
     if data.fitting == "stretch":
         motions = motions.resampled(data.frames)
     else:
-        motions = motions.cut(data.frames, hold=data.fitting == "crop")
+        motions = motions.cut(data.frames, hold=data.fitting == "first")
     motions = motions.centred(data.centering)
     train, test = (motions, motions) if data.split == "none" else motions.split(data.split)
     kind: Literal["minmax", "standard", "none"] = "none" if experiment.model == "encoder" else data.scaling

@@ -49,6 +49,56 @@ def test_a_run_folder_explains_itself(run):
     assert metrics["loss/critic"][0] == [1, 2, 3, 4] and metrics["mmd/train"][0] == [4]
 
 
+@pytest.fixture
+def folder(tmp_path):
+    """Synthetic motions on the disk, whose first half is padded from frame 10 of 16 on."""
+    motions = synthesise(["walk", "wave"], subjects=4, repeats=1, frames=16)
+    frames = np.where(np.arange(len(motions)) < len(motions) // 2, 10, 16)
+    motion = motions.motion * (np.arange(16) < frames[:, None])[:, None, :, None]
+    write_motions(replace(motions, motion=motion, columns={"frames": frames}), tmp_path / "set")
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize("fitting", ["stretch", "first", "pad"])
+def test_clips_come_to_their_frames_as_asked(folder, fitting):
+    motions = read_motions(folder)
+    train = prepare(tiny(data={"source": str(folder), "frames": 16, "split": "none", "fitting": fitting})).train
+    long, short = np.asarray(motions.motion[-1]), np.asarray(motions.motion[0])
+    np.testing.assert_array_equal(train.motion[-1], long)
+    last = {"stretch": short[:, 9], "first": short[:, 9], "pad": 0 * short[:, 9]}[fitting]
+    np.testing.assert_array_equal(train.motion[0][:, -1], last)
+    tenth = train.motion[0][:, 9]
+    assert np.array_equal(tenth, short[:, 9]) == (fitting != "stretch")
+    assert train.notes.get("padded", 0) == (len(train) // 2 if fitting == "pad" else 0)
+
+
+def test_people_and_cameras_are_chosen(folder):
+    motions = read_motions(folder)
+    chosen = {
+        "source": str(folder),
+        "frames": 16,
+        "split": "none",
+        "subjects": [motions.subject_names[1]],
+        "views": [2],
+    }
+    train = prepare(tiny(data=chosen)).train
+    assert set(train.view) == {2}
+    assert {train.subject_names[person] for person in train.subject} == {motions.subject_names[1]}
+    assert set(prepare(tiny(data={"split": "none", "views": [1], "frames": 16})).train.view) == {1}
+    with pytest.raises(ValueError, match="set: no subject is called 'nobody'"):
+        prepare(tiny(data={**chosen, "subjects": ["nobody"]}))
+
+
+def test_training_from_the_disk_gives_the_weights_of_training_from_memory(folder, tmp_path):
+    write_motions(read_motions(folder), tmp_path / "set.npz")
+    weights = []
+    for source in (folder, tmp_path / "set.npz"):
+        data = {**GAN["data"], "source": str(source)}
+        run = fit(tiny(data=data), tmp_path / f"run{len(weights)}", progress=False)
+        weights.append(read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"])
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
 def test_samples_leave_in_metres_near_the_training_motions(run):
     train = prepare(tiny()).train
     motions = sample(run, "wave", count=3)
