@@ -93,7 +93,7 @@ class DataConfig:
         views: numbers of the cameras to use; null = all
         frames: frames of a motion
         fitting: how clips of another length come to `frames`: stretch = resampled from first to last, linear in time;
-            first = their first frames, shorter clips hold the last pose; pad = the same, but ending in zeros (published)
+            first = their first frames, shorter clips hold the last pose; pad = likewise, ending in zeros (published)
         centering: what is subtracted: nothing, the centre joint of the first frame, or of every frame
         scaling: minmax = one affine map of all coordinates to [-1, 1] (published); standard = offsets from the mean
             training pose in units of their standard deviation
