@@ -1,19 +1,29 @@
-"""Diagrams without a screen: training curves, quality under truncation, confusion of classes, deviation of joints."""
+"""Diagrams without a screen: training curves, quality under truncation, confusion of classes, what a set holds."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from kinetic.files import checked_target, replacing
 
-__all__ = ["confusion_chart", "curves", "heat_chart", "joint_chart", "new_figure", "save_figure", "truncation_chart"]
+__all__ = [
+    "confusion_chart",
+    "curves",
+    "heat_chart",
+    "joint_chart",
+    "new_figure",
+    "overview_chart",
+    "save_figure",
+    "truncation_chart",
+]
 
 BLUE, RED, GREY = "#2171b5", "#d6452e", "#8a8d96"
 
@@ -192,3 +202,190 @@ def joint_chart(
     ax.legend(fontsize=8)
     ax.set_title("how far each joint moves when only the noise of the blocks is drawn anew", fontsize=10)
     return save_figure(figure, target)
+
+
+def overview_chart(
+    path: str | os.PathLike[str],
+    *,
+    title: str,
+    classes: Mapping[str, int],
+    table: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    lengths: np.ndarray,
+    bones: Sequence[str],
+    variation: np.ndarray,
+    edges: np.ndarray,
+    speeds: np.ndarray,
+    fast: float | None,
+    poses: Mapping[str, np.ndarray],
+    links: Sequence[tuple[int, int]],
+    left: Sequence[int],
+    right: Sequence[int],
+) -> Path:
+    """A PNG of a set of motions: classes, people and cameras, lengths, bones, speeds and some bodies.
+
+    Args:
+        classes: motions of each
+        table: motions by camera (rows) and person (columns), (R, P)
+        lengths: frames of each motion, (N,)
+        bones: names
+        variation: of each bone's length, in shares of it: three quantiles over the motions, (3, bones)
+        edges: of the classes of `speeds`, (S + 1,), growing by a factor
+        speeds: steps in each class, (S,)
+        fast: metres per second that people do not reach; None where coordinates are not metres
+        poses: bodies (C, V) by name, y up, x to the left of the picture where C is 3 (as a Kinect has it)
+        links, left, right: bones and sides of the body, as in `Skeleton`
+    """
+    target = checked_target(path, (".png",))
+    if not classes or np.shape(table) != (len(rows), len(columns)) or np.shape(variation) != (3, len(bones)):
+        raise ValueError(
+            f"expected classes, {len(rows)} x {len(columns)} counts and 3 x {len(bones)} variations, got "
+            f"{len(classes)} classes, {np.shape(table)} and {np.shape(variation)}"
+        )
+    blocks = min(4, -(-len(classes) // 40)) if len(classes) <= 160 else 1
+    wide = 2.2 + 1.5 * blocks
+    figure = new_figure(10.5 + wide, 9.2)
+    figure.suptitle(_short(title, 150), fontsize=12, parse_math=False)
+    beside, main = cast(Sequence[SubFigure], figure.subfigures(1, 2, width_ratios=[wide, 10.5]))
+    _class_bars(beside, classes, blocks)
+    top, low = cast(Sequence[SubFigure], main.subfigures(2, 1, height_ratios=[6.0, 3.0]))
+    (people, length), (bone, speed) = top.subplots(2, 2, width_ratios=[1.3, 1])
+    _people(people, np.asarray(table), rows, columns)
+    _lengths(length, np.asarray(lengths))
+    _bones(bone, bones, np.asarray(variation))
+    _speeds(speed, np.asarray(edges), np.asarray(speeds), fast)
+    if poses:
+        _bodies(low, poses, links, set(left), set(right))
+    return save_figure(figure, target)
+
+
+def _short(text: str, most: int) -> str:
+    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
+    return plain if len(plain) <= most else f"{plain[: most // 2]}…{plain[len(plain) - most // 2 + 1 :]}"
+
+
+def _class_bars(figure: SubFigure, classes: Mapping[str, int], blocks: int) -> None:
+    """Bars side by side in as many blocks; of very many classes a curve."""
+    names, counts = list(classes), np.array(list(classes.values()), dtype=float)
+    heading = f"{len(names)} classes: motions of each"
+    if len(names) > 40 * blocks:
+        ax = figure.subplots()
+        ax.plot(np.sort(counts)[::-1], color=BLUE)
+        ax.set_xlabel("classes, the most frequent first", fontsize=8)
+        ax.set_title(heading, fontsize=9)
+        ax.set_ylim(bottom=0)
+        _plain(ax)
+        return
+    size = -(-len(names) // blocks)
+    axes = figure.subplots(1, blocks, squeeze=False)[0]
+    figure.suptitle(heading, fontsize=9)
+    for i, ax in enumerate(axes):
+        part = slice(i * size, (i + 1) * size)
+        shown = [_short(name, 22) for name in names[part]]
+        place = np.arange(len(shown))
+        colours = [BLUE if count else RED for count in counts[part]]
+        ax.barh(place, counts[part], 0.8, color=colours)
+        ax.set_yticks(place, shown, fontsize=8 if size <= 25 else 6.5, parse_math=False)
+        for y, count in zip(place, counts[part], strict=True):
+            ax.text(count, y, f" {count:.0f}", va="center", fontsize=6.5, color=GREY if count else RED)
+        ax.set_ylim(max(size, 16) - 0.4, -0.6)
+        ax.set_xlim(0, 1.25 * max(1.0, counts.max()))
+        ax.tick_params(axis="x", labelsize=6.5)
+        ax.spines[["top", "right"]].set_visible(False)
+
+
+def _people(ax: Axes, table: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
+    """Counts as colours, with numbers where they fit."""
+    ax.imshow(table, cmap="Blues", vmin=0, vmax=max(1, table.max()) * 1.25, aspect="auto")
+    step = -(-len(columns) // 30)
+    shown = [_short(name, 14) for name in columns[::step]]
+    turned = 45 if max(map(len, shown)) > 4 and len(shown) > 5 else 0
+    align = "right" if turned else "center"
+    ax.set_xticks(range(0, len(columns), step), shown, fontsize=7, rotation=turned, ha=align, parse_math=False)
+    ax.set_yticks(range(len(rows)) if len(rows) <= 33 else [], rows if len(rows) <= 33 else [], fontsize=7)
+    if len(columns) <= 16 and len(rows) <= 12:
+        for (i, j), count in np.ndenumerate(table):
+            ax.text(j, i, str(count), ha="center", va="center", fontsize=7, color="black" if count else RED)
+    missing = int((table == 0).sum())
+    gaps = f"; {missing} of {table.size} pairs without a motion" if missing else ""
+    ax.set_title(f"motions by person ({len(columns)}) and camera ({len(rows)}){gaps}", fontsize=9)
+
+
+def _lengths(ax: Axes, lengths: np.ndarray) -> None:
+    if len(lengths) and lengths.min() < lengths.max():
+        width = -(-int(lengths.max() - lengths.min() + 1) // 40)  # whole frames: bars of unequal many look like gaps
+        ax.hist(lengths, bins=np.arange(lengths.min(), lengths.max() + width + 1, width).tolist(), color=BLUE)
+    else:
+        ax.bar([float(lengths[0]) if len(lengths) else 0.0], [len(lengths)], width=1.0, color=BLUE)
+        ax.margins(x=2.0)
+    ax.set_title("motions by their number of frames, padding left out", fontsize=9)
+    ax.set_xlabel("frames", fontsize=8)
+    ax.tick_params(axis="x", labelsize=7)
+    _plain(ax)
+
+
+def _bones(ax: Axes, bones: Sequence[str], variation: np.ndarray) -> None:
+    order = np.argsort(-variation[1], kind="stable")[:30]
+    low, middle, high = 100 * variation[:, order]
+    place = np.arange(len(order))
+    ax.bar(place, middle, 0.75, color=BLUE)
+    ax.vlines(place, low, high, color="black", linewidth=1.0)
+    names = [_short(bones[i], 26) for i in order]
+    ax.set_xticks(place, names, rotation=55, ha="right", rotation_mode="anchor", fontsize=6, parse_math=False)
+    ax.set_ylim(bottom=0)
+    ax.set_ylabel("percent of the length", fontsize=8)
+    ax.set_title("how much bones change length within a motion: median, 10 to 90 percent", fontsize=9)
+    _plain(ax)
+
+
+def _speeds(ax: Axes, edges: np.ndarray, speeds: np.ndarray, fast: float | None) -> None:
+    total = max(1.0, float(speeds.sum()))
+    ax.stairs(np.where(speeds > 0, speeds / total, np.nan), edges, color=BLUE, fill=True, baseline=0.5 / total)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    held = np.flatnonzero(speeds)
+    if len(held):
+        ax.set_xlim(edges[held[0]] * 0.7, max(edges[held[-1] + 1], fast or 0.0) * 1.5)
+    if fast is not None:
+        beyond = speeds[edges[:-1] >= fast * 0.999].sum()
+        ax.axvline(fast, color=RED, linewidth=1.0)
+        words = f"{beyond:.0f} of {speeds.sum():.0f} steps are faster than {fast:g} m/s"
+        ax.text(0.01, 0.97, words, fontsize=7, color=RED, va="top", transform=ax.transAxes)
+    ax.set_xlabel("metres per second" if fast is not None else "units per second", fontsize=8)
+    ax.set_ylabel("share of all steps between frames", fontsize=8)
+    ax.set_title("speed of the fastest joint", fontsize=9)
+    ax.tick_params(axis="x", labelsize=7)
+    _plain(ax)
+
+
+def _bodies(
+    figure: SubFigure,
+    poses: Mapping[str, np.ndarray],
+    links: Sequence[tuple[int, int]],
+    left: set[int],
+    right: set[int],
+) -> None:
+    """Bodies side by side in one scale, left limbs blue, right ones red."""
+    axes = figure.subplots(1, len(poses), squeeze=False)[0]
+    figure.suptitle("the mean body, and of some classes the frame that is least like it", fontsize=9)
+    seen = [np.stack([-pose[0] if len(pose) == 3 else pose[0], pose[1]]) for pose in poses.values()]
+    low, high = np.min([s.min(axis=1) for s in seen], axis=0), np.max([s.max(axis=1) for s in seen], axis=0)
+    half = max(0.5 * float(high[1] - low[1]), 1e-6) * 1.08
+    reach = max(0.6 * half, *(0.52 * float(np.ptp(x)) for x, _ in seen))
+    for ax, (x, y), name in zip(axes, seen, poses, strict=True):
+        for a, b in links:
+            colour = BLUE if {a, b} & left else RED if {a, b} & right else "#2d3038"
+            ax.plot(x[[a, b]], y[[a, b]], color=colour, linewidth=2.0, solid_capstyle="round")
+        ax.set_aspect("equal")
+        middle = 0.5 * float(x.max() + x.min())
+        ax.set_xlim(middle - reach, middle + reach)
+        ax.set_ylim(0.5 * float(high[1] + low[1]) - half, 0.5 * float(high[1] + low[1]) + half)
+        ax.set_title(_short(name, 17), fontsize=7, parse_math=False)
+        ax.axis("off")
+
+
+def _plain(ax: Axes) -> None:
+    ax.tick_params(axis="y", labelsize=7)
+    ax.grid(axis="y", alpha=0.25)
+    ax.spines[["top", "right"]].set_visible(False)

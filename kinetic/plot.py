@@ -22,11 +22,11 @@ from kinetic.charts import new_figure, save_figure
 from kinetic.files import checked_target, replacing
 from kinetic.skeleton import Skeleton, SkeletonPyramid
 
-__all__ = ["animate", "filmstrip", "sheet", "skeleton_levels"]
+__all__ = ["animate", "clip_strip", "filmstrip", "sheet", "skeleton_levels"]
 
 LEFT, RIGHT, MIDDLE = (33, 113, 181), (214, 69, 46), (45, 48, 56)
 FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf").as_posix()
-PAPER, FLOOR, INK = (255, 255, 255), (222, 224, 229), (40, 42, 48)
+PAPER, FLOOR, CROSS, INK = (255, 255, 255), (222, 224, 229), (150, 152, 160), (40, 42, 48)
 SMOOTH = 3
 """Pictures are drawn this much larger and then shrunk, which smooths edges."""
 
@@ -116,6 +116,11 @@ class _Canvas:
 
     def floor(self, x0: float, x1: float, y: float) -> None:
         self.pen.line([(x0 * SMOOTH, y * SMOOTH), (x1 * SMOOTH, y * SMOOTH)], fill=FLOOR, width=2 * SMOOTH)
+
+    def cross(self, x: float, y: float) -> None:
+        for across, along in ((6, 0), (0, 6)):
+            ends = [((x + sign * across) * SMOOTH, (y + sign * along) * SMOOTH) for sign in (-1, 1)]
+            self.pen.line(ends, fill=CROSS, width=2 * SMOOTH)
 
     def text(self, x: float, y: float, text: str, size: float, anchor: str = "la", width: float | None = None) -> None:
         font = ImageFont.truetype(FONT, size * SMOOTH)
@@ -220,6 +225,69 @@ def sheet(
         for j in range(poses):
             at = (left + (j + 0.8) * step, bottom)
             canvas.person(own[:, j], skeleton, at=at, scale=scale, fade=0.55 * (1 - j / (poses - 1)))
+    return _save(target, canvas.done())
+
+
+def clip_strip(
+    clips: Sequence[np.ndarray],
+    skeleton: Skeleton,
+    path: str | os.PathLike[str],
+    *,
+    titles: Sequence[str] | None = None,
+    up: Sequence[int] | None = None,
+    frames: int = 9,
+) -> Path:
+    """A PNG with a row for each clip (M, T, V, 3) of M bodies, where they are: nothing is moved to a common place.
+
+    A row has its own number of frames, of which `frames` are shown from first to last. A grey cross is the origin of
+    the coordinates, and all that a frame without a body shows; the second body is paler.
+
+    Args:
+        titles: one for each clip; lines are separated by a newline
+        up: the axis (1 or 2) of each clip that points up; None = y
+
+    Raises:
+        ValueError: for another suffix, other shapes, or coordinates that are not finite
+    """
+    target = checked_target(path, (".png",))
+    names = _titles(titles, len(clips))
+    axes = [1] * len(clips) if up is None else list(up)
+    if frames < 1 or len(axes) != len(clips) or not clips:
+        raise ValueError(
+            f"expected clips, an axis for each and at least one frame, got {len(clips)}, {up} and {frames}"
+        )
+    rows = []
+    for clip, axis in zip(clips, axes, strict=True):
+        if clip.ndim != 4 or clip.shape[2:] != (len(skeleton.joints), 3) or not clip.size:
+            raise ValueError(f"expected clips (M, T, {len(skeleton.joints)}, 3), got shape {clip.shape}")
+        if not np.isfinite(clip).all():
+            raise ValueError("a clip holds NaN or infinite coordinates")
+        chosen = np.linspace(0, clip.shape[1] - 1, frames).round().astype(int)
+        right, high, near = -clip[..., 0], clip[..., axis], -clip[..., 3 - axis]  # as the camera sees it
+        rows.append(np.stack([right, high, near], axis=2)[:, chosen])  # (M, frames, 3, V)
+    low, top = (
+        min(float(row[:, :, 1].min()) for row in rows) - 0.1,
+        max(float(row[:, :, 1].max()) for row in rows) + 0.2,
+    )
+    half = max(0.4, max(float(np.abs(row[:, :, 0]).max()) for row in rows))
+    margin = 150
+    cell = (1000 - margin - 10) / frames
+    scale = min(cell / (2 * half), 170 / (top - low))
+    height = scale * (top - low) + 14
+    canvas = _Canvas(1000, round(height * len(rows)))
+    for number, (row, name) in enumerate(zip(rows, names, strict=True)):
+        ground = (number + 1) * height - 7 + scale * low
+        lines = name.split("\n")
+        for i, line in enumerate(lines):
+            y = (number + 0.5) * height + (i - (len(lines) - 1) / 2) * 17
+            canvas.text(10, y, line, 14 if i == 0 else 11, "lm", margin - 14)
+        canvas.floor(0, 1000, (number + 1) * height)
+        for i in range(frames):
+            x = margin + (i + 0.5) * cell
+            canvas.cross(x, ground)
+            for body in reversed(range(len(row))):
+                if row[body, i].any():
+                    canvas.person(row[body, i], skeleton, at=(x, ground), scale=scale, fade=0.55 * body)
     return _save(target, canvas.done())
 
 

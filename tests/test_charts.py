@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kinetic.charts import confusion_chart, curves, heat_chart, joint_chart, truncation_chart
+from kinetic.charts import confusion_chart, curves, heat_chart, joint_chart, overview_chart, truncation_chart
 
 NAMES = ["walk", "$\\frac{$", "wave"]
 PSI = [0.0, 0.5, 1.0]
@@ -55,6 +55,51 @@ def test_joints_have_bars_of_several_sources_and_gaps(tmp_path):
     assert pixels(joint_chart(NAMES, bars, tmp_path / "a.png", unit="metres")).std() > 1
 
 
+def overview(several=3, people=2, cameras=2, **changes):
+    values = {
+        "title": "made up\n$\\frac{$",
+        "classes": {f"{NAMES[i % 3]} {i}": i % 7 for i in range(several)},
+        "table": np.arange(people * cameras).reshape(cameras, people),
+        "rows": [f"view {i}" for i in range(cameras)],
+        "columns": [f"$P_{i}" for i in range(people)],
+        "lengths": np.array([5, 300, 64]),
+        "bones": ["$a - b"],
+        "variation": np.array([[0.1], [0.2], [0.3]]),
+        "edges": np.geomspace(1e-3, 1e3, 11),
+        "speeds": np.arange(10),
+        "fast": 10.0,
+        "poses": {"$mean": np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 0.0]])},
+        "links": ((0, 1),),
+        "left": (0,),
+        "right": (1,),
+    }
+    return values | changes
+
+
+@pytest.mark.parametrize(("classes", "people", "cameras"), [(1, 1, 1), (8, 7, 3), (120, 106, 3), (500, 2, 40)])
+def test_an_overview_is_drawn_for_few_and_many(tmp_path, classes, people, cameras):
+    assert pixels(overview_chart(tmp_path / "a.png", **overview(classes, people, cameras))).std() > 10
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lengths": np.array([], dtype=int), "speeds": np.zeros(10), "poses": {}, "fast": None},
+        {"lengths": np.array([64, 64]), "bones": [], "variation": np.zeros((3, 0)), "links": ()},
+        {"table": np.zeros((1, 1), dtype=int), "rows": [""], "columns": [""], "classes": {"walk": 0}},
+        {"poses": {"flat": np.zeros((2, 3))}, "links": ((0, 2),), "left": (), "right": ()},
+    ],
+)
+def test_an_overview_is_drawn_of_sets_that_lack_things(tmp_path, changes):
+    assert pixels(overview_chart(tmp_path / "a.png", **overview(**changes))).std() > 5
+
+
+def test_an_overview_shows_left_and_right_in_their_colours(tmp_path):
+    one = pixels(overview_chart(tmp_path / "a.png", **overview()))
+    two = pixels(overview_chart(tmp_path / "b.png", **overview(left=(), right=())))
+    assert (one != two).any()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -64,6 +109,9 @@ def test_joints_have_bars_of_several_sources_and_gaps(tmp_path):
         (lambda to: joint_chart(NAMES, {}, to / "a.png", unit="m"), "3 deviations"),
         (lambda to: truncation_chart([1.0], {}, {}, to / "a.png", trade=("a", "b")), "two psi"),
         (lambda to: curves(SCORES, to / "a.gif"), "png"),
+        (lambda to: overview_chart(to / "a.gif", **overview()), "png"),
+        (lambda to: overview_chart(to / "a.png", **overview(rows=["one"])), "expected classes, 1 x 2 counts"),
+        (lambda to: overview_chart(to / "a.png", **overview(0)), "got 0 classes"),
     ],
 )
 def test_wrong_requests_are_refused_and_leave_nothing(tmp_path, call, message):

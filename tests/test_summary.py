@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from kinetic.data.motion import MotionSet
-from kinetic.data.summary import length_variation, summarise, summary_text
-from kinetic.skeleton import NTU25
+from kinetic.data.motion import MotionSet, read_motions, write_motions
+from kinetic.data.summary import FAST, length_variation, named, overview, sides, summarise, summary_text, survey
+from kinetic.skeleton import NTU25, NTU25_2D, Skeleton
 
 
 def rigid(n=3, frames=4):
@@ -74,7 +75,7 @@ def test_the_bone_that_varies_most_is_named():
 
 def test_a_large_set_is_looked_at_in_parts(monkeypatch):
     whole = summarise(motions())
-    monkeypatch.setattr("kinetic.data.summary.ROWS", 1)
+    monkeypatch.setattr("kinetic.data.summary.PART", 1)
     assert summarise(motions()) == whole
 
 
@@ -99,8 +100,221 @@ def test_empty_classes_are_remarked():
     assert any("squat" in remark for remark in summarise(motions(class_names=("walk", "jump", "squat")))["remarks"])
 
 
-def test_nan_is_an_error():
+def padded(frames, n=3, length=8, **changes):
+    """Rigid bodies of some frames each, and zeros behind."""
+    motion = rigid(n, length)
+    motion *= (np.arange(length) < np.array(frames)[:, None])[:, None, :, None]
+    return motions(motion=motion, columns={"frames": np.array(frames)}, **changes)
+
+
+def test_padding_does_not_count():
+    found = summarise(padded([8, 5, 2]))
+    assert found["lengths"] == {"min": 2, "median": 5.0, "max": 8, "padded": 2}
+    assert found["odd"] == {} and found["bone_variation"]["worst"] < 1e-5
+    seen = survey(padded([8, 5, 2]))
+    assert seen.bodies.tolist() == [8, 5, 2] and seen.gaps.tolist() == [0, 0, 0] and not seen.tail.any()
+    assert "2 to 8 frames, median 5; 2 padded" in summary_text(found)
+
+
+def test_padding_is_left_out_of_range_and_speed():
+    far = padded([8, 5, 2])
+    shifted = replace(far, motion=np.where(far.motion == 0, 0, far.motion + 100).astype(np.float32))
+    found = summarise(shifted)
+    assert found["range"][0][0] > 90
+    assert survey(shifted).speed.max() < 1000  # one step to the padding would be 3000 a second
+
+
+def test_what_follows_the_last_frame_is_noticed():
+    assert survey(motions(columns={"frames": np.array([4, 3, 4])})).tail.tolist() == [False, True, False]
+
+
+def test_padding_that_repeats_the_last_frame_does_not_count_either():
+    motion = rigid(3, 8)
+    motion[1, :, 5:], motion[2, :, :5], motion[2, :, 5:] = 50, motion[1, :, :5], -50
+    held = motions(motion=motion, columns={"frames": np.array([8, 5, 5])})
+    seen = survey(held)
+    assert seen.bodies.tolist() == [8, 5, 5] and abs(seen.high).max() < 40 and seen.copies() == [[1, 2]]
+
+
+@pytest.mark.parametrize("told", [[9, -1, 2], [np.nan, -0.5, 2.0]])
+def test_impossible_lengths_count_as_near_as_possible(told):
+    assert survey(motions(columns={"frames": np.array(told)})).frames.tolist() == [4, 0, 2]
+
+
+def test_frames_without_a_body_are_counted_and_give_no_speed():
+    motion = rigid(3, 8)
+    calm = survey(motions(motion=motion)).speed
+    motion[1, :, 3:5] = 0
+    seen = survey(motions(motion=motion))
+    assert seen.gaps.tolist() == [0, 2, 0] and (seen.speed <= calm + 1e-9).all()
+    found = summarise(motions(motion=motion, clip=("a", "b", "c")))
+    assert found["odd"]["frames without a body"] == {"motions": 1, "first": ["1 (b)"]}
+
+
+def test_motions_that_are_empty_or_stand_still_are_found():
+    motion = rigid(3, 8)
+    motion[0], motion[2] = 0, motion[2, :, :1]
+    found = summarise(motions(motion=motion))
+    assert found["odd"]["empty"]["first"] == ["0"]
+    assert found["odd"]["still"]["first"] == ["2"]
+
+
+def test_repeated_frames_are_found():
+    motion = rigid(3, 8)
+    motion[1, :, 4:6] = motion[1, :, 3:4]
+    assert survey(motions(motion=motion)).held.tolist() == [0, 2, 0]
+
+
+def test_speed_is_distance_times_rate():
+    motion = np.zeros((1, 3, 3, 25), dtype=np.float32) + 1
+    motion[0, :, 2, 7] += [0.3, 0.0, 0.4]  # half a metre in a frame
+    seen = survey(motions(motion=motion, label=np.array([0]), subject=None, view=None, fps=30.0))
+    assert seen.speed[0] == pytest.approx(15, rel=1e-6)
+    assert seen.where.tolist() == [[2, 7]] and seen.fast.tolist() == [1]
+    assert seen.speeds.sum() == 2
+
+
+def test_the_worst_speeds_are_named_by_clip():
+    motion = np.cumsum(np.full((30, 3, 8, 25), 0.001, dtype=np.float32), axis=2)
+    motion[20, 0, 4:, 11] += 1.0
+    found = summarise(
+        motions(
+            motion=motion,
+            label=np.zeros(30, dtype=int),
+            subject=None,
+            view=None,
+            clip=tuple(f"clip{i}" for i in range(30)),
+        )
+    )
+    assert found["speed"]["outliers"] == 1
+    worst = found["speed"]["worst"][0]
+    assert (worst["motion"], worst["frame"], worst["joint"]) == ("20 (clip20)", 4, "HandRight")
+    assert "20 (clip20): 30 m/s, HandRight, frame 4" in summary_text(found).replace("30.03", "30")
+
+
+def test_a_slow_set_has_a_limit_of_its_own():
+    motion = np.cumsum(np.random.default_rng(0).uniform(0.001, 0.002, (40, 3, 8, 25)), axis=2).astype(np.float32)
+    motion[3, 0, 5:] += 0.1  # 3 m/s, while others reach 0.1 m/s
+    seen = survey(motions(motion=motion, label=np.zeros(40, dtype=int), subject=None, view=None))
+    assert seen.limit(True) < FAST and seen.outliers(True).tolist() == [3]
+    assert seen.outliers(False).tolist() == [3]
+
+
+def test_copies_are_found_whatever_their_label_and_padding():
+    motion = rigid(5, 8)
+    motion[3, :, :4] = motion[1, :, :4]
+    motion[[1, 3], :, 4:] = 0
+    motion[4] = 0
+    motion[0] = 0
+    many = motions(
+        motion=motion, label=np.arange(5) % 2, subject=None, view=None, columns={"frames": np.array([8, 4, 8, 4, 8])}
+    )
+    assert survey(many).copies() == [[1, 3]]
+    assert summarise(many)["copies"] == {"motions": 1, "first": [["1", "3"]]}
+    assert "1 motion repeats another one exactly" in summary_text(summarise(many))
+
+
+def test_minus_zero_is_zero():
+    motion = np.zeros((2, 3, 2, 25), dtype=np.float32)
+    motion[:, 0], motion[1, 1] = 1, -0.0
+    assert survey(motions(motion=motion, label=np.array([0, 1]), subject=None, view=None)).copies() == [[0, 1]]
+
+
+def test_motions_that_are_not_finite_are_named_and_left_out():
     motion = rigid()
+    rest = survey(motions(motion=motion).select([0, 2]))
     motion[1, 0, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="1"):
-        summarise(motions(motion=motion))
+    seen = survey(motions(motion=motion))
+    assert seen.finite.tolist() == [True, False, True]
+    assert np.array_equal(seen.low, rest.low) and np.array_equal(seen.speeds, rest.speeds)
+    found = summarise(motions(motion=motion))
+    assert found["odd"] == {"not finite": {"motions": 1, "first": ["1"]}}
+    assert "not finite in 1 motion: 1" in summary_text(found)
+
+
+def test_left_is_left_of_where_the_feet_point():
+    person = np.zeros((1, 3, 2, 25), dtype=np.float32)
+    joint = {name: i for i, name in enumerate(NTU25.joints)}
+    for name, place in {
+        "HipLeft": (0.1, 1, 0), "HipRight": (-0.1, 1, 0), "ShoulderLeft": (0.2, 1.5, 0),
+        "ShoulderRight": (-0.2, 1.5, 0), "AnkleLeft": (0.1, 0.1, 0), "AnkleRight": (-0.1, 0.1, 0),
+        "FootLeft": (0.1, 0, 0.2), "FootRight": (-0.1, 0, 0.2),
+    }.items():  # fmt: skip
+        person[0, :, :, joint[name]] = np.array(place)[:, None]  # faces z: the left is where x grows
+    one = {"label": np.array([0]), "subject": None, "view": None}
+    assert survey(motions(motion=person, **one)).side[0] == pytest.approx(1)
+    mirrored = person * np.array([-1, 1, 1], dtype=np.float32)[:, None, None]
+    assert survey(motions(motion=mirrored, **one)).side[0] == pytest.approx(-1)
+    turned = person[:, [2, 1, 0]] * np.array([1, 1, -1], dtype=np.float32)[:, None, None]  # about y by 90 degrees
+    assert survey(motions(motion=turned, **one)).side[0] == pytest.approx(1)
+
+
+def test_a_skeleton_without_feet_has_no_side():
+    stick = Skeleton(joints=("hip", "neck"), bones=((0, 1),), center=0)
+    few = MotionSet(np.ones((2, 3, 4, 2), dtype=np.float32), np.array([0, 0]), ("a",), stick)
+    assert np.isnan(survey(few).side).all()
+    assert summarise(few)["bone_variation"]["worst"] == 0
+
+
+def test_sides_are_those_of_the_split():
+    some = motions()
+    train, test = sides(some, "xsub")
+    for rows, side in zip((train, test), some.split("xsub"), strict=True):
+        assert np.array_equal(some.motion[rows], side.motion)
+    with pytest.raises(ValueError, match="xview"):
+        sides(some, "xview")
+
+
+def test_names_are_short_and_in_one_line():
+    some = motions(clip=("a\n\x1b[31m", "b" * 200, "c"))
+    text = named(some, [0, 1, 2], most=2)
+    assert text.endswith("and 1 more") and text.isprintable() and len(text) < 100
+
+
+def test_many_classes_are_not_listed():
+    some = motions(class_names=tuple(f"A{i}" for i in range(120)))
+    assert "classes   120: 0 (A2) to 2 (A0) motions each, median 0" in summary_text(summarise(some))
+
+
+def test_a_picture_is_made_of_plain_numbers():
+    drawn = overview(motions())
+    assert drawn["classes"] == {"walk": 2, "jump": 1}
+    assert drawn["table"].tolist() == [[1, 0], [0, 2]]
+    assert drawn["columns"] == ["ann", "bob"] and drawn["rows"] == ["view 1", "view 2"]
+    assert list(drawn["poses"]) == ["mean", "walk", "jump"]
+    assert all(pose.shape == (3, 25) for pose in drawn["poses"].values())
+    assert drawn["variation"].shape == (3, len(drawn["bones"]))
+    body = rigid()[0, :, 0] - rigid()[0, :, 0, NTU25.center, None]  # the same in all motions
+    np.testing.assert_allclose(drawn["poses"]["mean"], body, atol=1e-5)
+
+
+def test_sets_without_people_bodies_or_motions_are_summarised():
+    bare = motions(subject=None, view=None, subject_names=(), splits={})
+    assert overview(bare)["table"].tolist() == [[3]]
+    for odd in (bare.select([]), replace(bare, motion=np.zeros_like(bare.motion))):
+        assert summary_text(summarise(odd)) and overview(odd)["poses"] == {}
+
+
+def test_two_coordinates_have_no_metres():
+    flat = motions(motion=rigid()[:, :2], skeleton=NTU25_2D)
+    assert overview(flat)["fast"] is None and "units/s" in summary_text(summarise(flat))
+
+
+def test_a_second_body_is_counted():
+    partner = np.zeros((3, 3, 4, 25), dtype=np.float32)
+    partner[1, :, 2:] = 1
+    pair = motions(partner=partner)
+    assert survey(pair).partner.tolist() == [0, 2, 0]
+    assert summarise(pair)["partner"] == {"motions": 1, "frames": 2}
+    assert "a second body in 1 motion" in summary_text(summarise(pair))
+
+
+def test_a_set_on_the_disk_looks_the_same(tmp_path):
+    write_motions(motions(), tmp_path / "set")
+    assert summarise(read_motions(tmp_path / "set")) == summarise(motions())
+
+
+def test_a_real_set_holds_the_copies_that_it_is_known_for(shared):
+    seen = survey(read_motions(shared / "data" / "motion" / "nw_ucla.npz"))
+    assert sum(len(rows) - 1 for rows in seen.copies()) == 59
+    assert (seen.side > 0).mean() > 0.95
