@@ -235,7 +235,7 @@ def clip_strip(
     *,
     titles: Sequence[str] | None = None,
     up: Sequence[int] | None = None,
-    frames: int = 9,
+    frames: int = 7,
 ) -> Path:
     """A PNG with a row for each clip (M, T, V, 3) of M bodies, where they are: nothing is moved to a common place.
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kinetic.plot import LEFT, RIGHT, animate, filmstrip, sheet, skeleton_levels
+from kinetic.plot import CROSS, LEFT, RIGHT, animate, clip_strip, filmstrip, sheet, skeleton_levels
 from kinetic.skeleton import COCO17, NTU25, SkeletonPyramid
 
 
@@ -135,3 +135,27 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_drawing_needs_no_screen():
     program = "import sys, kinetic.plot; sys.exit('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_a_strip_of_clips_leaves_bodies_where_they_are(tmp_path):
+    actor = np.moveaxis(standing(1)[0], 0, -1)  # (T, V, 3)
+    two = np.stack([actor, actor + [0.5, 0, 0]])
+    alone, both, upright = (
+        pixels(clip_strip([clip], NTU25, tmp_path / "a.png", titles=["a\nb"], up=[up]))
+        for clip, up in ((actor[None], 1), (two, 1), (actor[None][..., [0, 2, 1]], 2))
+    )
+    np.testing.assert_array_equal(alone, upright)
+    assert where(both, LEFT) == pytest.approx(where(alone, LEFT), abs=60)
+    assert (both < 250).sum() > 1.2 * (alone < 250).sum()
+    absent = np.zeros_like(actor[None])
+    assert (pixels(clip_strip([absent], NTU25, tmp_path / "b.png")) == np.array(CROSS)).all(axis=2).any()
+
+
+@pytest.mark.parametrize(
+    ("clips", "message"),
+    [([], "expected clips"), ([np.zeros((3, 4, 25))], "shape"), ([np.full((1, 2, 25, 3), np.nan)], "NaN")],
+)
+def test_clips_that_cannot_be_drawn_are_refused(tmp_path, clips, message):
+    with pytest.raises(ValueError, match=message):
+        clip_strip(clips, NTU25, tmp_path / "a.png")
+    assert not list(tmp_path.iterdir())
