@@ -19,10 +19,14 @@ import yaml
 from kinetic.files import read_yaml, replacing
 
 __all__ = [
+    "ACCLAIM31",
     "COCO17",
     "H36M16",
+    "KINECT20",
+    "MEDIAPIPE33",
     "NTU25",
     "NTU25_2D",
+    "OPENPOSE18",
     "SKELETONS",
     "Skeleton",
     "SkeletonPyramid",
@@ -479,5 +483,70 @@ COCO17 = Skeleton(
 )
 """COCO keypoints as a tree: the head carries both shoulders, each shoulder its arm and, down the side, its leg."""
 
-SKELETONS = {skeleton.name: skeleton for skeleton in (NTU25, NTU25_2D, H36M16, COCO17)}
+KINECT20 = Skeleton(
+    name="kinect20",
+    joints=tuple(
+        "HipCenter Spine ShoulderCenter Head ShoulderLeft ElbowLeft WristLeft HandLeft ShoulderRight ElbowRight "
+        "WristRight HandRight HipLeft KneeLeft AnkleLeft FootLeft HipRight KneeRight AnkleRight FootRight".split()
+    ),
+    bones=_pairs("0-1 1-2 2-3 2-4 4-5 5-6 6-7 2-8 8-9 9-10 10-11 0-12 12-13 13-14 14-15 0-16 16-17 17-18 18-19"),
+    center=2,
+    left=(4, 5, 6, 7, 12, 13, 14, 15),
+    right=(8, 9, 10, 11, 16, 17, 18, 19),
+)
+"""Kinect v1, in the order of its SDK."""
+
+OPENPOSE18 = Skeleton(
+    name="openpose18",
+    joints=tuple(
+        "Nose Neck ShoulderRight ElbowRight WristRight ShoulderLeft ElbowLeft WristLeft HipRight KneeRight AnkleRight "
+        "HipLeft KneeLeft AnkleLeft EyeRight EyeLeft EarRight EarLeft".split()
+    ),
+    bones=_pairs("0-1 1-2 2-3 3-4 1-5 5-6 6-7 2-8 8-9 9-10 5-11 11-12 12-13 0-14 0-15 14-16 15-17"),
+    center=1,
+    left=(5, 6, 7, 11, 12, 13, 15, 17),
+    right=(2, 3, 4, 8, 9, 10, 14, 16),
+    channels=2,
+)
+"""OpenPose with 18 keypoints, with the bones of ST-GCN: each shoulder carries its arm and, down the side, its leg."""
+
+MEDIAPIPE33 = Skeleton(
+    name="mediapipe33",
+    joints=tuple(
+        "Nose EyeInnerLeft EyeLeft EyeOuterLeft EyeInnerRight EyeRight EyeOuterRight EarLeft EarRight MouthLeft "
+        "MouthRight ShoulderLeft ShoulderRight ElbowLeft ElbowRight WristLeft WristRight PinkyLeft PinkyRight "
+        "IndexLeft IndexRight ThumbLeft ThumbRight HipLeft HipRight KneeLeft KneeRight AnkleLeft AnkleRight HeelLeft "
+        "HeelRight FootIndexLeft FootIndexRight".split()
+    ),
+    bones=_pairs(
+        "0-1 1-2 2-3 3-7 0-4 4-5 5-6 6-8 0-9 0-10 0-11 0-12 11-13 13-15 15-17 15-19 15-21 12-14 14-16 16-18 16-20 "
+        "16-22 11-23 23-25 25-27 27-29 27-31 12-24 24-26 26-28 28-30 28-32"
+    ),
+    center=0,
+    left=(1, 2, 3, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31),
+    right=(4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30, 32),
+)
+"""MediaPipe's landmarks of a body as a tree, whose head carries both shoulders as in COCO17."""
+
+ACCLAIM31 = Skeleton(
+    name="acclaim31",
+    joints=tuple(
+        "root lhipjoint lfemur ltibia lfoot ltoes rhipjoint rfemur rtibia rfoot rtoes lowerback upperback thorax "
+        "lowerneck upperneck head lclavicle lhumerus lradius lwrist lhand lfingers lthumb rclavicle rhumerus rradius "
+        "rwrist rhand rfingers rthumb".split()
+    ),
+    bones=_pairs(
+        "0-1 1-2 2-3 3-4 4-5 0-6 6-7 7-8 8-9 9-10 0-11 11-12 12-13 13-14 14-15 15-16 13-17 17-18 18-19 19-20 20-21 "
+        "21-22 20-23 13-24 24-25 25-26 26-27 27-28 28-29 27-30"
+    ),
+    center=13,
+    left=(1, 2, 3, 4, 5, 17, 18, 19, 20, 21, 22, 23),
+    right=(6, 7, 8, 9, 10, 24, 25, 26, 27, 28, 29, 30),
+)
+"""The .asf files of HDM05 and CMU: the root and the far end of each bone, under the name of the bone."""
+
+SKELETONS = {
+    skeleton.name: skeleton
+    for skeleton in (NTU25, NTU25_2D, H36M16, COCO17, KINECT20, OPENPOSE18, MEDIAPIPE33, ACCLAIM31)
+}
 """The built-in skeletons by name."""

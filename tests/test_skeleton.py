@@ -14,10 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinetic.skeleton import (
+    ACCLAIM31,
     COCO17,
     H36M16,
+    KINECT20,
+    MEDIAPIPE33,
     NTU25,
     NTU25_2D,
+    OPENPOSE18,
     SKELETONS,
     Skeleton,
     SkeletonPyramid,
@@ -26,7 +30,7 @@ from kinetic.skeleton import (
     save_skeleton,
 )
 
-KINECT20 = Path(__file__).parent.parent / "experiments" / "skeletons" / "kinect20.yaml"
+KINECT20_FILE = Path(__file__).parent.parent / "experiments" / "skeletons" / "kinect20.yaml"
 BUILT_IN = pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
 CHAIN = Skeleton(joints=("hip", "neck", "head"), bones=((0, 1), (1, 2)), center=1)
 
@@ -324,12 +328,19 @@ def test_only_files_and_pyramids_insist_on_a_tree_of_two_joints_or_more():
 # built-in skeletons
 
 
+def mirrored(joint: str) -> str:
+    """The name of the same joint on the right, where this is one of the left; nothing otherwise."""
+    if joint.startswith("l"):  # Acclaim
+        return f"r{joint[1:]}"
+    return joint.replace("Left", "Right") if "Left" in joint else ""
+
+
 @BUILT_IN
 def test_built_in_skeletons_are_trees_with_mirrored_sides(skeleton):
     assert len(skeleton.bones) == len(skeleton.joints) - 1
     for left, right in zip(skeleton.left, skeleton.right, strict=True):
-        assert skeleton.joints[left].replace("Left", "Right") == skeleton.joints[right]
-    assert len(skeleton.left) == sum("Left" in joint for joint in skeleton.joints)
+        assert mirrored(skeleton.joints[left]) == skeleton.joints[right]
+    assert len(skeleton.left) == sum(mirrored(joint) in skeleton.joints for joint in skeleton.joints)
 
 
 def test_joint_names_are_those_of_the_recorded_motions(shared):
@@ -338,9 +349,38 @@ def test_joint_names_are_those_of_the_recorded_motions(shared):
 
 
 def test_names_of_built_in_skeletons():
-    assert list(SKELETONS) == ["ntu25", "ntu25_2d", "h36m16", "coco17"]
-    assert [len(skeleton.joints) for skeleton in SKELETONS.values()] == [25, 25, 16, 17]
+    assert list(SKELETONS) == [
+        "ntu25", "ntu25_2d", "h36m16", "coco17", "kinect20", "openpose18", "mediapipe33", "acclaim31"
+    ]  # fmt: skip
+    assert [len(skeleton.joints) for skeleton in SKELETONS.values()] == [25, 25, 16, 17, 20, 18, 33, 31]
+    assert [skeleton.channels for skeleton in SKELETONS.values()] == [3, 2, 3, 2, 3, 2, 3, 3]
     assert replace(NTU25_2D, channels=3, name="ntu25") == NTU25
+
+
+def test_the_example_of_a_skeleton_file_is_the_built_in_one():
+    example = load_skeleton(KINECT20_FILE)
+    assert example.hash == KINECT20.hash
+    assert (example.left, example.right) == (KINECT20.left, KINECT20.right)
+
+
+def test_acclaim_bones_are_those_of_the_recorded_people(shared):
+    for file in (shared / "data" / "raw" / "hdm05").glob("*.asf"):
+        lines = file.read_text(encoding="latin-1").partition(":hierarchy")[2].splitlines()
+        families = [line.split() for line in lines if len(line.split()) > 1]
+        bones = {(parent, child) for parent, *children in families for child in children}
+        assert bones == {(ACCLAIM31.joints[a], ACCLAIM31.joints[b]) for a, b in ACCLAIM31.bones}
+
+
+def test_distances_from_the_centre_grow_along_limbs():
+    ends = {
+        "FootLeft": (KINECT20, 6),
+        "AnkleLeft": (OPENPOSE18, 4),
+        "HeelLeft": (MEDIAPIPE33, 5),
+        "ltoes": (ACCLAIM31, 8),
+    }
+    for joint, (skeleton, bones) in ends.items():
+        hops = skeleton.hops()[skeleton.center]
+        assert hops[skeleton.joints.index(joint)] == hops.max() == bones
 
 
 # hash, dictionaries and files
@@ -401,7 +441,7 @@ def test_joints_may_be_named_or_numbered(tmp_path):
 
 
 def test_the_example_file_is_sound():
-    skeleton = load_skeleton(KINECT20)
+    skeleton = load_skeleton(KINECT20_FILE)
     assert (skeleton.name, len(skeleton.joints), skeleton.joints[skeleton.center]) == ("kinect20", 20, "ShoulderCenter")
     assert len(skeleton.left) == 8
     assert_sound(SkeletonPyramid.of(skeleton))
