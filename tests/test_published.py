@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from kinetic.data import published
-from kinetic.data.motion import read_motions, write_motions
-from kinetic.data.published import label_files, read_published
-from kinetic.skeleton import H36M16, NTU25, NTU25_2D
+from kinetic.data.motion import MotionSet, read_motions, write_motions
+from kinetic.data.published import label_files, read_published, write_published
+from kinetic.skeleton import COCO17, H36M16, NTU25, NTU25_2D
 
 NAMES = [f"S{i % 3 + 1:03}C{i % 2 + 1:03}P{i // 2 + 1:03}R001A{i % 4 + 1:03}.skeleton" for i in range(8)]
 LABELS = [i % 4 for i in range(8)]
@@ -55,6 +56,7 @@ def test_generated_files_open_as_generate_py_writes_them(tmp_path, shared):
         "range": [-1.0, 1.0],
         "file_range": [-1.0, 1.0],
         "bodies": 1,
+        "partners": 0,
         "file_frames": 64,
         "padded": 0,
         "empty": 0,
@@ -69,6 +71,7 @@ def test_channels_and_joints_tell_the_skeleton(tmp_path, c, v, skeleton, bodies)
     motions = read_motions(publish(tmp_path, array))
     assert motions.skeleton == skeleton
     assert motions.notes["bodies"] == max(1, bodies)
+    assert motions.notes["partners"] == (8 if bodies == 2 else 0)
     np.testing.assert_array_equal(motions.motion, array[..., 0] if bodies else array)
 
 
@@ -308,16 +311,29 @@ def test_one_coordinate_makes_a_frame(tmp_path):
     assert motions.notes["gaps"] == 1
 
 
-def test_the_second_body_does_not_count_as_movement(tmp_path):
-    array = some_array(t=10, m=2)
+def test_the_second_body_is_the_partner_and_stays_on_disk(tmp_path):
+    array = some_array(t=10, m=3)
     array[:, :, 5:, :, 0] = 0
-    assert read_motions(publish(tmp_path, array)).shape[2] == 5
+    array[:, :, 8:, :, 1] = 0
+    array[1:, ..., 1] = 0
+    motions = read_motions(publish(tmp_path, array))
+    assert motions.shape[2] == 8 and motions.columns["frames"].tolist() == [8] + [5] * 7
+    np.testing.assert_array_equal(motions.partner, array[:, :, :8, :, 1])
+    assert isinstance(motions.partner, np.memmap) and not motions.partner.flags.writeable
+    assert motions.notes["partners"] == 1 and motions.notes["bodies"] == 3 and motions.notes["gaps"] == 0
+
+
+def test_a_second_body_of_zeros_is_no_partner(tmp_path):
+    array = some_array(m=2)
+    array[..., 1] = 0
+    motions = read_motions(publish(tmp_path, array))
+    assert motions.partner is None and motions.notes["partners"] == 0
 
 
 def test_nothing_but_zeros_is_refused(tmp_path):
     array = some_array(m=2)
     array[..., 0] = 0
-    with pytest.raises(ValueError, match=r"train_data\.npy: holds nothing but zeros"):
+    with pytest.raises(ValueError, match=r"train_data\.npy: holds nothing but zeros in its first bodies"):
         read_motions(publish(tmp_path, array))
 
 
@@ -354,7 +370,12 @@ def test_motions_that_are_not_finite_are_named(tmp_path, value):
         read_motions(path)
     with pytest.raises(ValueError, match="motions 2"):
         read_published(path)
-    array[2, 1, 3, 4] = 0, value  # a body that is not read
+    array[2, 1, 3, 4] = 0, value
+    path = publish(tmp_path, array)
+    with pytest.raises(ValueError, match=r"^partner: 1 of 8 motions hold NaN or infinite coordinates: motions 2"):
+        read_published(path)
+    array = some_array(m=3)
+    array[2, 1, 3, 4, 2] = value  # a body that is not read
     notes = read_motions(publish(tmp_path, array)).notes
     assert notes["file_range"] is None and np.isfinite(notes["range"]).all()
 
@@ -364,6 +385,100 @@ def test_what_is_beyond_float32_is_named(tmp_path):
     array[4, 0, 0, 0] = 1e300
     with pytest.raises(ValueError, match="motions 4"):
         read_motions(publish(tmp_path, array))
+
+
+# ----------------------------------------------------------------------------------------------------------- writing
+
+
+def a_set(n: int = 8, t: int = 6, partner: bool = False, **known) -> MotionSet:
+    array = some_array(n, t=t, m=2)
+    array[3, :, 4:] = 0
+    array[4, ..., 1] = 0
+    classes = tuple(f"A{i + 1}" for i in range(4))
+    second = array[..., 1] if partner else None
+    return MotionSet(array[..., 0], np.array(LABELS[:n]), classes, NTU25, partner=second, **known)
+
+
+def assert_same_motions(one: MotionSet, other: MotionSet) -> None:
+    np.testing.assert_array_equal(one.motion, other.motion)
+    np.testing.assert_array_equal(one.label, other.label)
+    assert (one.partner is None) == (other.partner is None)
+    if one.partner is not None:
+        np.testing.assert_array_equal(one.partner, other.partner)
+    assert one.class_names == other.class_names and one.clip == other.clip
+
+
+@pytest.mark.parametrize("bodies", [0, 1, 2])
+@pytest.mark.parametrize("clip", [(), tuple(NAMES)])
+@pytest.mark.parametrize("partner", [False, True])
+def test_what_is_written_comes_back(tmp_path, monkeypatch, bodies, clip, partner):
+    monkeypatch.setattr(published, "CHUNK", 5000)
+    motions = a_set(partner=partner, clip=clip)
+    write_published(motions, tmp_path / "val_data.npy", bodies=bodies)
+    again = read_motions(tmp_path / "val_data.npy")
+    assert_same_motions(again, motions if bodies == 2 else replace(motions, partner=None))
+    assert again.columns["frames"].tolist() == [6, 6, 6, 4, 6, 6, 6, 6]
+    assert np.load(tmp_path / "val_data.npy").shape == (8, 3, 6, 25, bodies)[: 5 if bodies else 4]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["val_data.npy", "val_label.pkl"]
+
+
+@pytest.mark.parametrize(("c", "v", "skeleton"), [(2, 25, NTU25_2D), (3, 16, H36M16)])
+def test_other_published_skeletons_are_written(tmp_path, c, v, skeleton):
+    motions = MotionSet(some_array(c=c, v=v), np.array(LABELS), ("A1", "A2", "A3", "A4"), skeleton)
+    write_published(motions, tmp_path / "x.npy", bodies=0)
+    assert_same_motions(read_motions(tmp_path / "x.npy"), motions)
+
+
+def test_real_motions_survive(shared, tmp_path):
+    motions = read_motions(shared / "data" / "motion" / "nw_ucla.npz")
+    write_published(motions, tmp_path / "x_data.npy")
+    again = read_motions(tmp_path / "x_data.npy")
+    np.testing.assert_array_equal(again.motion, motions.motion)
+    np.testing.assert_array_equal(again.label, motions.label)
+    assert again.clip == motions.clip and again.partner is None
+
+
+def test_the_published_loaders_find_two_plain_lists(tmp_path):
+    write_published(a_set(clip=tuple(NAMES)), tmp_path / "train_data.npy")
+    data = (tmp_path / "train_label.pkl").read_bytes()
+    assert data[:2] == b"\x80\x02" and b"numpy" not in data
+    assert pickle.loads(data) == (NAMES, LABELS)
+    write_published(a_set(), tmp_path / "train_data.npy")
+    assert pickle.loads((tmp_path / "train_label.pkl").read_bytes()) == (LABELS, LABELS)
+
+
+def test_a_set_on_the_disk_is_written_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(published, "CHUNK", 1)
+    array = some_array(m=2)
+    motions = read_motions(publish(tmp_path, array))
+    (tmp_path / "again").mkdir()
+    write_published(motions, tmp_path / "again" / "train_data.npy")
+    np.testing.assert_array_equal(np.load(tmp_path / "again" / "train_data.npy"), array)
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path):
+    path = tmp_path / "train_data.npy"
+    with pytest.raises(ValueError, match=r"train_data\.npy: motion 7 is called .*but its label is 3 instead of 0"):
+        write_published(a_set(clip=(*NAMES[:7], NAMES[0])), path)
+    with pytest.raises(ValueError, match="motions have 2 x 17 coordinates a frame, expected"):
+        write_published(MotionSet(some_array(c=2, v=17), np.zeros(8, dtype=int), ("a",), COCO17), path)
+    with pytest.raises(ValueError, match="there are no motions"):
+        write_published(a_set().select([]), path)
+    with pytest.raises(ValueError, match=r"ends in \.npy"):
+        write_published(a_set(), tmp_path / "x.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["motion", "partner"])
+def test_nothing_is_replaced_by_motions_that_are_not_finite(tmp_path, where):
+    path = tmp_path / "train_data.npy"
+    write_published(a_set(), path)
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    motions = a_set(partner=True)
+    getattr(motions, where)[5, 0, 0, 0] = np.nan
+    with pytest.raises(ValueError, match="motions 5"):
+        write_published(motions, path)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
 def test_an_array_that_claims_too_much_is_refused(tmp_path):
