@@ -12,7 +12,7 @@ __all__ = ["DATA_VERBS"]
 
 def data_info(asked: Namespace) -> None:
     """Say what a file of motions holds and whether it looks sound."""
-    from kinetic.data.motion import read_motions
+    from kinetic.data.reading import read_motions
     from kinetic.data.summary import summarise, summary_text
 
     found = summarise(read_motions(asked.file))

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinetic.data.recording import Recording
 
 from kinetic.data.cleaning import CLEANING, Clip, Unusable, restored
-from kinetic.data.recording import Recording
 
 ANN, BOB, CY = 72057594037944738, 72057594037944739, 72057594037944742
 PUBLISHED = ("ctr-gcn", "pyskl")
