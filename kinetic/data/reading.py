@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from einops import rearrange
 
 from kinetic.data.arrays import MAX_TEXT, Archive
 from kinetic.data.motion import MotionSet, largest_coordinate
@@ -66,7 +71,8 @@ def read_motions(path: str | os.PathLike[str]) -> MotionSet:
     """Opens motions of any known kind, recognised by content (see `READERS`).
 
     Nothing in the file is run, and nothing is allocated before what it claims is compared with what it holds. Every
-    coordinate is looked at. A folder and a bare .npy file are memory-mapped, everything else is read into memory.
+    coordinate is looked at. Our folders and bare .npy files are memory-mapped, everything else is read into memory. A
+    folder of files of one kind is one set.
 
     Raises:
         FileNotFoundError: if there is nothing of that name.
@@ -142,28 +148,81 @@ def _read_windows(path: Path) -> MotionSet:
         )
 
 
-def _read_published(path: Path) -> MotionSet:
-    from kinetic.data.published import read_published  # which makes sets, so it imports this module
+def _read_recording(path: Path) -> MotionSet:
+    """One raw recording of NTU RGB+D, cleaned by the recipe `kinetic`."""
+    from kinetic.data.cleaning import CLEANING
+    from kinetic.data.ntu import BENCHMARKS, ClipName
+    from kinetic.data.recording import read_recording
 
-    return read_published(path)
+    if path.is_dir():
+        raise ValueError("is a folder of raw recordings; `kinetic data build ntu --raw FOLDER ...` makes a set of it")
+    name = ClipName.parse(path.name)
+    names = BENCHMARKS["ntu60-xsub" if name.action <= 60 else "ntu120-xsub"].class_names
+    clip = CLEANING["kinetic"](read_recording(path))
+    bodies = rearrange(clip.motion, "m t v c -> m 1 c t v")
+    return MotionSet(
+        motion=bodies[0],
+        label=np.array([name.action - 1]),
+        class_names=names,
+        skeleton=NTU25,
+        subject=np.array([name.performer]),
+        view=np.array([name.camera]),
+        setup=np.array([name.setup]),
+        clip=(str(name),),
+        source="ntu60" if len(names) == 60 else "ntu120",
+        notes={"recipe": "kinetic", "remarks": list(clip.remarks)},
+        partner=bodies[1] if len(bodies) > 1 else None,
+    )
+
+
+def _later(module: str, name: str) -> Callable[[Path], MotionSet]:
+    """A reader whose module is imported when it is needed: there are many, and a file has one kind."""
+    return lambda path: getattr(importlib.import_module(f"kinetic.data.{module}"), name)(path)
 
 
 def _holds(*names: str) -> Callable[[Contents], bool]:
-    return lambda contents: set(names) <= set(contents.names)
+    return lambda contents: {f"{name}.npy" for name in names} <= set(contents.names)
 
 
-def _is_array(contents: Contents) -> bool:
-    return contents.head.startswith(b"\x93NUMPY")
+def _begins(head: bytes) -> Callable[[Contents], bool]:
+    return lambda contents: contents.head.startswith(head)
+
+
+def _called(pattern: str) -> Callable[[Contents], bool]:
+    """Files with such a name, and folders that hold one."""
+    known = re.compile(pattern, re.IGNORECASE)
+    return lambda contents: any(
+        known.fullmatch(name) for name in (contents.names if contents.path.is_dir() else (contents.path.name,))
+    )
 
 
 READERS: dict[str, Reader] = {
-    "motions in an .npz (motion, label, meta)": Reader(_holds("motion.npy", "label.npy", "meta.npy"), read_archive),
+    "motions in an .npz (motion, label, meta)": Reader(_holds("motion", "label", "meta"), read_archive),
     "a folder (motion.npy, labels.npy, meta.json)": Reader(
-        _holds("motion.npy", "labels.npy", "meta.json"), read_folder
+        lambda contents: {"motion.npy", "labels.npy", "meta.json"} <= set(contents.names), read_folder
     ),
     "windows in an .npz (data, label, subject, view, fps, clip, joint_names, meta)": Reader(
-        _holds(*(f"{name}.npy" for name in _WINDOWS)), _read_windows
+        _holds(*_WINDOWS), _read_windows
     ),
-    "published arrays (x_data.npy, and x_label.pkl beside it)": Reader(_is_array, _read_published),
+    "published arrays (x_data.npy, and x_label.pkl beside it)": Reader(
+        _begins(b"\x93NUMPY"), _later("published", "read_published")
+    ),
+    "CTR-GCN's .npz (x_train, y_train, x_test, y_test)": Reader(
+        _holds("x_train", "y_train", "x_test", "y_test"), _later("ctrgcn", "read_ctrgcn")
+    ),
+    "PYSKL's .pkl": Reader(_called(r".*\.(pkl|pickle)"), _later("pyskl", "read_pyskl")),
+    "NTU RGB+D's .skeleton": Reader(_called(r".*\.skeleton"), _read_recording),
+    "UTD-MHAD (a1_s1_t1_skeleton.mat)": Reader(
+        _called(r"a\d+_s\d+_t\d+_skeleton\.mat"), _later("kinect", "read_utd_mhad")
+    ),
+    "NW-UCLA (a01_s01_e00_v01.json)": Reader(_called(r"a\d+_s\d+_e\d+_v\d+\.json"), _later("kinect", "read_nw_ucla")),
+    "Kinder-Gator (POSE-p*.csv)": Reader(_called(r"POSE-p.*\.csv"), _later("kinect", "read_kinder_gator")),
+    "IRDS (215_18_1_1_2_stand.txt)": Reader(_called(r"(\d+_){5}[a-z-]+\.txt"), _later("kinect", "read_irds")),
+    "ASF/AMC (.amc)": Reader(_called(r".*\.amc"), _later("acclaim", "read_amc")),
+    "BVH (.bvh)": Reader(_called(r".*\.bvh"), _later("bvh", "read_bvh")),
+    "Human3.6M (positions_3d or positions_2d in an .npz)": Reader(
+        lambda contents: bool({"positions_3d.npy", "positions_2d.npy"} & set(contents.names)),
+        _later("human36m", "read_human36m"),
+    ),
 }
 """Every kind of file that `read_motions` opens, in the order in which they are tried."""
