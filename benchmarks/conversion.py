@@ -22,7 +22,8 @@ from kinetic.data.acclaim import read_amc
 from kinetic.data.joints import on_ntu25, to_ntu25
 from kinetic.data.kinect import kinder_gator_take, read_irds, read_nw_ucla, read_utd_mhad
 from kinetic.data.mocap import evenly
-from kinetic.data.motion import MotionSet, read_motions
+from kinetic.data.motion import MotionSet
+from kinetic.data.reading import read_motions
 from kinetic.files import replacing
 from kinetic.skeleton import NTU25
 

@@ -32,7 +32,7 @@ from pytorch_lightning import Trainer
 from benchmarks.harness import machine
 from kinetic.config import Experiment
 from kinetic.data.module import MotionData, Scaler
-from kinetic.data.motion import MotionWriter
+from kinetic.data.storage import MotionWriter
 from kinetic.experiment import build, prepare
 from kinetic.loading import load_experiment
 from kinetic.skeleton import NTU25

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from kinetic.ablation.recipes import Recipe as Recipe
     from kinetic.config import Experiment as Experiment
     from kinetic.data.motion import MotionSet as MotionSet
-    from kinetic.data.motion import read_motions as read_motions
-    from kinetic.data.motion import write_motions as write_motions
+    from kinetic.data.reading import read_motions as read_motions
+    from kinetic.data.storage import write_motions as write_motions
     from kinetic.data.synthetic import synthesise as synthesise
     from kinetic.evaluation import evaluate as evaluate
     from kinetic.experiment import fit as fit
@@ -47,7 +47,9 @@ _NAMES = {
     "kinetic.ablation.grid": ("ablate", "table"),
     "kinetic.ablation.recipes": ("Recipe",),
     "kinetic.config": ("Experiment",),
-    "kinetic.data.motion": ("MotionSet", "read_motions", "write_motions"),
+    "kinetic.data.motion": ("MotionSet",),
+    "kinetic.data.reading": ("read_motions",),
+    "kinetic.data.storage": ("write_motions",),
     "kinetic.data.synthetic": ("synthesise",),
     "kinetic.evaluation": ("evaluate",),
     "kinetic.experiment": ("fit", "load_run", "sample"),

@@ -18,7 +18,8 @@ import numpy as np
 from tqdm import tqdm
 
 from kinetic.contest import Contest, network_of
-from kinetic.data.motion import MotionSet, write_motions
+from kinetic.data.motion import MotionSet
+from kinetic.data.storage import write_motions
 from kinetic.evaluation import interval
 from kinetic.experiment import Run, draw, fit, load_run
 from kinetic.loading import to_plain

@@ -350,7 +350,7 @@ def _declare_ablate(parser: ArgumentParser) -> None:
 def plot(asked: Namespace) -> None:
     """Draw motions as a still picture or an animation, or the metrics of a run as curves."""
     from kinetic.charts import curves
-    from kinetic.data.motion import read_motions
+    from kinetic.data.reading import read_motions
     from kinetic.plot import WRITERS, animate, filmstrip, sheet
 
     if asked.out.suffix.lower() not in (known := (".png", *WRITERS)):
@@ -393,7 +393,7 @@ def _declare_plot(parser: ArgumentParser) -> None:
 
 def view(asked: Namespace) -> None:
     """Write a page on which motions play: one file that any browser opens, also without a network."""
-    from kinetic.data.motion import read_motions
+    from kinetic.data.reading import read_motions
     from kinetic.experiment import sample
     from kinetic.files import checked_target
     from kinetic.viewer.page import view

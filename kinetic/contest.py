@@ -16,7 +16,8 @@ from torch import Tensor, nn
 import kinetic
 from kinetic.config import DataConfig, Experiment
 from kinetic.data.module import Scaler
-from kinetic.data.motion import MotionSet, read_motions
+from kinetic.data.motion import MotionSet
+from kinetic.data.reading import read_motions
 from kinetic.data.synthetic import ACTIONS
 from kinetic.experiment import Prepared, Run, draw, load_run, prepare
 from kinetic.metrics.measures import Sample

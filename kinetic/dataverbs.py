@@ -206,7 +206,7 @@ class _Format:
 
 
 def _write_ours(motions: MotionSet, out: Path, split: str | None) -> list[Path]:
-    from kinetic.data.motion import write_motions
+    from kinetic.data.storage import write_motions
 
     if split is not None:
         raise WrongRequest("--split goes with the formats published, ctr-gcn and pyskl; this one keeps all splits")
@@ -238,7 +238,7 @@ def _write_ctrgcn(motions: MotionSet, out: Path, split: str | None) -> list[Path
 def _write_pyskl(motions: MotionSet, out: Path, split: str | None) -> list[Path]:
     from kinetic.data.pyskl import write_pyskl
 
-    write_pyskl(motions, out, tuple(motions.split_rules()) if split is None else (split,))
+    write_pyskl(motions, out, () if split is None else (split,))
     return [out]
 
 
@@ -306,7 +306,7 @@ def _opened(asked: Namespace) -> MotionSet:
         from kinetic.data.tabular import read_table
 
         return read_table(asked.file, asked.mapping)
-    from kinetic.data.motion import read_motions
+    from kinetic.data.reading import read_motions
 
     return read_motions(asked.file)
 

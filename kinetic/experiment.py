@@ -19,7 +19,9 @@ import torch
 from tqdm import tqdm
 
 from kinetic.config import DataConfig, Experiment
-from kinetic.data.motion import MotionSet, MotionWriter, read_motions
+from kinetic.data.motion import MotionSet
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import MotionWriter
 from kinetic.data.synthetic import synthesise
 from kinetic.files import holding, replacing
 from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
@@ -98,7 +100,7 @@ def prepare(experiment: Experiment, *, skeleton: Skeleton | None = None) -> Prep
 
 
 def _chosen(data: DataConfig) -> dict[str, Any]:
-    """What an experiment selects, as arguments of `MotionSet.where`; synthetic actions are chosen when they are made."""
+    """What an experiment selects, as arguments of `MotionSet.where`; synthetic actions are made as chosen."""
     chosen: dict[str, Any] = {"views": data.views}
     if data.subjects is not None:
         chosen["subjects"] = [int(name) if name.isdecimal() else name for name in data.subjects]

@@ -14,7 +14,7 @@ from kinetic.ablation.page import FORMATS, _file_names, write_pages
 from kinetic.ablation.recipes import REAL, Ablation, Benchmark, Recipe
 from kinetic.ablation.results import read_grid
 from kinetic.config import ScoresConfig
-from kinetic.data.motion import read_motions
+from kinetic.data.reading import read_motions
 from kinetic.engines.interface import Event
 from kinetic.loading import load_experiment, to_plain
 

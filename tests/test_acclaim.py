@@ -11,7 +11,7 @@ import pytest
 
 from kinetic.data import acclaim
 from kinetic.data.acclaim import read_amc, read_asf
-from kinetic.data.motion import write_motions
+from kinetic.data.storage import write_motions
 from kinetic.skeleton import ACCLAIM31, Skeleton
 
 ASF = """# a leg that bends at the knee, and a tail that does not move

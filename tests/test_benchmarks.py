@@ -6,7 +6,7 @@ import torch
 
 from benchmarks import critic_step, cycle, damage, frechet, harness, literal, mmd, options, pairs, sampling
 from benchmarks.__main__ import NAMES, main
-from kinetic.data.motion import write_motions
+from kinetic.data.storage import write_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.experiment import fit
 from kinetic.loading import load_experiment

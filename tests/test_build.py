@@ -24,8 +24,8 @@ from kinetic.data import build
 from kinetic.data.build import BuildReport, build_ntu
 from kinetic.data.cleaning import CLEANING
 from kinetic.data.example import write_example
-from kinetic.data.motion import read_motions
 from kinetic.data.ntu import ACTIONS, BENCHMARKS, ClipName
+from kinetic.data.reading import read_motions
 from kinetic.data.recording import read_recording
 from kinetic.files import holding
 

@@ -11,7 +11,8 @@ import pytest
 from kinetic.data import bvh, mocap
 from kinetic.data.bvh import read_bvh
 from kinetic.data.mocap import turns
-from kinetic.data.motion import read_motions, write_motions
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 
 ARM = """HIERARCHY
 ROOT Hips

@@ -17,7 +17,7 @@ from kinetic.ablation import cell as cell_module
 from kinetic.ablation.cell import fail, failure, place, prepare_place, read_result, trained_batches, work
 from kinetic.ablation.recipes import Cell
 from kinetic.config import ScoresConfig
-from kinetic.data.motion import read_motions
+from kinetic.data.reading import read_motions
 from kinetic.experiment import fit
 from kinetic.loading import from_plain, load_experiment
 

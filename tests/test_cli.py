@@ -19,7 +19,9 @@ from kinetic import cli
 from kinetic.arguments import Verb
 from kinetic.cli import main, parse
 from kinetic.config import Experiment, QuantileConfig
-from kinetic.data.motion import MotionSet, read_motions, write_motions
+from kinetic.data.motion import MotionSet
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 from kinetic.loading import from_plain
 from kinetic.skeleton import NTU25, save_skeleton
 

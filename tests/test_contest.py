@@ -9,7 +9,8 @@ import torch
 from conftest import DATA
 
 from kinetic.contest import network_of, open_contest
-from kinetic.data.motion import read_motions, write_motions
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.evaluation import evaluate
 from kinetic.experiment import fit, load_run

@@ -13,7 +13,8 @@ from benchmarks.conversion import SETS, Agreement, agreement, main, table
 from kinetic.data.acclaim import read_amc
 from kinetic.data.joints import on_ntu25
 from kinetic.data.kinect import read_irds, read_kinder_gator, read_nw_ucla, read_utd_mhad
-from kinetic.data.motion import MotionSet, read_motions
+from kinetic.data.motion import MotionSet
+from kinetic.data.reading import read_motions
 
 READERS = {"utd_mhad": read_utd_mhad, "nw_ucla": read_nw_ucla, "kinder_gator": read_kinder_gator, "irds": read_irds}
 READERS["hdm05"] = read_amc

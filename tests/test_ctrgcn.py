@@ -11,7 +11,8 @@ import pytest
 
 from kinetic.data import ctrgcn
 from kinetic.data.ctrgcn import read_ctrgcn, write_ctrgcn
-from kinetic.data.motion import MotionSet, read_motions
+from kinetic.data.motion import MotionSet
+from kinetic.data.reading import read_motions
 from kinetic.skeleton import NTU25, NTU25_2D
 
 CLASSES = tuple(f"A{number}" for number in range(1, 6))

@@ -11,7 +11,9 @@ import pytest
 from PIL import Image
 
 from kinetic.cli import main
-from kinetic.data.motion import MotionSet, read_motions, write_motions
+from kinetic.data.motion import MotionSet
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 from kinetic.dataverbs import FORMATS
 from kinetic.skeleton import KINECT20, NTU25, NTU25_2D
 

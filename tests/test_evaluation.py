@@ -8,7 +8,7 @@ import torch
 from conftest import DATA, GAN
 
 from kinetic.contest import open_contest
-from kinetic.data.motion import write_motions
+from kinetic.data.storage import write_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.evaluation import evaluate, evaluate_published
 from kinetic.experiment import fit, sample

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from kinetic import experiment
-from kinetic.data.motion import read_motions, write_motions
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.experiment import build, build_networks, draw, fit, load_run, prepare, sample
 from kinetic.loading import load_experiment

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from kinetic.data.inspection import inspect, inspection_text
-from kinetic.data.motion import MotionSet, read_motions, write_motions
+from kinetic.data.motion import MotionSet
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 from kinetic.data.summary import survey
 from kinetic.data.synthetic import synthesise
 from kinetic.skeleton import NTU25, NTU25_2D

@@ -12,7 +12,8 @@ import scipy.io
 
 from kinetic.data import kinect
 from kinetic.data.kinect import kinder_gator_take, read_irds, read_kinder_gator, read_nw_ucla, read_utd_mhad
-from kinetic.data.motion import read_motions, write_motions
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 from kinetic.skeleton import KINECT20, NTU25
 
 UTD, UCLA = "a2_s7_t3_skeleton.mat", "a09_s10_e01_v03.json"

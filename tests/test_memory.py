@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import mannwhitneyu
 
-from kinetic.data.motion import read_motions
+from kinetic.data.reading import read_motions
 from kinetic.metrics import memory as module
 from kinetic.metrics.memory import memorisation
 

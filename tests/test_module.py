@@ -10,7 +10,9 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 
 from kinetic.data.module import EpochSampler, MotionData, Scaler
-from kinetic.data.motion import MotionSet, read_motions, write_motions
+from kinetic.data.motion import MotionSet
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 from kinetic.skeleton import Skeleton
 
 STICK = Skeleton(joints=("hip", "neck", "head"), bones=((0, 1), (1, 2)), center=1, name="stick")

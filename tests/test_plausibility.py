@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import wasserstein_distance
 
-from kinetic.data.motion import read_motions
+from kinetic.data.reading import read_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.metrics import plausibility as module
 from kinetic.metrics.plausibility import bone_variation, feet, foot_skating, gap, jerk, speed

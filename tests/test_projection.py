@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kinetic.data.motion import MotionSet, read_motions, write_motions
+from kinetic.data.motion import MotionSet
 from kinetic.data.projection import PROJECTIONS, projected
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 from kinetic.skeleton import NTU25, NTU25_2D, Skeleton
 
 STICK = Skeleton(joints=("hip", "head"), bones=((0, 1),), center=0, name="stick")

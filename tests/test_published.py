@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from kinetic.data import published
-from kinetic.data.motion import MotionSet, read_motions, write_motions
+from kinetic.data.motion import MotionSet
 from kinetic.data.published import label_files, read_published, write_published
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 from kinetic.skeleton import COCO17, H36M16, NTU25, NTU25_2D
 
 NAMES = [f"S{i % 3 + 1:03}C{i % 2 + 1:03}P{i // 2 + 1:03}R001A{i % 4 + 1:03}.skeleton" for i in range(8)]

@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinetic.data import pyskl
-from kinetic.data.motion import MotionSet, read_motions
+from kinetic.data.motion import MotionSet
 from kinetic.data.pyskl import read_pyskl, unpack_pyskl, write_pyskl
+from kinetic.data.reading import read_motions
 from kinetic.skeleton import COCO17, H36M16, NTU25, NTU25_2D
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)

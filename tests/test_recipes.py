@@ -14,7 +14,7 @@ import yaml
 
 from kinetic.ablation.recipes import REAL, Ablation, Benchmark, Cell, Recipe, digest, read_ablation
 from kinetic.config import ScoresConfig
-from kinetic.data.motion import write_motions
+from kinetic.data.storage import write_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.loading import load_experiment
 

@@ -8,7 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kinetic.data.motion import MotionSet, read_motions, write_motions
+from kinetic.data.motion import MotionSet
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 from kinetic.data.summary import FAST, length_variation, named, overview, sides, summarise, summary_text, survey
 from kinetic.skeleton import NTU25, NTU25_2D, Skeleton
 

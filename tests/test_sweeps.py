@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from kinetic.contest import open_contest
-from kinetic.data.motion import write_motions
+from kinetic.data.storage import write_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.experiment import fit, load_run, prepare, sample
 from kinetic.loading import load_experiment

@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.spatial.distance import pdist
 
-from kinetic.data.motion import read_motions
+from kinetic.data.reading import read_motions
 from kinetic.metrics import variety as module
 from kinetic.metrics.variety import COLLAPSED, joint_deviation, pairwise_distance, variance_ratio
 

@@ -14,7 +14,9 @@ from kinetic.ablation.pictures import curve_chart, metric_chart
 from kinetic.ablation.recipes import REAL
 from kinetic.ablation.results import Grid, read_grid
 from kinetic.ablation.table import GridTable, Sheet
-from kinetic.data.motion import MotionSet, read_motions, write_motions
+from kinetic.data.motion import MotionSet
+from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 from kinetic.experiment import load_experiment, prepare
 from kinetic.files import replacing
 from kinetic.loading import to_plain

@@ -30,9 +30,9 @@ import kinetic
 from kinetic.data.arrays import mebibytes
 from kinetic.data.cleaning import CLEANING
 from kinetic.data.fitting import FITTING
-from kinetic.data.motion import MotionWriter, _check_target
 from kinetic.data.ntu import BENCHMARKS, MISSING, MUTUAL, Benchmark, ClipName
 from kinetic.data.recording import read_recording
+from kinetic.data.storage import MotionWriter, check_target
 from kinetic.files import holding, replacing
 from kinetic.skeleton import NTU25
 
@@ -329,7 +329,7 @@ def build_ntu(
         raise ValueError(f"workers must be at least 1, got {workers}")
     if out.suffix or not out.name:
         raise ValueError(f"{out}: expected the name of a folder, without suffix")
-    _check_target(out)
+    check_target(out)
     chosen, left = _choose(_search(raw), BENCHMARKS[benchmark])
     if not chosen:
         raise ValueError(f"{raw}: no clip of {BENCHMARKS[benchmark].source} is in it; {_reasons(left)}")

@@ -1,35 +1,24 @@
-"""Motions as arrays: what a set of them holds, how it is split, and the files it is kept in."""
+"""Motions as arrays: what a set of them holds, how it is split, and what can be done to all of it."""
 
 from __future__ import annotations
 
-import contextlib
 import difflib
 import json
-import os
 import re
-import shutil
-import struct
-import tempfile
-import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, cast
 
 import numpy as np
 
-from kinetic.data.arrays import CHUNK, MAX_BYTES, MAX_TEXT, Archive, map_array, mebibytes
+from kinetic.data.arrays import CHUNK
 from kinetic.data.changes import Centre, CentreOn, Cut, Stretch
 from kinetic.data.stored import Change, StoredMotion, is_stored, release
-from kinetic.files import flush
-from kinetic.skeleton import NTU25, Skeleton
+from kinetic.skeleton import Skeleton
 
-__all__ = ["READERS", "Contents", "MotionSet", "MotionWriter", "Reader", "read_motions", "write_motions"]
+__all__ = ["SPLITS", "MotionSet", "check_shape", "chunks", "largest_coordinate"]
 
-FORMAT, VERSION = "kinetic-motions", 1
 
 _NTU60_TRAIN = [1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38]
 _NTU120_TRAIN = [45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89]
@@ -98,7 +87,7 @@ class MotionSet:
 
     def __post_init__(self) -> None:
         motion = _float32(self.motion)
-        _check_shape(motion.shape, self.skeleton)
+        check_shape(motion.shape, self.skeleton)
         n = len(motion)
         put = object.__setattr__  # frozen for everyone else
         put(self, "motion", motion)
@@ -354,7 +343,7 @@ class MotionSet:
         """
         name = name or self.source
         try:
-            largest = _largest(self.motion)
+            largest = largest_coordinate(self.motion)
         except ValueError as error:
             raise ValueError(f"{name}: {error}" if name else str(error)) from error
         odd = []
@@ -403,7 +392,7 @@ def _natural(name: str) -> tuple[Any, ...]:
     )
 
 
-def _check_shape(shape: tuple[int, ...], skeleton: Skeleton) -> None:
+def check_shape(shape: tuple[int, ...], skeleton: Skeleton) -> None:
     if len(shape) != 4:
         raise ValueError(f"motion has shape {shape}, expected four axes (N, C, T, V)")
     _, channels, frames, joints = shape
@@ -426,8 +415,8 @@ def _float32(motion: Any) -> Any:
     if motion.dtype.kind != "f" or motion.dtype.itemsize not in (2, 4, 8):
         raise ValueError(f"motion has type {motion.dtype}, expected float16, float32 or float64")
     out = np.empty(motion.shape, dtype=np.float32)
-    with np.errstate(over="ignore"):  # becomes inf, which `check` finds
-        for rows in _chunks(motion):
+    with np.errstate(over="ignore", invalid="ignore"):  # becomes inf or NaN, which `check` finds
+        for rows in chunks(motion):
             out[rows] = motion[rows]
     return out
 
@@ -444,7 +433,7 @@ def _changed(motion: Any, change: Change, frames: int) -> Any:
         return StoredMotion.of(motion).changed(change, frames=frames)
     n, channels, _, joints = motion.shape
     out = np.empty((n, channels, frames, joints), dtype=np.float32)
-    for rows in _chunks(motion):
+    for rows in chunks(motion):
         out[rows] = change(motion[rows], np.arange(rows.start, rows.stop))
     return out
 
@@ -547,7 +536,7 @@ def _rows(chosen: Any, n: int) -> slice | np.ndarray:
     return cast(np.ndarray, chosen)
 
 
-def _chunks(motion: np.ndarray) -> Iterator[slice]:
+def chunks(motion: np.ndarray) -> Iterator[slice]:
     """Slices of rows that hold about CHUNK bytes each."""
     size = max(1, int(np.prod(motion.shape[1:]))) * max(4, motion.dtype.itemsize)
     step = max(1, CHUNK // size)
@@ -555,11 +544,11 @@ def _chunks(motion: np.ndarray) -> Iterator[slice]:
         yield slice(start, min(start + step, len(motion)))
 
 
-def _largest(motion: np.ndarray, first: int = 0) -> float:
+def largest_coordinate(motion: np.ndarray, first: int = 0) -> float:
     """The largest absolute coordinate; an error names the rows (counted from `first`) that are not finite."""
     largest, count = 0.0, 0
     wrong: list[int] = []
-    for rows in _chunks(motion):
+    for rows in chunks(motion):
         part = np.asarray(motion[rows])
         release(motion)
         top = max(float(part.max()), -float(part.min())) if part.size else 0.0  # NaN passes through max and min
@@ -574,519 +563,3 @@ def _largest(motion: np.ndarray, first: int = 0) -> float:
         listed = ", ".join(str(row) for row in wrong)
         raise ValueError(f"{count} of {len(motion)} motions hold NaN or infinite coordinates: motions {listed}{more}")
     return largest
-
-
-# ------------------------------------------------------------------------------------------------- files from others
-
-
-@dataclass(frozen=True)
-class Contents:
-    """What a file or folder shows before it is read: its first bytes, or the names of what it holds.
-
-    Args:
-        path: where it is
-        head: first 512 bytes of a file; empty for a folder
-        names: entries of a folder, or members of a zip file
-    """
-
-    path: Path
-    head: bytes = b""
-    names: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, path: Path) -> Contents:
-        if path.is_dir():
-            return cls(path, names=tuple(sorted(entry.name for entry in path.iterdir())))
-        if not path.is_file():
-            raise ValueError("neither a plain file nor a folder")
-        with open(path, "rb") as file:
-            head = file.read(512)
-        if not head.startswith(b"PK"):
-            return cls(path, head)
-        with Archive(path) as archive:
-            return cls(path, head, archive.names)
-
-    def describe(self) -> str:
-        if self.names:
-            return f"{'a zip file' if self.head else 'a folder'} with {', '.join(self.names[:12])}"
-        if not self.head:
-            return "an empty folder" if self.path.is_dir() else "an empty file"
-        return f"a file that begins with {self.head[:16]!r}"
-
-
-@dataclass(frozen=True)
-class Reader:
-    """One kind of motion file: how it is recognised, and what reads it."""
-
-    recognises: Callable[[Contents], bool]
-    read: Callable[[Path], MotionSet]
-
-
-def read_motions(path: str | os.PathLike[str]) -> MotionSet:
-    """Opens motions of any known kind, recognised by content (see `READERS`).
-
-    Nothing in the file is run, and nothing is allocated before what it claims is compared with what it holds. Every
-    coordinate is looked at. A folder and a bare .npy file are memory-mapped, everything else is read into memory.
-
-    Raises:
-        FileNotFoundError: if there is nothing of that name.
-        ValueError: naming the file, what it holds and what was expected.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
-    try:
-        contents = Contents.of(path)
-        for reader in READERS.values():
-            if reader.recognises(contents):
-                motions = reader.read(path)
-                break
-        else:
-            raise ValueError(
-                f"found {contents.describe()}; expected one of: {'; '.join(READERS)}; "
-                f"kinetic.write_motions makes such a file from arrays"
-            )
-        if not len(motions):
-            raise ValueError("holds no motions")
-        _largest(motions.motion)
-        if motions.partner is not None:
-            try:
-                _largest(motions.partner)
-            except ValueError as error:
-                raise ValueError(f"partner: {error}") from error
-    except (ValueError, OSError, EOFError, RuntimeError, OverflowError, MemoryError, struct.error) as error:
-        raise ValueError(f"{path}: {str(error) or type(error).__name__}") from error
-    except (zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path}: a damaged zip file: {error}") from error
-    return motions
-
-
-# ------------------------------------------------------------------------------------------------------- our formats
-
-_META = ("format", "version", "class_names", "skeleton", "subject_names", "clip", "fps", "source", "splits", "notes")
-_ROWS = ("subject", "view", "setup")
-
-
-def _decode_meta(text: str) -> dict[str, Any]:
-    """The json text of our formats as arguments of a MotionSet, where it says whether `fps` is an array (null)."""
-    try:
-        meta = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"meta is not JSON: {error}") from error
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        raise ValueError(f"meta does not say that its format is {FORMAT}")
-    if meta.get("version") != VERSION:
-        raise ValueError(f"meta has version {str(meta.get('version'))[:20]}, this library reads version {VERSION}")
-    missing, unknown = set(_META) - set(meta), set(meta) - set(_META)
-    if missing or unknown:
-        raise ValueError(f"meta lacks {sorted(missing)}, and has unknown keys {sorted(unknown)[:5]}")
-    for name in ("class_names", "subject_names", "clip"):
-        if not isinstance(meta[name], list) or not all(isinstance(word, str) for word in meta[name]):
-            raise ValueError(f"meta.{name} must be a list of words")
-    if meta["fps"] is not None and type(meta["fps"]) not in (int, float):
-        raise ValueError("meta.fps must be a number, or null where there is one per motion")
-    if not isinstance(meta["source"], str):
-        raise ValueError("meta.source must be a word")
-    skeleton = meta["skeleton"]
-    if not isinstance(skeleton, dict) or not all(
-        len(value) < 1000 for value in skeleton.values() if hasattr(value, "__len__")
-    ):
-        raise ValueError("meta.skeleton must be a mapping with fewer than 1000 joints")
-    try:
-        meta["skeleton"] = Skeleton.from_dict(meta["skeleton"])
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"meta.skeleton: {error}") from error
-    return {name: value for name, value in meta.items() if name not in ("format", "version")}
-
-
-def _assemble(
-    motion: np.ndarray,
-    partner: np.ndarray | None,
-    label: np.ndarray,
-    meta: dict[str, Any],
-    names: Collection[str],
-    get: Any,
-) -> MotionSet:
-    """A set from its parts; `get(name, kinds)` opens the array of that name, `names` are those that exist."""
-    _check_shape(motion.shape, meta["skeleton"])
-    if meta["fps"] is None:
-        meta["fps"] = get("fps", "f")
-    rows = {name: get(name, "iu") for name in _ROWS if name in names}
-    prefix = "column_"
-    columns = {name.removeprefix(prefix): get(name, "biuf") for name in sorted(names) if name.startswith(prefix)}
-    return MotionSet(motion, label, **meta, **rows, columns=columns, partner=partner)
-
-
-def _read_archive(path: Path) -> MotionSet:
-    with Archive(path) as archive:
-        names = [name.removesuffix(".npy") for name in archive.names]
-        meta = _decode_meta(archive.text("meta"))
-        partner = archive.array("partner", "f") if "partner" in names else None
-        motion, label = archive.array("motion", "f"), archive.array("label", "iu")
-        return _assemble(motion, partner, label, meta, names, archive.array)
-
-
-def _read_folder(path: Path) -> MotionSet:
-    file = path / "meta.json"
-    if not file.is_file() or file.stat().st_size > MAX_TEXT:
-        raise ValueError(f"meta.json must be a plain file of at most {mebibytes(MAX_TEXT)}")
-    meta = _decode_meta(file.read_text(encoding="utf-8"))
-    names = [entry.name.removesuffix(".npy") for entry in path.iterdir() if entry.name.endswith(".npy")]
-
-    def get(name: str, kinds: str) -> np.ndarray:
-        return np.array(map_array(path / f"{name}.npy", kinds, MAX_BYTES >> 4))
-
-    def mapped(name: str) -> np.ndarray:
-        motion = map_array(path / f"{name}.npy", "f")
-        if motion.dtype != np.float32 and 4 * motion.size > MAX_BYTES:
-            raise ValueError(f"{name}.npy has type {motion.dtype}; a set of this size must be float32 to be mapped")
-        return motion
-
-    partner = mapped("partner") if "partner" in names else None
-    return _assemble(mapped("motion"), partner, get("labels", "iu"), meta, names, get)
-
-
-_WINDOWS = ("data", "label", "subject", "view", "fps", "class_names", "subject_names", "joint_names", "clip", "meta")
-
-
-def _read_windows(path: Path) -> MotionSet:
-    """Windows of real motion capture in the NTU-25 joint order: keys data, label, subject, view, fps, clip, meta ..."""
-    with Archive(path) as archive:
-        joints = archive.words("joint_names")
-        if joints != NTU25.joints:
-            raise ValueError(
-                f"joint_names are {', '.join(joints[:4])} ..., expected the 25 joints of Kinect v2 in order"
-            )
-        try:
-            meta = json.loads(archive.text("meta"))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"meta is not JSON: {error}") from error
-        if not isinstance(meta, dict) or not isinstance(meta.get("source", ""), str):
-            raise ValueError("meta must be a mapping with a source")
-        notes = {name: value for name, value in meta.items() if name != "source"}
-        members = set(archive.names)
-        for name in ("derived_joints", "group_names"):
-            if f"{name}.npy" in members:
-                notes[name] = archive.array(name, "iuU", MAX_TEXT).tolist()
-        columns = ("start", "group", "bone_cv", "max_speed", "energy", "active", "primary")
-        return MotionSet(
-            motion=archive.array("data", "f"),
-            label=archive.array("label", "iu"),
-            class_names=archive.words("class_names"),
-            skeleton=NTU25,
-            subject=archive.array("subject", "iu"),
-            view=archive.array("view", "iu"),
-            subject_names=archive.words("subject_names"),
-            clip=archive.words("clip"),
-            fps=archive.array("fps", "f"),
-            source=meta.get("source", ""),
-            notes=notes,
-            columns={name: archive.array(name, "biuf") for name in columns if f"{name}.npy" in members},
-        )
-
-
-def _read_published(path: Path) -> MotionSet:
-    from kinetic.data.published import read_published  # which makes sets, so it imports this module
-
-    return read_published(path)
-
-
-def _holds(*names: str) -> Callable[[Contents], bool]:
-    return lambda contents: set(names) <= set(contents.names)
-
-
-def _is_array(contents: Contents) -> bool:
-    return contents.head.startswith(b"\x93NUMPY")
-
-
-READERS: dict[str, Reader] = {
-    "motions in an .npz (motion, label, meta)": Reader(_holds("motion.npy", "label.npy", "meta.npy"), _read_archive),
-    "a folder (motion.npy, labels.npy, meta.json)": Reader(
-        _holds("motion.npy", "labels.npy", "meta.json"), _read_folder
-    ),
-    "windows in an .npz (data, label, subject, view, fps, clip, joint_names, meta)": Reader(
-        _holds(*(f"{name}.npy" for name in _WINDOWS)), _read_windows
-    ),
-    "published arrays (x_data.npy, and x_label.pkl beside it)": Reader(_is_array, _read_published),
-}
-"""Every kind of file that `read_motions` opens, in the order in which they are tried."""
-
-
-# ----------------------------------------------------------------------------------------------------------- writing
-
-
-def write_motions(motions: MotionSet, path: str | os.PathLike[str]) -> None:
-    """Keeps a set in a file (`.npz`, compressed) or a folder (no suffix), from which it comes back exactly.
-
-    The target is replaced only when everything is written.
-
-    Raises:
-        ValueError: for another suffix, an empty set, or coordinates that are not finite.
-    """
-    writer = MotionWriter(
-        path,
-        len(motions),
-        frames=motions.shape[2],
-        class_names=motions.class_names,
-        skeleton=motions.skeleton,
-        subject_names=motions.subject_names,
-        fps=30.0 if isinstance(motions.fps, np.ndarray) else motions.fps,
-        source=motions.source,
-        splits=motions.splits,
-        notes=motions.notes,
-    )
-
-    def part(values: np.ndarray | None, rows: slice) -> np.ndarray | None:
-        return None if values is None else values[rows]
-
-    with writer:
-        for rows in _chunks(motions.motion):
-            writer.write(
-                motions.motion[rows],
-                motions.label[rows],
-                subject=part(motions.subject, rows),
-                view=part(motions.view, rows),
-                setup=part(motions.setup, rows),
-                clip=motions.clip[rows],
-                fps=motions.fps[rows] if isinstance(motions.fps, np.ndarray) else None,
-                columns={name: values[rows] for name, values in motions.columns.items()},
-                partner=part(motions.partner, rows),
-            )
-
-
-class MotionWriter:
-    """Writes a set batch by batch, with the memory of one batch, and shows it only when it is complete.
-
-        with MotionWriter("motions.npz", 60_000, frames=64, class_names=names, skeleton=NTU25) as writer:
-            for motion, label in batches:
-                writer.write(motion, label)
-
-    Args:
-        path: `.npz` for a compressed file, a name without suffix for a folder that can be memory-mapped
-        n: how many motions there will be
-        frames: frames of every motion; joints and channels are those of the skeleton
-        class_names, skeleton, subject_names, fps, source, splits, notes: as in `MotionSet`
-
-    Raises:
-        ValueError: on the way out when fewer motions than announced were written. After this and after any other
-            exception the target is as it was before.
-    """
-
-    def __init__(
-        self,
-        path: str | os.PathLike[str],
-        n: int,
-        *,
-        frames: int,
-        class_names: Sequence[str],
-        skeleton: Skeleton,
-        subject_names: Sequence[str] = (),
-        fps: float = 30.0,
-        source: str = "",
-        splits: Mapping[str, Any] | None = None,
-        notes: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.path, self.n = Path(path), n
-        if n < 1:
-            raise ValueError(f"{self.path}: a file needs at least one motion, got {n}")
-        if self.path.suffix not in (".npz", ""):
-            raise ValueError(f"{self.path}: expected a name that ends in .npz, or a folder name without suffix")
-        # An empty set checks the rest.
-        self._like = MotionSet(
-            np.empty((0, skeleton.channels, frames, len(skeleton.joints)), dtype=np.float32),
-            np.empty(0, dtype=np.int64),
-            tuple(class_names),
-            skeleton,
-            subject_names=tuple(subject_names),
-            fps=fps,
-            source=source,
-            splits=dict(splits or {}),
-            notes=dict(notes or {}),
-        )
-        self._written = 0
-        self._kept: dict[str, list[np.ndarray]] = {}
-        self._clip: list[str] = []
-        self._keys: set[str] | None = None
-        self._work: Path | None = None
-        self._zip: zipfile.ZipFile | None = None
-        self._file: Any = None
-        self._partner: Any = None  # a zip file takes one array at a time, so the second waits beside it
-
-    def __enter__(self) -> MotionWriter:
-        _check_target(self.path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._work = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=".tmp", dir=self.path.parent))
-        try:
-            if self.path.suffix == ".npz":
-                self._zip = zipfile.ZipFile(self._work / "file.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1)
-                self._file = self._zip.open("motion.npy", "w", force_zip64=True)
-            else:
-                (self._work / "folder").mkdir()
-                self._file = open(self._work / "folder" / "motion.npy", "wb")
-            self._begin(self._file)
-        except BaseException:
-            self._abandon()
-            raise
-        return self
-
-    def write(
-        self,
-        motion: np.ndarray,
-        label: np.ndarray,
-        *,
-        subject: np.ndarray | None = None,
-        view: np.ndarray | None = None,
-        setup: np.ndarray | None = None,
-        clip: Sequence[str] = (),
-        fps: np.ndarray | None = None,
-        columns: Mapping[str, np.ndarray] | None = None,
-        partner: np.ndarray | None = None,
-    ) -> None:
-        """Appends a batch: (n, C, T, V) metres and (n,) labels; the rest as in `MotionSet`, the same in every batch.
-
-        Raises:
-            ValueError: for a batch that does not fit the announcement, or coordinates that are not finite.
-        """
-        if self._file is None:
-            raise ValueError("a MotionWriter writes inside its `with` block only")
-        batch = replace(
-            self._like,
-            motion=motion,
-            label=label,
-            subject=subject,
-            view=view,
-            setup=setup,
-            clip=tuple(clip),
-            fps=self._like.fps if fps is None else np.asarray(fps),
-            columns=dict(columns or {}),
-            partner=partner,
-        )
-        if batch.shape[1:] != self._like.shape[1:]:
-            raise ValueError(f"{self.path}: expected motions of {self._like.shape[1:]}, got {batch.shape[1:]}")
-        if self._written + len(batch) > self.n:
-            raise ValueError(f"{self.path}: {self.n} motions were announced, got {self._written + len(batch)}")
-        if not len(batch):
-            return
-        try:
-            _largest(batch.motion, self._written)
-            if batch.partner is not None:
-                _largest(batch.partner, self._written)
-        except ValueError as error:
-            raise ValueError(f"{self.path}: {error}") from error
-        rows = {"label": batch.label, **{name: getattr(batch, name) for name in _ROWS}}
-        rows |= {f"column_{name}": values for name, values in batch.columns.items()}
-        if isinstance(batch.fps, np.ndarray):
-            rows["fps"] = batch.fps
-        rows = {name: values for name, values in rows.items() if values is not None}
-        keys = set(rows) | ({"clip"} if batch.clip else set()) | ({"partner"} if batch.partner is not None else set())
-        if self._keys is not None and keys != self._keys:
-            raise ValueError(f"{self.path}: earlier batches had {sorted(self._keys)}, this one has {sorted(keys)}")
-        self._keys = keys
-        self._file.write(_bytes(batch.motion))
-        if batch.partner is not None:
-            if self._partner is None:
-                self._partner = open(cast(Path, self._work) / "partner.npy", "wb")
-                self._begin(self._partner)
-            self._partner.write(_bytes(batch.partner))
-        for name, values in rows.items():
-            self._kept.setdefault(name, []).append(values)
-        self._clip += batch.clip
-        self._written += len(batch)
-
-    def _begin(self, file: Any) -> None:
-        shape = (self.n, *self._like.shape[1:])
-        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                if self._written != self.n:
-                    raise ValueError(f"{self.path}: {self.n} motions were announced, {self._written} came")
-                self._finish()
-        finally:
-            self._abandon()
-
-    def _finish(self) -> None:
-        arrays = {name: np.concatenate(values) for name, values in self._kept.items()}
-        meta = {
-            "format": FORMAT,
-            "version": VERSION,
-            "class_names": self._like.class_names,
-            "skeleton": self._like.skeleton.to_dict(),
-            "subject_names": self._like.subject_names,
-            "clip": self._clip,
-            "fps": None if "fps" in arrays else self._like.fps,
-            "source": self._like.source,
-            "splits": self._like.splits,
-            "notes": self._like.notes,
-        }
-        text = json.dumps(meta, allow_nan=False)
-        work = cast(Path, self._work)
-        if self._partner is not None:
-            self._partner.close()
-        if self._zip is not None:
-            self._file.close()
-            if self._partner is not None:
-                self._zip.write(work / "partner.npy", "partner.npy")
-            arrays["meta"] = np.array(text)
-            for name, values in arrays.items():
-                with self._zip.open(f"{name}.npy", "w", force_zip64=True) as file:
-                    np.lib.format.write_array(cast(Any, file), values, allow_pickle=False)
-            self._zip.close()
-            flush(work / "file.npz")
-            _check_target(self.path)
-            os.replace(work / "file.npz", self.path)
-        else:
-            self._file.close()
-            folder = work / "folder"
-            if self._partner is not None:
-                os.rename(work / "partner.npy", folder / "partner.npy")
-            arrays["labels"] = arrays.pop("label")
-            for name, values in arrays.items():
-                np.save(folder / f"{name}.npy", values, allow_pickle=False)
-            (folder / "meta.json").write_text(text, encoding="utf-8")
-            for entry in folder.iterdir():
-                flush(entry)
-            flush(folder)
-            _check_target(self.path)
-            if self.path.exists():  # two renames: a folder cannot replace another in one step
-                os.rename(self.path, work / "old")
-            try:
-                os.rename(folder, self.path)
-            except OSError:
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(work / "old", self.path)
-                raise
-        flush(self.path.parent)
-
-    def _abandon(self) -> None:
-        """Leaves nothing behind but the target."""
-        for handle in (self._file, self._partner, self._zip):
-            if handle is not None:
-                with contextlib.suppress(OSError, ValueError):
-                    handle.close()
-        self._file = self._partner = self._zip = None
-        if self._work is not None:
-            shutil.rmtree(self._work, ignore_errors=True)
-            self._work = None
-
-
-def _bytes(motion: np.ndarray) -> memoryview:
-    return np.ascontiguousarray(motion, dtype="<f4").data.cast("B")
-
-
-def _check_target(path: Path) -> None:
-    """Refuses to replace what is not motions."""
-    if path.suffix == ".npz":
-        if path.is_dir():
-            raise ValueError(f"{path}: is a folder")
-        return
-    if path.is_dir():
-        mine = re.compile(r"(motion|partner|labels|fps|subject|view|setup|column_\w+)\.npy|meta\.json")
-        others = [entry.name for entry in path.iterdir() if not mine.fullmatch(entry.name)]
-        if others:
-            raise ValueError(f"{path}: is a folder that holds other things ({others[0]}); it is not replaced")
-    elif path.exists():
-        raise ValueError(f"{path}: is a file; a name without suffix makes a folder")

@@ -14,9 +14,10 @@ import numpy as np
 from einops import rearrange
 
 from kinetic.data.arrays import CHUNK, MAX_BYTES, mebibytes
-from kinetic.data.motion import MotionSet, MotionWriter
+from kinetic.data.motion import MotionSet
 from kinetic.data.pickles import Limits, decode_pickle
 from kinetic.data.published import named_clips, side_rows
+from kinetic.data.storage import MotionWriter
 from kinetic.data.stored import release
 from kinetic.files import checked_target, replacing
 from kinetic.skeleton import COCO17, NTU25, NTU25_2D
