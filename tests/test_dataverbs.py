@@ -20,9 +20,9 @@ from kinetic.skeleton import KINECT20, NTU25, NTU25_2D
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    """Raw files of 36 clips, one of which cannot be read."""
+    """Raw files of 240 clips, one of which cannot be read."""
     folder = tmp_path_factory.mktemp("ntu") / "raw"
-    assert main(["data", "example", "--clips", "36", "--faults", "0.3", "--broken", "1", "-o", str(folder)]) == 0
+    assert main(["data", "example", "--clips", "240", "--faults", "0.1", "--broken", "1", "-o", str(folder)]) == 0
     return folder
 
 
