@@ -15,7 +15,7 @@ import torch
 
 from benchmarks import harness
 
-NAMES = ("critic_step", "cycle", "sampling", "frechet", "mmd")
+NAMES = ("critic_step", "cycle", "sampling", "frechet", "mmd", "recording")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

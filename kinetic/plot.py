@@ -265,25 +265,25 @@ def clip_strip(
         chosen = np.linspace(0, clip.shape[1] - 1, frames).round().astype(int)
         right, high, near = -clip[..., 0], clip[..., axis], -clip[..., 3 - axis]  # as the camera sees it
         rows.append(np.stack([right, high, near], axis=2)[:, chosen])  # (M, frames, 3, V)
-    low, top = (
-        min(float(row[:, :, 1].min()) for row in rows) - 0.1,
-        max(float(row[:, :, 1].max()) for row in rows) + 0.2,
-    )
-    half = max(0.4, max(float(np.abs(row[:, :, 0]).max()) for row in rows))
-    margin = 150
+    west = min(float(row[:, :, 0].min()) for row in rows)
+    east = max(float(row[:, :, 0].max()) for row in rows)
+    reach = [(float(row[:, :, 1].min()) - 0.1, float(row[:, :, 1].max()) + 0.2) for row in rows]
+    margin, space = 150, 14
     cell = (1000 - margin - 10) / frames
-    scale = min(cell / (2 * half), 170 / (top - low))
-    height = scale * (top - low) + 14
-    canvas = _Canvas(1000, round(height * len(rows)))
-    for number, (row, name) in enumerate(zip(rows, names, strict=True)):
-        ground = (number + 1) * height - 7 + scale * low
+    scale = min(cell / max(0.8, east - west + 0.3), 150 / max(top - low for low, top in reach))
+    heights = [scale * (top - low) + space for low, top in reach]
+    canvas = _Canvas(1000, round(sum(heights)))
+    bottom = 0.0
+    for row, name, height, (low, _) in zip(rows, names, heights, reach, strict=True):
+        bottom += height
+        ground = bottom - space / 2 + scale * low
         lines = name.split("\n")
         for i, line in enumerate(lines):
-            y = (number + 0.5) * height + (i - (len(lines) - 1) / 2) * 17
+            y = bottom - height / 2 + (i - (len(lines) - 1) / 2) * 17
             canvas.text(10, y, line, 14 if i == 0 else 11, "lm", margin - 14)
-        canvas.floor(0, 1000, (number + 1) * height)
+        canvas.floor(0, 1000, bottom)
         for i in range(frames):
-            x = margin + (i + 0.5) * cell
+            x = margin + (i + 0.5) * cell - scale * (west + east) / 2
             canvas.cross(x, ground)
             for body in reversed(range(len(row))):
                 if row[body, i].any():

@@ -104,6 +104,17 @@ def test_commands_are_understood(page, words):
             assert (ROOT / file).is_file()
 
 
+def test_every_command_of_the_tutorial_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
+    failed = {}
+    for words in commands((ROOT / "docs" / "ntu.md").read_text("utf-8")):
+        if status := cli.main(words):
+            failed[shlex.join(words)] = (status, capsys.readouterr().err)
+    assert failed == {}
+    assert (tmp_path / "made.npz").is_file() and (tmp_path / "recipes_clip.png").is_file()
+
+
 def test_commands_of_the_makefile_are_understood():
     found = re.findall(r"^\t\$\(KINETIC\) (.*)$", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE)
     assert found
