@@ -45,7 +45,7 @@ def write(folder: Path, clips: int, frames: int) -> None:
     rng = np.random.default_rng(0)
     pool = np.cumsum(rng.normal(0, 0.01, (256, 3, frames, 25)).astype(np.float32), axis=2)
     pool += rng.normal(0, 0.4, (1, 3, 1, 25)).astype(np.float32)
-    real = rng.integers(40, frames + 1, len(pool))
+    real = rng.integers(frames // 4, frames + 1, len(pool))
     for row, length in enumerate(real):
         pool[row, :, length:] = 0
     names = [f"A{number}" for number in range(1, 121)]

@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ from kinetic.experiment import fit
 from kinetic.loading import load_experiment
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -337,3 +341,43 @@ def test_the_study_shows_which_score_sees_copies_and_collapse(people, tmp_path, 
     assert f"| {chosen[1]} |" in told and "`duplicates`" in told and drawn.stat().st_size > 1000
     drawn.unlink()
     assert damage.main(["--show", str(out), "--picture", str(drawn)]) == 0 and drawn.exists()
+
+
+def run_alone(tmp_path, module, *words) -> dict:
+    """What a benchmark that needs a process of its own keeps in its file."""
+    option = "--json" if module == "streaming" else "-o"
+    command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, words), option, str(tmp_path / "kept.json")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return json.loads((tmp_path / "kept.json").read_text())
+
+
+def test_damaged_recordings_are_read_or_refused(tmp_path):
+    found = run_alone(tmp_path, "fuzz_recordings", "--files", 1500, "--seed", 1)["result"]
+    assert found["found"] == []
+    assert sum(found["outcomes"].values()) == 1500
+    assert set(found["outcomes"]) == {"refused", "read quickly", "read carefully"}
+
+
+def test_damaged_pickles_are_read_or_refused_and_nothing_runs(tmp_path):
+    kept = run_alone(tmp_path, "fuzz_pickles", "--labels", 1500, "--pyskl", 500, "--seed", 1)
+    assert kept["events"] == {}
+    for name, files in (("labels", 1500), ("pyskl", 500)):
+        assert kept["results"][name]["bad"] == 0
+        assert sum(kept["results"][name]["outcomes"].values()) == files
+        assert set(kept["results"][name]["outcomes"]) == {"refused", "read"}
+
+
+def test_builds_of_different_size_are_compared(tmp_path):
+    kept = run_alone(tmp_path, "build_scale", "--counts", "20,40", "--repeats", 1, "--different", 6)
+    assert [(each["files"], each["workers"]) for each in kept["builds"]] == [(20, 1), (40, 1), (20, 2), (40, 2)]
+    assert all(each["seconds"] > 0 for each in kept["builds"])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for the memory of the process")
+def test_training_from_the_disk_is_compared_with_training_from_memory(tmp_path):
+    words = ("--clips", 400, "--frames", 20, "--batches", 3, "--steps", 1, "--repeats", 1, "--folder", tmp_path)
+    kept = run_alone(tmp_path, "streaming", *words)
+    assert set(kept["training"]["batches_per_second"]) == {"stored", "in memory"}
+    assert kept["batches, cold"]["motions_per_second"] > 0
+    assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]  # the set was removed
