@@ -298,6 +298,7 @@ def _declare_source(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--mapping", type=Path, metavar="YAML", help="what the columns or arrays of a .csv or .npz file are"
     )
+    parser.add_argument("--metres", type=float, metavar="X", help="the unit of .bvh files, in metres (0.01)")
 
 
 def _opened(asked: Namespace) -> MotionSet:
@@ -306,6 +307,13 @@ def _opened(asked: Namespace) -> MotionSet:
         from kinetic.data.tabular import read_table
 
         return read_table(asked.file, asked.mapping)
+    if asked.metres is not None:
+        from kinetic.data.bvh import read_bvh
+
+        try:
+            return read_bvh(asked.file, asked.metres)
+        except ValueError as error:
+            raise ValueError(f"{asked.file}: {error}") from error
     from kinetic.data.reading import read_motions
 
     return read_motions(asked.file)

@@ -214,6 +214,33 @@ def test_a_table_is_read_by_its_mapping(capsys, tmp_path):
     np.testing.assert_allclose(motions.motion[0, :, 1, 0], [1, 0.01, 0], rtol=1e-6)
 
 
+BVH = """HIERARCHY
+ROOT hips
+{
+  OFFSET 0 0 0
+  CHANNELS 3 Xposition Yposition Zposition
+  End Site
+  {
+    OFFSET 0 10 0
+  }
+}
+MOTION
+Frames: 2
+Frame Time: 0.1
+1 2 3
+1 2 4
+"""
+
+
+def test_the_unit_of_a_bvh_file_is_told(capsys, tmp_path):
+    (tmp_path / "walk.bvh").write_text(BVH)
+    for words, height in (((), 0.12), (("--metres", 1), 12)):
+        assert run(capsys, "convert", tmp_path / "walk.bvh", *words, "-o", tmp_path / "out.npz")[0] == 0
+        assert np.asarray(read_motions(tmp_path / "out.npz").motion)[0, 1].max() == pytest.approx(height)
+    status, _, err = run(capsys, "convert", tmp_path / "walk.bvh", "--metres", -1, "-o", tmp_path / "out.npz")
+    assert status == 2 and "walk.bvh" in err
+
+
 @pytest.mark.parametrize("file", sorted((Path(__file__).parents[1] / "experiments" / "tables").glob("*.yaml")), ids=str)
 def test_mappings_that_come_along_are_sound(file):
     from kinetic.data.tabular import read_table_mapping
