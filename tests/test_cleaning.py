@@ -688,6 +688,13 @@ def test_who_lies_or_spreads_the_arms_alone_is_a_person():
     assert kinetic((ANN, range(40), wide(person(40)))).motion.shape == (1, 40, 25, 3)
 
 
+def test_a_person_on_the_floor_is_not_given_up_for_furniture():
+    lying, chair = wide(person(40)), person(40, at=(1.0, -0.8, 3.4), swing=0.0)
+    clip = kinetic((ANN, range(40), lying), (BOB, range(40), chair))
+    np.testing.assert_allclose(restored(clip.motion, clip.origin, clip.rotation)[0], lying, atol=1e-5)
+    assert any("furniture" in remark and str(BOB) in remark for remark in clip.remarks)
+
+
 def test_a_recording_of_ghosts_is_unusable_and_says_why():
     with pytest.raises(
         Unusable, match=rf"no body is left; body {ANN}: 9 frames, at most 11 are noise; body {BOB}: 0\.47 m"

@@ -396,7 +396,7 @@ def _tracks(recording: Recording, remarks: list[str]) -> list[_Track]:
 
 
 def _people(tracks: list[_Track], remarks: list[str]) -> list[_Track]:
-    """Without what is too short, has no person's bones, or is too wide while others are not."""
+    """Without what is too short, has no person's bones, or is too wide while somebody else moves who is not."""
     people, wide = [], []
     for track in tracks:
         ends = track.joints[:, _HEIGHT_BONES]  # (F, bones, 2, 3)
@@ -414,10 +414,10 @@ def _people(tracks: list[_Track], remarks: list[str]) -> list[_Track]:
             wide.append((track, share))
         else:
             people.append(track)
-    if people:
+    if any(_square_distance(track.joints) >= STILL**2 for track in people):
         remarks += [_wide(track.name, share) for track, share in wide]
         return people
-    return [track for track, _ in wide]  # people who lie, or spread their arms
+    return [*people, *(track for track, _ in wide)]  # people who lie or spread their arms, perhaps beside furniture
 
 
 def _square_distance(joints: np.ndarray) -> float:
