@@ -234,7 +234,7 @@ def _declare_evaluate(parser: ArgumentParser) -> None:
         "--encoder", type=Path, metavar="RUN", help="run folder of the recognition network for features"
     )
     parser.add_argument("--reference", type=Path, metavar="FILE", help="real motions; default: those of the run")
-    parser.add_argument("--split", choices=("xsub", "xview", "xsetup", "none"), help="which of them are the test set")
+    parser.add_argument("--split", metavar="NAME", help="which of them are the test set: xsub, xview, xsetup, none ...")
     parser.add_argument(
         "--count", type=positive, metavar="N", help="motions generated per class; default: as many as real ones"
     )

@@ -153,7 +153,7 @@ class Contest:
             for name, count in side.counts().items():
                 digest.update(f"{name}\0{count}\0".encode())
             for k in np.unique(side.label):
-                own = np.asarray(side.motion)[side.label == k].astype(np.float64)
+                own = side.motion[side.label == k].astype(np.float64)
                 digest.update(
                     f"{own.mean():.4f} {own.std():.4f} {own[:, 0].std():.4f}".replace("-0.0000", "0.0000").encode()
                 )
@@ -351,6 +351,7 @@ def _fitting(
     if motions.shape[2] != test.shape[2]:
         notes.append(f"motions of {motions.shape[2]} frames were resampled to {test.shape[2]}")
     motions = replace(motions, label=number[motions.label], class_names=test.class_names).resampled(test.shape[2])
+    motions = replace(motions, motion=np.asarray(motions.motion))  # all of them are looked at again and again
     low, high = float(motions.motion.min()), float(motions.motion.max())
     if scaler is not None:
         if max(-low, high) > 1.001:

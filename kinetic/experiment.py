@@ -89,11 +89,13 @@ def prepare(experiment: Experiment, *, skeleton: Skeleton | None = None) -> Prep
     if experiment.skeleton is not None:
         named = SKELETONS.get(experiment.skeleton)
         motions = motions.on(skeleton or named or load_skeleton(experiment.skeleton))
-    if data.fitting == "stretch":
-        motions = motions.resampled(data.frames)
-    else:
-        motions = motions.cut(data.frames, hold=data.fitting == "first")
-    motions = motions.centred(data.centering)
+    match data.fitting:
+        case "stretch":
+            motions = motions.resampled(data.frames).centred(data.centering)
+        case "first":
+            motions = motions.cut(data.frames).centred(data.centering)
+        case "pad":  # what is centred while it is known to be padding stays zeros
+            motions = motions.centred(data.centering).cut(data.frames, hold=False)
     train, test = (motions, motions) if data.split == "none" else motions.split(data.split)
     kind: Literal["minmax", "standard", "none"] = "none" if experiment.model == "encoder" else data.scaling
     return Prepared(train, test, Scaler.fit(train.motion, kind))

@@ -125,6 +125,22 @@ def test_published_files_are_scaled_back_to_metres(theirs, encoder):
         evaluate(theirs, reference=reference, split="xsub")
 
 
+@pytest.mark.parametrize("form", ["npy", "folder"])
+def test_motions_of_another_length_are_scored_from_the_disk(theirs, form):
+    reference = theirs.parent / "real.npz"
+    motions = read_motions(reference)
+    longer = motions.split("xsub")[1].resampled(31)
+    if form == "npy":
+        low, high = (end(motions.split("xsub")[0].motion.ravel().tolist()) for end in (min, max))
+        np.save(theirs, (2 * (np.array(longer.motion) - low) / (high - low) - 1).clip(-1, 1))
+    else:
+        theirs = theirs.parent / "longer"
+        write_motions(longer, theirs)
+    found = evaluate(theirs, reference=reference, split="xsub", scaled=form == "npy")
+    assert scores(found)["mmd_frame"].score.value < 0.05
+    assert "motions of 31 frames were resampled to 64" in found.notes
+
+
 def test_scaled_motions_lie_in_the_range_that_they_claim(theirs, gan):
     with pytest.raises(ValueError, match=r"scaled motions lie in \[-1, 1\], these reach from"):
         evaluate(theirs.parent / "real.npz", reference=theirs.parent / "real.npz", split="xsub", scaled=True)

@@ -73,6 +73,23 @@ def test_clips_come_to_their_frames_as_asked(folder, fitting):
     assert train.notes.get("padded", 0) == (len(train) // 2 if fitting == "pad" else 0)
 
 
+def test_padding_stays_zeros_where_motions_are_centred(folder):
+    data = {"source": str(folder), "frames": 16, "split": "none", "fitting": "pad", "centering": "first"}
+    train = prepare(tiny(data=data)).train
+    assert (train.motion[0][:, 10:] == 0).all() and (train.motion[0][:, 9] != 0).any()
+    assert (train.motion[0][:, 0, NTU25.center] == 0).all()
+
+
+def test_a_split_of_the_set_itself_is_trained_on(folder, tmp_path):
+    motions = read_motions(folder)
+    own = {"published": {"by": "view", "train": [1, 2], "test": [3]}}
+    write_motions(replace(motions, splits=own), tmp_path / "own")
+    data = {"source": str(tmp_path / "own"), "frames": 16, "split": "published"}
+    assert set(prepare(tiny(data=data)).test.view) == {3}
+    with pytest.raises(ValueError, match="no split 'other'; splits it has: .*published"):
+        prepare(tiny(data={**data, "split": "other"}))
+
+
 def test_people_and_cameras_are_chosen(folder):
     motions = read_motions(folder)
     chosen = {

@@ -40,6 +40,7 @@ def test_a_set_says_what_it_holds():
         ({"label": np.full(12, -1)}, "label of motion 0 is -1"),
         ({"label": np.zeros(12)}, "float64, expected whole numbers"),
         ({"class_names": ("walk", "walk", "run")}, "twice: walk"),
+        ({"class_names": ("walk", "jump-up", "\ud800")}, "a name that is no text"),
         ({"subject": np.full(12, 4)}, "subject of motion 0 is 4"),
         ({"clip": ("a",)}, "clip needs one name per motion"),
         ({"fps": 0.0}, "fps must be positive"),

@@ -154,11 +154,19 @@ def test_what_is_not_motions_says_what_was_found_and_what_is_known(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     os.mkfifo(tmp_path / "pipe")
     os.symlink("/dev/zero", tmp_path / "zero")
+    (tmp_path / "published").mkdir()
+    (tmp_path / "published" / "train_data.npy").write_bytes(b"")
+    (tmp_path / "published" / "train_label.pkl").write_bytes(b"")
+    (tmp_path / "unpacked").mkdir()
+    for part in ("motion", "label", "meta"):
+        np.save(tmp_path / "unpacked" / f"{part}.npy", np.zeros(3))
     for name, message in {
         "page.html": "begins with b'<html>'; expected one of: .*labels.npy",
         "nothing": "an empty file",
         "empty": "an empty folder",
         "other.npz": "a zip file with x.npy",
+        "published": "a folder with train_data.npy, train_label.pkl; expected one of",
+        "unpacked": "a folder with label.npy, meta.npy, motion.npy; expected one of",
         "pipe": "neither",
         "zero": "neither",
     }.items():

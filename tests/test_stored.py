@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 
 import numpy as np
 import pytest
 
+from kinetic.data.changes import Stretch
 from kinetic.data.stored import StoredMotion, is_stored, release
 
 
@@ -94,6 +96,26 @@ def test_releasing_changes_no_value(file):
     np.testing.assert_array_equal(file[3], np.full((3, 5, 2), 3))
 
 
-def test_it_is_not_sent_to_other_processes(file):
-    with pytest.raises(TypeError, match="use 0 workers"):
-        pickle.dumps(StoredMotion(file))
+@pytest.mark.parametrize("part", [slice(None), slice(2, 7), (slice(1, None, 2), slice(None), slice(1, 4))], ids=str)
+def test_another_process_opens_the_file_for_itself(file, part):
+    stored = StoredMotion(file[part]).taken([2, 0]).changed(Stretch(np.array([3, 2]), 4), frames=4)
+    sent = pickle.dumps(stored)
+    again = pickle.loads(sent)
+    assert len(sent) < 3000
+    np.testing.assert_array_equal(again[:], stored[:])
+    assert again.shape == stored.shape
+    assert is_stored(again)
+
+
+def test_a_deep_copy_is_the_same_rows(file):
+    stored = StoredMotion(file)
+    assert copy.deepcopy(stored) is stored
+
+
+def test_what_was_changed_in_a_private_map_is_not_lost(file):
+    private = np.load(file.filename, mmap_mode="c")
+    private -= 3
+    release(private)
+    assert private[5, 0, 0, 0] == 2
+    StoredMotion(private)[:]
+    assert private[5, 0, 0, 0] == 2

@@ -105,11 +105,11 @@ def _scene(grid: Grid, benchmark: str) -> Scene | None:
     clips: dict[tuple[str, str], np.ndarray] = {}
     for k, name in enumerate(some.class_names):
         for recipe, sets in made.items():
-            rows = [np.asarray(each.motion)[each.label == k][:1] for each in sets]
+            rows = [each.motion[each.label == k][:1] for each in sets]
             if any(map(len, rows)):
                 clips[name, recipe] = np.concatenate(rows)
         if real is not None and (real.label == k).any():
-            clips[name, REAL] = np.asarray(real.motion)[real.label == k]
+            clips[name, REAL] = real.motion[real.label == k]
     columns = (REAL, *(row.name for row in grid.rows if row.name in made))
     fps = float(np.median(some.fps))
     return Scene(f"{benchmark}: motions", some.skeleton, fps, columns, some.class_names, clips)

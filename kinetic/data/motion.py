@@ -442,6 +442,8 @@ def _names(what: str, names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(names, str) or not all(isinstance(name, str) and name for name in names):
         raise ValueError(f"{what} must be a list of words, got {str(names)[:80]!r}")
     plain = tuple(str(name) for name in names)
+    if any("\ud800" <= letter <= "\udfff" for name in plain for letter in name):
+        raise ValueError(f"{what} has a name that is no text: {ascii(plain)[:80]}")
     if len(set(plain)) != len(plain):
         twice = [name for name, count in Counter(plain).items() if count > 1]
         raise ValueError(f"{what} has a name twice: {', '.join(twice[:5])}")

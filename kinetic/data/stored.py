@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -79,8 +80,18 @@ class StoredMotion:
             raise ValueError("these motions are in a file; an array of them is a copy")
         return np.asarray(self[:], dtype=dtype)
 
-    def __getstate__(self) -> object:
-        raise TypeError("motions that lie on the disk are not sent to other processes; use 0 workers, which is fastest")
+    def __deepcopy__(self, memo: object) -> StoredMotion:
+        return self  # nothing in it changes
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Another process opens the file for itself; what is sent are rows and changes."""
+        root: Any = self._file
+        while not isinstance(root.base, mmap.mmap):
+            root = root.base
+        begin, (address, _) = root.__array_interface__["data"][0], self._file.__array_interface__["data"]
+        offset = address - begin + root.offset
+        layout = (self._file.shape, self._file.dtype, offset, self._file.strides)
+        return _reopened, (str(root.filename), *layout, self._rows, self.shape[2], self._changes)
 
     def _read(self, rows: np.ndarray) -> np.ndarray:
         whole = len(rows) > 0 and int(rows[-1]) - int(rows[0]) == len(rows) - 1 and bool((np.diff(rows) == 1).all())
@@ -103,20 +114,40 @@ class StoredMotion:
 
         `change` is told numbers among the rows of this object, not those of the file.
         """
-        here = self._rows
         place = np.full(len(self._file), -1)
-        place[here] = np.arange(len(here))
-        return StoredMotion(
-            self._file,
-            here,
-            frames=self.shape[2] if frames is None else frames,
-            changes=(*self._changes, lambda part, rows: change(part, place[rows])),
-        )
+        place[self._rows] = np.arange(len(self._rows))
+        changes: tuple[Change, ...] = (*self._changes, _Placed(change, place))
+        return StoredMotion(self._file, self._rows, frames=self.shape[2] if frames is None else frames, changes=changes)
 
     @classmethod
     def of(cls, motion: Any) -> StoredMotion:
         """A memory map as an object of this class; as it is where it is one already."""
         return motion if isinstance(motion, StoredMotion) else cls(motion)
+
+
+@dataclass(frozen=True, eq=False)
+class _Placed:
+    """A change of some rows of a file, which is told their places among these rows."""
+
+    change: Change
+    place: np.ndarray
+
+    def __call__(self, part: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return self.change(part, self.place[rows])
+
+
+def _reopened(
+    path: str,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    offset: int,
+    strides: tuple[int, ...],
+    rows: np.ndarray,
+    frames: int,
+    changes: tuple[Change, ...],
+) -> StoredMotion:
+    whole = np.memmap(path, np.uint8, "r")
+    return StoredMotion(np.ndarray(shape, dtype, whole, offset, strides), rows, frames=frames, changes=changes)
 
 
 def is_stored(motion: Any) -> bool:
@@ -127,10 +158,22 @@ def is_stored(motion: Any) -> bool:
 def release(array: Any) -> None:
     """Takes what was read through a memory map out of this process's memory; the system may go on to cache it.
 
-    Without it everything that was ever looked at counts as memory of the process, up to the size of the file.
+    Without it everything that was ever looked at counts as memory of the process, up to the size of the file. A map
+    that can be written to is left alone: what was changed in a private one would be lost.
     """
-    if (found := _map(array)) is not None and hasattr(mmap, "MADV_DONTNEED"):
+    found = _map(array)
+    if found is not None and not _writeable(array) and hasattr(mmap, "MADV_DONTNEED"):
         found.madvise(mmap.MADV_DONTNEED)
+
+
+def _writeable(array: Any) -> bool:
+    if isinstance(array, StoredMotion):
+        array = array._file
+    while isinstance(array, np.ndarray):
+        if array.flags.writeable:
+            return True
+        array = array.base
+    return False
 
 
 def _map(array: Any) -> mmap.mmap | None:
