@@ -13,6 +13,9 @@ import sys
 import time
 import zipfile
 from collections import Counter
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +25,7 @@ from scipy.spatial.transform import Rotation
 import kinetic
 from kinetic.data import build
 from kinetic.data.build import BuildReport, build_ntu
-from kinetic.data.cleaning import CLEANING
+from kinetic.data.cleaning import CLEANING, Unusable
 from kinetic.data.example import write_example
 from kinetic.data.ntu import ACTIONS, BENCHMARKS, ClipName
 from kinetic.data.reading import read_motions
@@ -111,6 +114,7 @@ def test_the_place_in_the_recording_can_be_restored(raw, tmp_path, recipe):
     columns = motions.columns
     for i in range(0, CLIPS, 4):
         recording = read_recording(raw / f"{motions.clip[i]}.skeleton")
+        assert columns["start"][i] == 0
         turn = Rotation.from_quat([columns[f"turn_{part}"][i] for part in "xyzw"])
         origin = np.array([columns[f"origin_{part}"][i] for part in "xyz"])
         real = int(columns["frames"][i])
@@ -275,6 +279,15 @@ def test_parts_of_another_request_are_thrown_away(raw, tmp_path, small_blocks, m
     assert "thrown away" in report.to_text()
 
 
+def children(pid: int) -> list[str]:
+    """Processes that were started by this one, from any of its threads."""
+    listed = []
+    for path in Path("/proc").glob(f"{pid}/task/*/children"):
+        with suppress(OSError):  # the thread has ended
+            listed += path.read_text().split()
+    return listed
+
+
 @pytest.mark.parametrize("how", ["SIGKILL", "Ctrl-C"])
 def test_a_build_that_was_killed_goes_on_and_leaves_no_worker(raw, built, tmp_path, monkeypatch, how):
     monkeypatch.setattr(build, "BLOCK", 1)
@@ -290,8 +303,7 @@ def test_a_build_that_was_killed_goes_on_and_leaves_no_worker(raw, built, tmp_pa
     with subprocess.Popen(command, **where) as process:
         while len(list(tmp_path.glob(".out.building/*.jsonl"))) < 5 and process.poll() is None:
             time.sleep(0.002)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        workers = children.read_text().split() if children.exists() else []
+        workers = children(process.pid)
         if how == "SIGKILL":
             process.kill()
         else:
@@ -307,6 +319,95 @@ def test_a_build_that_was_killed_goes_on_and_leaves_no_worker(raw, built, tmp_pa
         time.sleep(0.05)
     assert not any(Path(f"/proc/{pid}").exists() for pid in workers), "workers outlive their parent"
     assert_nothing_left(tmp_path, "out", "out.report.jsonl")
+
+
+def in_a_process(code: str, raw: Path, out: Path) -> subprocess.Popen:
+    """Runs this code, which knows `build`, and then a build with two workers."""
+    code = (
+        "import os, signal, sys; from kinetic.data import build\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"{code}\n"
+        "build.build_ntu(sys.argv[1], sys.argv[2], benchmark='ntu120-xsub', workers=2)"
+    )
+    where = {"cwd": Path(kinetic.__file__).parents[1], "stderr": subprocess.PIPE, "start_new_session": True}
+    return subprocess.Popen([sys.executable, "-c", code, str(raw), str(out)], **where)
+
+
+def test_ctrl_c_does_not_reach_workers_that_boot(raw, tmp_path):
+    boot = "import sys, time; print('boot', file=sys.stderr, flush=True); time.sleep(0.4)\n"
+    with in_a_process(f"build.BLOCK = 8; build.BOOT = {boot!r} + build.BOOT", raw, tmp_path / "out") as process:
+        assert process.stderr.readline() == b"boot\n"
+        os.killpg(process.pid, signal.SIGINT)
+        told = process.communicate()[1].decode()
+    assert process.returncode == -signal.SIGINT
+    assert told.count("Traceback") == 1, told
+
+
+KILLED = {
+    "while it writes": "build.MotionWriter.write = lambda *_, **__: os._exit(9)",
+    "between the renames": "move = os.rename\n"
+    "os.rename = lambda old, new: os._exit(9) if str(new) == sys.argv[2] else move(old, new)",
+}
+
+
+@pytest.mark.parametrize("when", list(KILLED))
+def test_what_a_killed_writer_left_is_cleaned_up(raw, built, tmp_path, monkeypatch, when):
+    out = tmp_path / "out"
+    before = contents(build_ntu(raw, out, benchmark="ntu120-xsub", frames=16, workers=1).out)
+    (tmp_path / ".out.other.tmp").mkdir()  # of another process, which writes to the same place
+    with in_a_process(KILLED[when], raw, out) as process:
+        process.communicate()
+    assert process.returncode == 9
+    assert out.exists() == (when == "while it writes")
+
+    def interrupt(*_):
+        raise Interruption
+
+    with monkeypatch.context() as patch, pytest.raises(Interruption):
+        patch.setattr(build._Build, "make", interrupt)
+        build_ntu(raw, out, benchmark="ntu120-xsub", workers=1)
+    assert contents(out) == before
+    assert not any(path.is_dir() for path in (tmp_path / ".out.building").iterdir())
+    report = build_ntu(raw, out, benchmark="ntu120-xsub", workers=1)
+    assert report.resumed == CLIPS
+    assert contents(out) == contents(built.out)
+    assert_nothing_left(tmp_path, "out", "out.report.jsonl", ".out.other.tmp")
+
+
+def test_what_the_system_refused_is_tried_again(raw, built, tmp_path, small_blocks, monkeypatch):
+    trouble = {
+        3: OSError(errno.EIO, "Input/output error"),
+        4: OSError(errno.EMFILE, "Too many open files"),
+        12: MemoryError(),
+        20: ValueError("line 1: found nothing"),  # this one is of the file
+        30: Interruption(),
+    }
+    calls = []
+
+    def read(source, name):
+        calls.append(name)
+        if len(calls) in trouble:
+            raise trouble[len(calls)]
+        return read_recording(source, name)
+
+    with monkeypatch.context() as patch, pytest.raises(Interruption):
+        patch.setattr(build, "read_recording", read)
+        build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
+    report = build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=2)
+    assert report.resumed == 8  # the third part, with the failure that stays
+    assert [line["error"] for line in listed(report)[:-1]] == ["line 1: found nothing"]
+    assert report.motions == CLIPS - 1
+
+
+def test_a_build_that_could_use_nothing_begins_anew(raw, built, tmp_path, monkeypatch):
+    def refuse(source, name):
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch, pytest.raises(ValueError, match="none of 57 clips .*Input/output error"):
+        patch.setattr(build, "read_recording", refuse)
+        build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
+    assert_nothing_left(tmp_path, "out.report.jsonl")
+    assert contents(build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1).out) == contents(built.out)
 
 
 def test_a_worker_that_is_killed_is_replaced(raw, built, tmp_path, small_blocks, monkeypatch):
@@ -358,6 +459,18 @@ def test_a_set_that_does_not_fit_on_the_disk_is_not_begun(raw, built, tmp_path, 
 def test_one_process_at_a_time(raw, tmp_path):
     (tmp_path / ".out.building").mkdir()
     with holding(tmp_path / ".out.building", 0), pytest.raises(FileExistsError, match="another process is at work"):
+        build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
+
+
+def test_a_folder_that_another_build_removed_and_made_again_is_that_of_another(raw, tmp_path, monkeypatch):
+    @contextmanager
+    def late(folder, patience):
+        folder.rename(tmp_path / "removed")
+        folder.mkdir()
+        yield
+
+    monkeypatch.setattr(build, "holding", late)
+    with pytest.raises(FileExistsError, match="another process is at work"):
         build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
 
 
@@ -439,7 +552,7 @@ def test_no_file_stops_the_build_and_every_one_is_named(raw, mixed, tmp_path):
     assert [line["line"] for line in lines if line["file"] == "S002C001P001R001A002.skeleton"][0] > 1
     skipped = Counter(line["reason"] for line in lines if line["status"] == "skipped")
     assert skipped == {"missing": 1, "elsewhere": 1, "again": 2, "name": 2}
-    assert report.to_dict()["skipped"] == dict(skipped)
+    assert report.to_dict()["skipped"] == {"broken": 0, "nested": 0} | dict(skipped)
     again = [line for line in lines if line.get("reason") == "again"]
     first = sorted(path.name for path in raw.iterdir())[1]
     assert again[0]["file"] == f"again/{first}" and again[0]["why"].endswith(f"the one in use is {first}")
@@ -453,6 +566,179 @@ def test_the_text_of_the_report_says_what_was_skipped_and_why(mixed, tmp_path):
     assert "2 skipped: another name than those of NTU RGB+D\n" in text
     assert "9 failed:\n  bad.zip: not a zip archive" in text
     assert text.endswith("18 of 56,578 clips; not the whole data set")
+
+
+def archive(path: Path, files) -> None:
+    with zipfile.ZipFile(path, "w") as file:
+        for each in files:
+            file.write(each, each.name)
+
+
+def test_an_archive_that_vanishes_takes_no_other_with_it(raw, tmp_path, monkeypatch):
+    paths = sorted(raw.iterdir())
+    (tmp_path / "raw").mkdir()
+    for name, part in (("a.zip", paths[::2]), ("b.zip", paths[1::2])):
+        archive(tmp_path / "raw" / name, part)
+    choose = build._choose
+
+    def vanish(*given):
+        (tmp_path / "raw" / "b.zip").unlink()
+        return choose(*given)
+
+    monkeypatch.setattr(build, "_choose", vanish)
+    report = build_ntu(tmp_path / "raw", tmp_path / "out", benchmark="ntu120-xsub", workers=1)
+    assert list(read_motions(report.out).clip) == [path.stem for path in paths[::2]]
+    assert report.failed == len(paths[1::2]) and all("b.zip" in words for words in report.first)
+
+
+@pytest.mark.parametrize("members", [slice(6, 12), slice(1, 6), slice(0, 5)])
+def test_an_archive_that_changed_gives_no_clip_of_another_name(raw, tmp_path, monkeypatch, members):
+    paths = sorted(raw.iterdir())
+    (tmp_path / "raw").mkdir()
+    archive(tmp_path / "raw" / "a.zip", paths[:6])
+    shutil.copy(paths[20], tmp_path / "raw")
+    choose = build._choose
+
+    def swap(*given):
+        archive(tmp_path / "raw" / "a.zip", paths[members])
+        return choose(*given)
+
+    monkeypatch.setattr(build, "_choose", swap)
+    report = build_ntu(tmp_path / "raw", tmp_path / "out", benchmark="ntu120-xsub", workers=1)
+    kept = paths[:5] if members.start == 0 else []
+    assert list(read_motions(report.out).clip) == [path.stem for path in [*kept, paths[20]]]
+    assert all("the archive changed" in line["error"] for line in listed(report)[:-1])
+    job = build._Job(str(tmp_path / "part"), "kinetic", "stretch", 64, [(paths[5].stem, [("a", 0, "", 1, 2)])])
+    monkeypatch.setattr(build._Archives, "open", lambda *_: (_ for _ in ()).throw(OSError("the archive changed")))
+    build._make(job, build._Archives())
+    assert build._lines(job) and not build._done(job)  # to be made again
+
+
+def test_links_to_folders_are_followed_once(raw, built, tmp_path):
+    folder = tmp_path / "raw" / "deep"
+    folder.mkdir(parents=True)
+    paths = sorted(raw.iterdir())
+    shutil.copy(paths[0], folder)
+    (tmp_path / "elsewhere").mkdir()
+    for path in paths[1:]:
+        shutil.copy(path, tmp_path / "elsewhere")
+    (folder / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "raw" / "linked too").symlink_to(tmp_path / "elsewhere")
+    (folder / "loop").symlink_to(tmp_path / "raw")
+    (folder / "itself").symlink_to("itself")
+    report = build_ntu(tmp_path / "raw", tmp_path / "out", benchmark="ntu120-xsub", workers=1)
+    assert report.files == CLIPS and not report.skipped
+    assert contents(report.out) == contents(built.out)
+
+
+def test_a_folder_that_cannot_be_read_is_named(raw, tmp_path, monkeypatch):
+    shutil.copytree(raw, tmp_path / "raw")
+    (tmp_path / "raw" / "locked").mkdir()
+    scan = os.scandir
+
+    def refuse(path):
+        if os.path.basename(str(path)) == "locked":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    report = build_ntu(tmp_path / "raw", tmp_path / "out", benchmark="ntu120-xsub", workers=1)
+    assert report.motions == CLIPS and report.failed == 1
+    assert report.first[0].startswith("locked: not a folder that can be read: [Errno 13] Permission denied")
+
+
+def test_endings_may_be_in_capitals_and_archives_in_archives_are_named(raw, built, tmp_path):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    paths = sorted(raw.iterdir())
+    for path in paths[:30]:
+        shutil.copy(path, folder / path.name.replace(".skeleton", ".SKELETON"))
+    with zipfile.ZipFile(folder / "MORE.ZIP", "w") as file:
+        for path in paths[30:]:
+            file.write(path, path.name.replace(".skeleton", ".Skeleton"))
+        inner = BytesIO()
+        zipfile.ZipFile(inner, "w").close()
+        file.writestr("deep/inner.Zip", inner.getvalue())
+    report = build_ntu(folder, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
+    assert contents(report.out) == contents(built.out)
+    assert not report.failed and report.files == CLIPS
+    nested = {"file": "MORE.ZIP: deep/inner.Zip", "status": "skipped", "reason": "nested"}
+    assert listed(report)[0] == nested | {"why": "a zip archive inside a zip archive, which is not opened"}
+    assert "1 skipped: a zip archive inside a zip archive, which is not opened" in report.to_text()
+
+
+def test_a_broken_file_does_not_hide_a_good_one_of_the_same_clip(raw, built, tmp_path):
+    shutil.copytree(raw, tmp_path / "raw" / "b")
+    one, two, *_ = sorted(raw.iterdir())
+    for folder, broken in (("a", (one, two)), ("c", ()), ("d", ())):
+        (tmp_path / "raw" / folder).mkdir()
+        shutil.copy(one, tmp_path / "raw" / folder)
+        for path in broken:
+            (tmp_path / "raw" / folder / path.name).write_bytes(path.read_bytes()[:1000])
+    report = build_ntu(tmp_path / "raw", tmp_path / "out", benchmark="ntu120-xsub", workers=2)
+    assert {name: data for name, data in contents(report.out).items() if name != "meta.json"} == {
+        name: data for name, data in contents(built.out).items() if name != "meta.json"
+    }
+    assert not report.failed and report.files == CLIPS + 4 and report.size == built.size
+    lines = {line["file"]: line for line in listed(report)[:-1]}
+    assert {name: line["reason"] for name, line in lines.items()} == {
+        f"a/{one.name}": "broken", f"a/{two.name}": "broken", f"c/{one.name}": "again", f"d/{one.name}": "again"
+    }  # fmt: skip
+    assert re.fullmatch(f"line .*; the one in use is b/{one.name}", lines[f"a/{one.name}"]["why"])
+    assert lines[f"c/{one.name}"]["why"].endswith(f"the one in use is b/{one.name}")
+    assert "2 skipped: a file that cannot be used, of a clip that has several" in report.to_text()
+
+
+def test_a_clip_of_which_all_files_are_broken_fails_once(raw, tmp_path):
+    shutil.copytree(raw, tmp_path / "raw" / "b")
+    one, *_ = sorted(raw.iterdir())
+    (tmp_path / "raw" / "b" / one.name).write_bytes(b"")
+    (tmp_path / "raw" / one.name).write_bytes(b"0")
+    report = build_ntu(tmp_path / "raw", tmp_path / "out", benchmark="ntu120-xsub", workers=1)
+    assert report.failed == 1 and report.motions == CLIPS - 1
+    lines = {line["file"]: line for line in listed(report)[:-1]}
+    assert lines[f"b/{one.name}"]["why"].endswith("no file of this clip can be used")
+    assert lines[one.name]["status"] == "failed" and lines[one.name]["error"].startswith("line 1: found")
+
+
+def test_a_target_that_is_a_link_is_made_where_it_leads(raw, built, tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "disk" / "set")
+    for _ in range(2):  # where nothing is, and where a set is
+        report = build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
+        assert (tmp_path / "out").is_symlink()
+        assert contents(tmp_path / "disk" / "set") == contents(built.out)
+        assert report.listing == tmp_path / "disk" / "set.report.jsonl"
+        assert_nothing_left(tmp_path / "disk", "set", "set.report.jsonl")
+
+
+def test_clips_say_where_they_begin_in_the_recording(raw, tmp_path, monkeypatch):
+    def late(recording):
+        clip = CLEANING["st-gcn"](recording)
+        return replace(clip, motion=clip.motion[:, 4:], kept=clip.kept[4:])
+
+    monkeypatch.setitem(build.CLEANING, "kinetic", late)
+    motions = read_motions(build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1).out)
+    assert motions.columns["start"].dtype == np.int64 and set(motions.columns["start"].tolist()) == {4}
+
+
+def test_what_the_recipe_refuses_is_told_apart_from_what_is_absent(raw, tmp_path, monkeypatch):
+    def recipe(recording):
+        if recording.name.endswith("A007"):
+            raise Unusable("nobody moves")
+        return CLEANING["st-gcn"](recording)
+
+    monkeypatch.setitem(build.CLEANING, "kinetic", recipe)
+    paths = sorted(raw.iterdir())
+    shutil.copytree(raw, tmp_path / "raw")
+    broken = next(path for path in paths if "A008" in path.name)
+    (tmp_path / "raw" / broken.name).write_bytes(b"")
+    throws = sum("A007" in path.name for path in paths)
+    report = build_ntu(tmp_path / "raw", tmp_path / "out", benchmark="ntu120-xsub", workers=1)
+    assert report.failed == throws + 1 and report.to_dict()["refused"] == throws
+    assert report.refused["train"][6] + report.refused["test"][6] == throws
+    assert report.verdict().startswith(f"{CLIPS - throws - 1} of 113,945 clips; not the whole data set; ")
+    assert report.verdict().endswith(f"; the recipe could not use {throws} that are there")
 
 
 def test_a_failure_of_the_code_is_one_of_the_file(raw, tmp_path, monkeypatch):
@@ -508,6 +794,19 @@ def test_one_clip_too_few_is_not_the_whole_set(built):
     assert report.to_text().endswith("56,577 of 56,578 clips; not the whole data set")
 
 
+def test_a_whole_set_with_clips_that_the_recipe_refused_says_that_all_files_are_there(built):
+    found, refused = (BENCHMARKS["ntu60-xsub"].expected() for _ in range(2))
+    for side in refused:
+        refused[side][:] = 0
+    refused["train"][54] = found["train"][54] - 1
+    found["train"][54] = 1
+    report = replace(whole_report(built, "ntu60-xsub", found), refused=refused)
+    assert not report.complete
+    assert report.to_text().endswith("all files are there; the recipe could not use 631 of them")
+    refused["train"][[54, 53]] += [-1, 1]  # as many, but of other classes
+    assert "not the whole data set" in report.verdict()
+
+
 def test_the_right_number_of_clips_of_the_wrong_classes_is_not_the_whole_set(built):
     found = BENCHMARKS["ntu60-xsub"].expected()
     found["train"][[3, 4]] += [1, -1]
@@ -542,7 +841,7 @@ def test_the_report_is_plain(built):
         ({"frames": True}, "frames must be"),
         ({"frames": "some"}, "frames must be"),
         ({"frames": "all", "fit": "pad"}, "with frames all, clips keep their length: expected no fit, got 'pad'"),
-        ({"recipe": "pyskl", "fit": "pad"}, "frames must be"),
+        ({"recipe": "pyskl", "fit": "crop"}, "fit 'crop' needs a number of frames"),
         ({"workers": 0}, "workers must be at least 1, got 0"),
         ({"out": "x.npz"}, "expected the name of a folder, without suffix"),
         ({"out": "."}, "expected the name of a folder"),

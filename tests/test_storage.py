@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from toys import ALONE, STICK, assert_same_motions, padded_motions, some_motions
 
 from kinetic.data.reading import read_motions
-from kinetic.data.storage import MotionWriter, write_motions
+from kinetic.data.storage import MotionWriter, restore_target, write_motions
 
 # ------------------------------------------------------------------------------------------------------------- files
 
@@ -83,8 +85,8 @@ def test_motions_that_are_not_finite_are_not_written(tmp_path):
 # ------------------------------------------------------------------------------------------------------------ writer
 
 
-def writer(path: Path, n: int = 12) -> MotionWriter:
-    return MotionWriter(path, n, frames=4, class_names=("walk", "jump-up", "hand waving"), skeleton=STICK)
+def writer(path: Path, n: int = 12, work: Path | None = None) -> MotionWriter:
+    return MotionWriter(path, n, frames=4, class_names=("walk", "jump-up", "hand waving"), skeleton=STICK, work=work)
 
 
 @pytest.mark.parametrize("name", ["set.npz", "set"])
@@ -117,6 +119,60 @@ def test_an_unfinished_set_leaves_the_old_one(tmp_path, name):
         write(12, RuntimeError("out of power"))
     assert_same_motions(read_motions(tmp_path / name), motions)
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_ctrl_c_between_the_renames_leaves_the_old_set(tmp_path, monkeypatch):
+    motions, rename = some_motions(), os.rename
+    write_motions(motions, tmp_path / "set")
+    asked = []
+
+    def interrupted(old, new):
+        asked.append(new)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        rename(old, new)
+
+    with pytest.raises(KeyboardInterrupt), writer(tmp_path / "set") as file:
+        file.write(motions.motion, motions.label)
+        monkeypatch.setattr(os, "rename", interrupted)
+    assert len(asked) == 3
+    assert_same_motions(read_motions(tmp_path / "set"), motions)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set"]
+
+
+def test_writers_work_where_they_are_told_to(tmp_path):
+    motions, work = some_motions(), tmp_path / "work"
+    for error in (None, RuntimeError("out of power")):
+        with suppress(RuntimeError), writer(tmp_path / "set", work=work) as file, writer(tmp_path / "other") as second:
+            assert (work / "folder").is_dir()
+            with pytest.raises(FileExistsError), writer(tmp_path / "set", work=work):
+                pass
+            for each in (file, second):
+                each.write(motions.motion, motions.label)
+            if error is not None:
+                raise error
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == ["other", "set"]
+
+
+@pytest.mark.parametrize(
+    ("there", "left", "expected"),
+    [
+        ("", ("folder", "old"), "old"),  # between the renames
+        ("new", ("old",), "new"),  # after them
+        ("", ("old",), ""),  # after them, of which the result was removed since: what is left may not be whole
+        ("new", ("folder",), "new"),  # before them
+        ("", ("folder",), ""),
+        ("new", (), "new"),
+    ],
+)
+def test_what_a_killed_writer_left_is_cleared_and_the_old_set_comes_back(tmp_path, there, left, expected):
+    path, work = tmp_path / "set", tmp_path / "work"
+    for folder, words in [(path, there)] * bool(there) + [(work / name, name) for name in left]:
+        folder.mkdir(parents=True)
+        (folder / "words").write_text(words)
+    restore_target(path, work)
+    assert (path / "words").read_text() == expected if expected else not path.exists()
+    assert not work.exists()
 
 
 def test_a_batch_must_keep_the_announcement(tmp_path):

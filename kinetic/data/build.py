@@ -14,25 +14,25 @@ import time
 import traceback
 import zipfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from tqdm import tqdm
 
 import kinetic
 from kinetic.data.arrays import mebibytes
-from kinetic.data.cleaning import CLEANING
+from kinetic.data.cleaning import CLEANING, Unusable
 from kinetic.data.fitting import FITTING
 from kinetic.data.ntu import BENCHMARKS, MISSING, MUTUAL, Benchmark, ClipName
 from kinetic.data.recording import read_recording
-from kinetic.data.storage import MotionWriter, check_target
+from kinetic.data.storage import MotionWriter, check_target, restore_target
 from kinetic.files import holding, replacing
 from kinetic.skeleton import NTU25
 
@@ -94,7 +94,9 @@ SKIPPED = {
     "missing": "listed by the authors as missing or incomplete",
     "elsewhere": "not of this data set",
     "again": "a second file of the same clip",
+    "broken": "a file that cannot be used, of a clip that has several",
     "name": "another name than those of NTU RGB+D",
+    "nested": "a zip archive inside a zip archive, which is not opened",
 }
 """Why files are left alone."""
 
@@ -111,14 +113,15 @@ class BuildReport:
         listing: a file that names everything that is not in it, one JSON line each, and ends with this summary
         benchmark, recipe, fit, frames: what was asked; `frames` is None where clips keep their length
         found: motions of every class for `train` and `test`
+        refused: clips that could be read, of which the recipe left nothing; likewise, and among the failures
         files: recordings that were found in the raw data
         skipped: (why, side) -> files that were left alone; the side is empty for names that say none
-        failures: side -> files that could not be used
+        failures: side -> clips that no file gives; the side is empty for folders and archives that cannot be read
         first: the first failures, in words
         remarked: motions with something odd that the recipe dealt with
         size: bytes of the recordings in use
         seconds: of this call
-        resumed: files that an interrupted build had done already
+        resumed: clips that an interrupted build had done already
         restarted: whether an interrupted build was thrown away, because it was of other files or another recipe
     """
 
@@ -130,6 +133,7 @@ class BuildReport:
     frames: int | None
     found: Mapping[str, np.ndarray]
     files: int
+    refused: Mapping[str, np.ndarray] = field(default_factory=dict)
     skipped: Mapping[tuple[str, str], int] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
     first: tuple[str, ...] = ()
@@ -141,7 +145,7 @@ class BuildReport:
 
     @property
     def failed(self) -> int:
-        """How many files could not be used, zip archives included."""
+        """How many clips could not be used, and folders and zip archives not be read."""
         return sum(self.failures.values())
 
     @property
@@ -157,8 +161,13 @@ class BuildReport:
     def verdict(self) -> str:
         if self.complete:
             return "complete: all counts are the official ones"
-        whole = int(sum(counts.sum() for counts in self.benchmark.expected().values()))
-        return f"{self.motions:,} of {whole:,} clips; not the whole data set"
+        expected = self.benchmark.expected()
+        refused = int(sum(counts.sum() for counts in self.refused.values()))
+        if all(np.array_equal(self.found[side] + self.refused.get(side, 0), expected[side]) for side in expected):
+            return f"all files are there; the recipe could not use {refused:,} of them"
+        whole = int(sum(counts.sum() for counts in expected.values()))
+        more = f"; the recipe could not use {refused:,} that are there" if refused else ""
+        return f"{self.motions:,} of {whole:,} clips; not the whole data set{more}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, the counts of every class included; not the time, which differs between equal builds."""
@@ -180,6 +189,7 @@ class BuildReport:
                 reason: sum(count for (why, _), count in self.skipped.items() if why == reason) for reason in SKIPPED
             },
             "failed": self.failed,
+            "refused": int(sum(counts.sum() for counts in self.refused.values())),
             "remarked": self.remarked,
             "complete": self.complete,
             "verdict": self.verdict(),
@@ -272,7 +282,11 @@ def _asked(benchmark: str, recipe: str, frames: int | Literal["all"] | None, fit
             raise ValueError(f"with frames all, clips keep their length: expected no fit, got {fit!r}")
         return _Asked(benchmark, recipe, "all", None)
     frames = length if frames is None else frames
-    if frames is None or isinstance(frames, (bool, str)) or not 1 <= frames <= LONGEST:
+    if frames is None:
+        raise ValueError(
+            f"fit {fit!r} needs a number of frames to bring clips to; by itself, recipe {recipe} keeps their length"
+        )
+    if isinstance(frames, (bool, str)) or not 1 <= frames <= LONGEST:
         raise ValueError(f"frames must be 'all' or a number from 1 to {LONGEST}, got {frames!r}")
     if fit is None:
         fit = usual if frames == length else OTHERWISE[recipe]
@@ -297,17 +311,21 @@ def build_ntu(
     The folder holds all clips of the data set, sorted by name, whatever the order or the number of processes; the
     benchmark's split is one of its splits. `columns` are `frames` (before padding), `bodies`, `replication`, and the
     place in the recording: `origin_x/y/z` in metres and `turn_w/x/y/z`, a quaternion, with
-    recorded = inverse turn of the motion + origin, wherever a body is present. The notes name the recipe and how
-    clips were brought to one length.
+    recorded = inverse turn of the motion + origin, wherever a body is present; `start` is the frame of the recording
+    where the cleaned clip begins. The notes name the recipe and how clips were brought to one length.
 
-    A file that cannot be used is named in the report and in `OUT.report.jsonl`, and the build goes on. Interrupted in
-    any way, the same call goes on where it stopped: what was done is kept in a hidden folder beside `out`, which
-    takes the space of the set without its padding until the end. Memory holds a few motions, and the names of all.
+    A file that cannot be used is named in the report and in `OUT.report.jsonl`, and the build goes on, with the next
+    file of the same clip where there are several. Interrupted in any way, the same call goes on where it stopped: what
+    was done is kept in a hidden folder `.OUT.building` beside `out`, which takes the space of the set without its
+    padding, and at the end that of the set; it may hold the older set after a kill, so let the same call clear it.
+    Files that the system refused to give, or that changed meanwhile, are tried again then. Memory holds a few motions,
+    and the names of all.
 
     Args:
-        raw: a folder, searched with all folders in it for `.skeleton` files and for zip archives of them, or such an
-            archive; archives are read in place
-        out: the folder to make; an older set of motions in its place is replaced
+        raw: a folder, searched with all folders in it and those that links lead to, for `.skeleton` files and for zip
+            archives of them, or such an archive; archives are read in place
+        out: the folder to make; an older set of motions in its place is replaced. Where it is a link, that to which it
+            leads is made, and the report beside that
         benchmark: of `kinetic.data.ntu.BENCHMARKS`
         recipe: of `kinetic.data.cleaning.CLEANING`
         frames: length of the motions, or `all` for clips that keep theirs; None = as the recipe was published
@@ -327,24 +345,39 @@ def build_ntu(
     asked = _asked(benchmark, recipe, frames, fit)
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
+    if out.is_symlink():  # to another disk, say
+        out = Path(os.path.realpath(out))
     if out.suffix or not out.name:
         raise ValueError(f"{out}: expected the name of a folder, without suffix")
     check_target(out)
-    chosen, left = _choose(_search(raw), BENCHMARKS[benchmark])
+    found, left = _search(raw)
+    chosen, left = _choose((found, left), BENCHMARKS[benchmark])
     if not chosen:
         raise ValueError(f"{raw}: no clip of {BENCHMARKS[benchmark].source} is in it; {_reasons(left)}")
     out.parent.mkdir(parents=True, exist_ok=True)
     work = out.with_name(f".{out.name}.building")
     work.mkdir(exist_ok=True)
+    before = work.stat()
     with holding(work, patience=0):
-        build = _Build(asked, chosen, left, work, out)
+        if not os.path.samestat(before, work.stat()):  # removed by a build that ended, and made by one that began
+            raise FileExistsError(f"{work}: another process is at work in it")
+        build = _Build(asked, chosen, left, len(found), work, out)
         build.make(workers or _cores(), progress)
         report = build.merge(progress, began)
-        for entry in work.iterdir():
-            entry.unlink(missing_ok=True)
-    with suppress(OSError):  # another process has begun to build here
-        work.rmdir()
+        _clear(work)
+        with suppress(OSError):  # what others put there stays
+            work.rmdir()
+    if not report.motions:
+        raise ValueError(f"none of {len(chosen)} clips can be used, see {report.listing}; {report.first[0]}")
     return report
+
+
+def _clear(work: Path, keep: str = "") -> bool:
+    """Removes the files of a build but for those with this beginning; whether parts were among them."""
+    other = [entry for entry in work.iterdir() if not (keep and entry.name.startswith(keep)) and not entry.is_dir()]
+    for entry in other:
+        entry.unlink(missing_ok=True)
+    return any(entry.suffix == ".jsonl" for entry in other)
 
 
 def _cores() -> int:
@@ -363,16 +396,24 @@ class _Source:
         place: for people to find it, relative to the raw data
         path: of the file, or of the archive that it is in
         member: its position in the archive; -1 for a plain file
+        inside: its whole name in the archive; empty for a plain file
         size: bytes
-        stamp: changes when the contents do
+        stamp: changes when the contents do: the checksum in an archive, else the time of the last change
     """
 
     name: str
     place: str
     path: str
     member: int
+    inside: str
     size: int
     stamp: int
+
+
+_Chosen: TypeAlias = tuple[ClipName, list[_Source]]
+"""A clip, and all files of it that were found."""
+_Copy: TypeAlias = tuple[str, int, str, int, int]
+"""What a worker must know of such a file: its path, member, name inside, size and stamp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,68 +437,91 @@ class _Left:
 
 
 def _search(raw: Path) -> tuple[list[_Source], list[_Left]]:
-    """Everything that ends in .skeleton, in folders and archives, and archives that cannot be opened."""
+    """Everything that ends in .skeleton, in folders and archives, and folders and archives that cannot be read."""
     if not raw.exists():
         raise FileNotFoundError(f"{raw}: no such file or folder")
-    if raw.is_dir():
-        paths = sorted(Path(folder, name) for folder, _, names in os.walk(raw) for name in names)
-    else:
-        paths = [raw]
     found: list[_Source] = []
-    failed: list[_Left] = []
-    for path in paths:
+    left: list[_Left] = []
+
+    def unreadable(error: OSError) -> None:
+        place = Path(error.filename).relative_to(raw).as_posix()
+        left.append(_Left(place, "failed", words=f"not a folder that can be read: {_words(error)}"))
+
+    for path in sorted(_files(raw, unreadable)) if raw.is_dir() else [raw]:
         place = path.relative_to(raw).as_posix() if raw.is_dir() else path.name
-        if path.name.endswith(".skeleton"):
+        ending = path.suffix.lower()
+        if ending == ".skeleton":
             size = stamp = 0
             with suppress(OSError):  # the worker meets the same trouble, and tells
                 status = path.stat()
                 size, stamp = status.st_size, status.st_mtime_ns
-            found.append(_Source(path.name, place, str(path), -1, size, stamp))
-        elif path.name.endswith(".zip"):
+            found.append(_Source(path.name, place, str(path), -1, "", size, stamp))
+        elif ending == ".zip":
             try:
-                found += _members(path, place)
+                members = _members(path)
             except Exception as error:  # as varied as the ways in which an archive can be damaged
-                failed.append(_Left(place, "failed", words=f"not a zip archive that can be read: {_words(error)}"))
+                left.append(_Left(place, "failed", words=f"not a zip archive that can be read: {_words(error)}"))
+                continue
+            for number, member in enumerate(members):
+                inside, where = member.filename, f"{place}: {member.filename}"
+                if inside.lower().endswith(".skeleton"):
+                    name = inside.rpartition("/")[2]
+                    found.append(_Source(name, where, str(path), number, inside, member.file_size, member.CRC))
+                elif inside.lower().endswith(".zip"):
+                    left.append(_Left(where, "nested"))
     if not found:
-        hint = f"; {failed[0].place} is {failed[0].words}" if failed else ""
+        hint = f"; {left[0].place} is {left[0].words or SKIPPED[left[0].why]}" if left else ""
         raise ValueError(f"{raw}: expected .skeleton files or zip archives of them, found none{hint}")
-    return found, failed
+    return found, left
 
 
-def _members(path: Path, place: str) -> Iterator[_Source]:
+def _files(raw: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
+    """All files in a folder and in those below it, through links too, but no folder twice."""
+    seen = set()
+    for folder, below, names in os.walk(raw, followlinks=True, onerror=unreadable):
+        try:
+            status = os.stat(folder)
+        except OSError as error:
+            unreadable(error)
+            continue
+        if (status.st_dev, status.st_ino) in seen:  # a link to a folder above this one, say
+            below.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        below.sort()  # the same way is taken to them every time
+        yield from (Path(folder, name) for name in names)
+
+
+def _members(path: Path) -> list[zipfile.ZipInfo]:
     if not path.is_file():
         raise ValueError("not a plain file")
     with zipfile.ZipFile(path) as archive:
-        for number, member in enumerate(archive.infolist()):
-            if member.filename.endswith(".skeleton"):
-                name = member.filename.rpartition("/")[2]
-                where = f"{place}: {member.filename}"
-                yield _Source(name, where, str(path), number, member.file_size, member.CRC)
+        return archive.infolist()
 
 
-def _choose(
-    searched: tuple[list[_Source], list[_Left]], benchmark: Benchmark
-) -> tuple[list[tuple[ClipName, _Source]], list[_Left]]:
-    """The files that make motions, one for each clip and sorted by their names, and all others."""
+def _choose(searched: tuple[list[_Source], list[_Left]], benchmark: Benchmark) -> tuple[list[_Chosen], list[_Left]]:
+    """The clips that become motions, sorted by their names, each with its files, the first to be tried first.
+
+    And all files that are not used.
+    """
     found, left = searched
     named: list[tuple[ClipName, _Source]] = []
     for source in found:
         try:
-            named.append((ClipName.parse(source.name), source))
+            named.append((ClipName.parse(Path(source.name).stem), source))
         except ValueError as error:
             left.append(_Left(source.place, "name", words=str(error)))
     named.sort(key=lambda pair: (pair[0], pair[1].member >= 0, pair[1].place))  # plain files before archives
-    chosen: list[tuple[ClipName, _Source]] = []
+    chosen: list[_Chosen] = []
     for clip, source in named:
         if not benchmark.holds(clip):
             left.append(_Left(source.place, "elsewhere", str(clip)))
         elif str(clip) in MISSING:
             left.append(_Left(source.place, "missing", str(clip), benchmark.side(clip)))
         elif chosen and chosen[-1][0] == clip:
-            words = f"{SKIPPED['again']}; the one in use is {chosen[-1][1].place}"
-            left.append(_Left(source.place, "again", str(clip), benchmark.side(clip), words))
+            chosen[-1][1].append(source)
         else:
-            chosen.append((clip, source))
+            chosen.append((clip, [source]))
     return chosen, left
 
 
@@ -477,27 +541,37 @@ class _Job:
     recipe: str
     fit: str
     frames: int | None
-    files: list[tuple[str, str, int]]  # clip, path, member
+    files: list[tuple[str, list[_Copy]]]  # clips, with the files to try one after the other
 
     def path(self, suffix: str) -> Path:
         return Path(f"{self.stem}.{suffix}")
 
 
 def _make(job: _Job, archives: _Archives) -> None:
-    """Write the motions of one part behind each other, without their padding, and a line of JSON for each file.
+    """Write the motions of one part behind each other, without their padding, and a line of JSON for each clip.
 
-    The lines are written last: where they are, the part is complete.
+    The lines are written last: where they are, the part is complete. Each has the failures of the clip's files up to
+    the one in use; one that is of the system and not of the file has the part made again by the next call.
     """
     lines = []
     with replacing(job.path("f32")) as beside, open(beside, "wb") as file:
-        for clip, path, member in job.files:
-            try:
-                motion, line = _motion(job, archives.open(path, member), clip)
-            except Exception as error:  # whatever a file does to the code, the build goes on, and the report tells
-                lines.append({"clip": clip, "error": _words(error)})
-                continue
-            file.write(np.ascontiguousarray(motion.transpose(0, 3, 1, 2), dtype="<f4").data)  # (M, C, T, V)
-            lines.append({"clip": clip} | line)
+        for clip, copies in job.files:
+            line: dict[str, Any] = {"clip": clip, "failures": []}
+            lines.append(line)
+            for copy in copies:
+                try:
+                    motion, told = _motion(job, archives.open(*copy), clip)
+                except Exception as error:  # whatever a file does to the code, the build goes on, and the report tells
+                    failure = {
+                        "error": _words(error),
+                        "refused": isinstance(error, Unusable),
+                        "again": isinstance(error, (OSError, MemoryError)),
+                    }
+                    line["failures"].append(failure)
+                    continue
+                file.write(np.ascontiguousarray(motion.transpose(0, 3, 1, 2), dtype="<f4").data)  # (M, C, T, V)
+                line |= told
+                break
     text = "".join(json.dumps(line, allow_nan=False) + "\n" for line in lines)
     with replacing(job.path("jsonl")) as beside:
         beside.write_text(text, encoding="utf-8")
@@ -527,6 +601,7 @@ def _motion(job: _Job, source: Path | bytes, clip: str) -> tuple[np.ndarray, dic
         "fps": float(rate),
         "origin": cleaned.origin.tolist(),
         "turn": _quaternion(cleaned.rotation).tolist(),
+        "start": int(cleaned.kept[0]),
         "remarks": len(recording.remarks) + len(cleaned.remarks),
     }
 
@@ -549,8 +624,9 @@ def _quaternion(rotation: np.ndarray) -> np.ndarray:
 
 def _words(error: Exception) -> str:
     """An error in one line; its type too, unless it is one that readers raise on purpose."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    text = text if isinstance(error, (ValueError, OSError, zipfile.BadZipFile)) else f"{type(error).__name__}: {text}"
+    text, kind = " ".join(str(error).split()), type(error).__name__
+    if not text or not isinstance(error, (ValueError, OSError, zipfile.BadZipFile)):
+        text = f"{kind}: {text}" if text else kind
     return text if len(text) <= 1000 else f"{text[:1000]} ..."
 
 
@@ -565,16 +641,23 @@ class _Archives:
     def close(self) -> None:
         if self._zip is not None:
             self._zip.close()
+        self._zip, self._path, self._members = None, "", []
 
-    def open(self, path: str, member: int) -> Path | bytes:
-        """A plain file as its path, a member as its bytes, of which no more are read than it may have."""
+    def open(self, path: str, member: int, inside: str, size: int, stamp: int) -> Path | bytes:
+        """A plain file as its path, a member as its bytes, of which no more are read than it may have.
+
+        Raises:
+            OSError: also for another member than the one that was found there with this name, size and checksum
+        """
         if member < 0:
             return Path(path)
         if self._zip is None or path != self._path:
             self.close()
             self._zip, self._path = zipfile.ZipFile(path), path
             self._members = self._zip.infolist()
-        info = self._members[member]
+        info = self._members[member] if member < len(self._members) else None
+        if info is None or (info.filename, info.file_size, info.CRC) != (inside, size, stamp):
+            raise OSError("the archive changed after it was searched")
         if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError("is encrypted or compressed in an unusual way, expected a plain zip archive")
         if info.file_size > LARGEST_MEMBER or info.file_size > 1100 * max(1, info.compress_size):
@@ -588,7 +671,7 @@ class _Archives:
 
 BOOT = """
 import json, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; a part in work is finished
+signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no sessions, Ctrl-C reaches all processes
 sys.path[:] = json.loads(sys.argv.pop())
 from kinetic.data.build import _serve
 _serve()
@@ -628,6 +711,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             env=os.environ | threads,
             encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is for the parent; a part in work is finished
         )
 
     def ask(self, job: _Job) -> dict[str, Any] | None:
@@ -727,20 +811,18 @@ class _Build:
     """The parts of one build, those that an interrupted one left included, and what becomes of them."""
 
     def __init__(
-        self, asked: _Asked, chosen: list[tuple[ClipName, _Source]], left: list[_Left], work: Path, out: Path
+        self, asked: _Asked, chosen: list[_Chosen], left: list[_Left], files: int, work: Path, out: Path
     ) -> None:
-        self.asked, self.chosen, self.left, self.work, self.out = asked, chosen, left, work, out
+        self.asked, self.chosen, self.left, self.files, self.out = asked, chosen, left, files, out
         self.benchmark = BENCHMARKS[asked.benchmark]
-        self.files = len(chosen) + sum(each.why != "failed" for each in left)  # so far, only archives failed
+        self.writing = work / "set"
+        restore_target(out, self.writing)
         request = hashlib.sha256(repr((asked, kinetic.__version__, BLOCK)).encode())
-        for clip, source in chosen:
-            request.update(repr((clip, source.place, source.size, source.stamp)).encode())
+        for clip, copies in chosen:
+            request.update(repr((clip, [(copy.place, copy.size, copy.stamp) for copy in copies])).encode())
         # What another request left, or a worker of it that is still alive leaves, has other names.
         prefix = request.hexdigest()[:16]
-        other = [entry for entry in work.iterdir() if not entry.name.startswith(prefix)]
-        for entry in other:
-            entry.unlink(missing_ok=True)
-        self.restarted = any(entry.suffix == ".jsonl" for entry in other)
+        self.restarted = _clear(work, keep=prefix)
         blocks = [chosen[first : first + BLOCK] for first in range(0, len(chosen), BLOCK)]
         self.jobs = [
             _Job(
@@ -748,18 +830,21 @@ class _Build:
                 asked.recipe,
                 asked.fit,
                 asked.frames,
-                [(str(clip), source.path, source.member) for clip, source in block],
+                [
+                    (str(clip), [(each.path, each.member, each.inside, each.size, each.stamp) for each in copies])
+                    for clip, copies in block
+                ],
             )
             for number, block in enumerate(blocks)
         ]
         self.sizes = {
-            job.stem: sum(source.size for _, source in block) for job, block in zip(self.jobs, blocks, strict=True)
+            job.stem: sum(copies[0].size for _, copies in block) for job, block in zip(self.jobs, blocks, strict=True)
         }
         self.resumed = 0
 
     def make(self, workers: int, progress: bool) -> None:
-        """Makes the parts that are not there."""
-        todo = [job for job in self.jobs if _lines(job) is None]
+        """Makes the parts that are not there, or met trouble that may be over."""
+        todo = [job for job in self.jobs if not _done(job)]
         self.resumed = sum(len(job.files) for job in self.jobs) - sum(len(job.files) for job in todo)
         bar = tqdm(
             total=len(self.chosen), initial=self.resumed, unit="file", desc="read", disable=None if progress else True
@@ -773,16 +858,19 @@ class _Build:
 
     def merge(self, progress: bool, began: float) -> BuildReport:
         """Writes the set and the report from the parts."""
-        found = {side: np.zeros(len(self.benchmark.class_names), dtype=np.int64) for side in ("train", "test")}
-        longest, partners, remarked = 0, False, 0
+        found, refused = (
+            {side: np.zeros(len(self.benchmark.class_names), dtype=np.int64) for side in ("train", "test")}
+            for _ in range(2)
+        )
+        longest, partners, remarked, size = 0, False, 0, 0
         left, place = list(self.left), iter(self.chosen)
         for line in (line for job in self.jobs for line in self._lines(job)):
-            clip, source = next(place)
+            clip, copies = next(place)
             side = self.benchmark.side(clip)
-            if "error" in line:
-                number = re.match(r"line ([0-9]+)\b", line["error"])
-                at = int(number.group(1)) if number else None
-                left.append(_Left(source.place, "failed", str(clip), side, line["error"], at))
+            left += _unused(line, clip, copies, side)
+            size += copies[min(len(line["failures"]), len(copies) - 1)].size
+            if "stored" not in line:
+                refused[side][clip.action - 1] += any(failure["refused"] for failure in line["failures"])
                 continue
             found[side][clip.action - 1] += 1
             longest = max(longest, line["stored"])
@@ -798,12 +886,13 @@ class _Build:
             fit=self.asked.fit,
             frames=self.asked.frames,
             found=found,
+            refused=refused,
             files=self.files,
             skipped=Counter((each.why, each.side) for each in left if each.why != "failed"),
             failures=Counter(each.side for each in failures),
             first=tuple(f"{each.place}: {each.words}" for each in failures[:10]),
             remarked=remarked,
-            size=sum(self.sizes.values()),
+            size=size,
             resumed=self.resumed,
             restarted=self.restarted,
         )
@@ -812,8 +901,6 @@ class _Build:
         with replacing(report.listing) as beside, open(beside, "w", encoding="utf-8") as file:
             file.writelines(json.dumps(each.to_dict()) + "\n" for each in left)
             file.write(json.dumps({"summary": report.to_dict()}) + "\n")
-        if not report.motions:
-            raise ValueError(f"none of {len(self.chosen)} clips can be used, see {report.listing}; {report.first[0]}")
         return replace(report, seconds=time.monotonic() - began)
 
     def _write(self, report: BuildReport, frames: int, partners: bool, progress: bool) -> None:
@@ -847,6 +934,7 @@ class _Build:
                 "failed": report.failed,
                 "verdict": report.verdict(),
             },
+            work=self.writing,
         )
         bar = tqdm(total=report.motions, unit="motion", desc="write", disable=None if progress else True)
         with bar, writer:
@@ -879,6 +967,7 @@ class _Build:
                     "frames": np.array([line["frames"] for line in lines]),
                     "bodies": np.array([line["bodies"] for line in lines]),
                     "replication": np.array([clip.replication for clip in clips]),
+                    "start": np.array([line["start"] for line in lines], dtype=np.int64),
                 }
                 | dict(zip(COLUMNS, places.T, strict=True)),
             }
@@ -890,7 +979,7 @@ class _Build:
             with open(job.path("f32"), "rb") as file:
                 for line in self._lines(job):
                     clip, _ = next(place)
-                    if "error" not in line:
+                    if "stored" in line:
                         shape = _shape(line)
                         yield clip, line, np.fromfile(file, "<f4", int(np.prod(shape))).reshape(shape)
 
@@ -905,14 +994,39 @@ def _shape(line: Mapping[str, Any]) -> tuple[int, int, int, int]:
     return line["bodies"], NTU25.channels, line["stored"], len(NTU25.joints)
 
 
+def _unused(line: Mapping[str, Any], clip: ClipName, copies: Sequence[_Source], side: str) -> Iterator[_Left]:
+    """The files of a clip but for the one in use; where there is none, one of them stands for the clip as failed."""
+    failures, failed = line["failures"], -1
+    if "stored" in line:
+        why = f"the one in use is {copies[len(failures)].place}"
+    else:  # one that could be read says more about the clip than one that could not
+        failed = next((i for i, failure in enumerate(failures) if failure["refused"]), 0)
+        why = "no file of this clip can be used"
+    for i, (copy, failure) in enumerate(zip(copies, failures, strict=False)):
+        error = failure["error"]
+        if i == failed:
+            number = re.match(r"line ([0-9]+)\b", error)
+            yield _Left(copy.place, "failed", str(clip), side, error, int(number.group(1)) if number else None)
+        else:
+            yield _Left(copy.place, "broken", str(clip), side, f"{error}; {why}")
+    for copy in copies[len(failures) + 1 :]:
+        yield _Left(copy.place, "again", str(clip), side, f"{SKIPPED['again']}; {why}")
+
+
+def _done(job: _Job) -> bool:
+    """Whether a part is there, and nothing of it is worth another try."""
+    lines = _lines(job)
+    return lines is not None and not any(failure["again"] for line in lines for failure in line["failures"])
+
+
 def _lines(job: _Job) -> list[dict[str, Any]] | None:
     """What a part says about its files; None where it is not there, or not whole."""
     try:
         lines = [json.loads(text) for text in job.path("jsonl").read_text(encoding="utf-8").splitlines()]
         size = job.path("f32").stat().st_size
-        if [line["clip"] for line in lines] != [clip for clip, _, _ in job.files]:
+        if [line["clip"] for line in lines] != [clip for clip, _ in job.files]:
             return None
-        whole = sum(4 * int(np.prod(_shape(line))) for line in lines if "error" not in line)
+        whole = sum(4 * int(np.prod(_shape(line))) for line in lines if "stored" in line)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return lines if size == whole else None

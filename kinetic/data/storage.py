@@ -22,7 +22,7 @@ from kinetic.data.motion import MotionSet, check_shape, chunks, largest_coordina
 from kinetic.files import flush
 from kinetic.skeleton import Skeleton
 
-__all__ = ["MotionWriter", "check_target", "read_archive", "read_folder", "write_motions"]
+__all__ = ["MotionWriter", "check_target", "read_archive", "read_folder", "restore_target", "write_motions"]
 
 FORMAT, VERSION = "kinetic-motions", 1
 _META = ("format", "version", "class_names", "skeleton", "subject_names", "clip", "fps", "source", "splits", "notes")
@@ -162,6 +162,8 @@ class MotionWriter:
         n: how many motions there will be
         frames: frames of every motion; joints and channels are those of the skeleton
         class_names, skeleton, subject_names, fps, source, splits, notes: as in `MotionSet`
+        work: a folder that is made to work in, on the same disk as `path`; whoever names it cleans up with
+            `restore_target` after a kill. None = a folder with a name of its own, beside `path`
 
     Raises:
         ValueError: on the way out when fewer motions than announced were written. After this and after any other
@@ -181,8 +183,9 @@ class MotionWriter:
         source: str = "",
         splits: Mapping[str, Any] | None = None,
         notes: Mapping[str, Any] | None = None,
+        work: Path | None = None,
     ) -> None:
-        self.path, self.n = Path(path), n
+        self.path, self.n, self._place = Path(path), n, work
         if n < 1:
             raise ValueError(f"{self.path}: a file needs at least one motion, got {n}")
         if self.path.suffix not in (".npz", ""):
@@ -211,7 +214,11 @@ class MotionWriter:
     def __enter__(self) -> MotionWriter:
         check_target(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._work = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=".tmp", dir=self.path.parent))
+        if self._place is None:
+            self._work = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=".tmp", dir=self.path.parent))
+        else:
+            self._place.mkdir()
+            self._work = self._place
         try:
             if self.path.suffix == ".npz":
                 self._zip = zipfile.ZipFile(self._work / "file.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1)
@@ -347,13 +354,12 @@ class MotionWriter:
                 flush(entry)
             flush(folder)
             check_target(self.path)
-            if self.path.exists():  # two renames: a folder cannot replace another in one step
-                os.rename(self.path, work / "old")
             try:
+                if self.path.exists():  # two renames: a folder cannot replace another in one step
+                    os.rename(self.path, work / "old")
                 os.rename(folder, self.path)
-            except OSError:
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(work / "old", self.path)
+            except BaseException:  # Ctrl-C may come between the two
+                _bring_back(self.path, work)
                 raise
         flush(self.path.parent)
 
@@ -371,6 +377,23 @@ class MotionWriter:
 
 def _bytes(motion: np.ndarray) -> memoryview:
     return np.ascontiguousarray(motion, dtype="<f4").data.cast("B")
+
+
+def restore_target(path: Path, work: Path) -> None:
+    """Cleans up after a `MotionWriter` that was killed while it worked in `work`; no other may be at work in it.
+
+    A killed writer leaves gigabytes behind; killed between its two renames, it has moved the older set away, which
+    comes back here.
+    """
+    if work.is_dir():
+        _bring_back(path, work)
+        shutil.rmtree(work)
+
+
+def _bring_back(path: Path, work: Path) -> None:
+    """Undoes the first rename where the second did not happen: the new set is still there, the older one is away."""
+    if (work / "folder").is_dir() and (work / "old").is_dir() and not path.exists():
+        os.rename(work / "old", path)
 
 
 def check_target(path: Path) -> None:
