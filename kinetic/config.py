@@ -87,8 +87,8 @@ class DataConfig:
 
     Args:
         source: `synthetic`, or a file or folder that `kinetic.read_motions` opens
-        split: which clips train: by person (xsub), camera (xview), recording setup (xsetup), another split of the set, or
-            all of them (none)
+        split: which clips train: by person (xsub), camera (xview), recording setup (xsetup), by another split that the
+            set names, or all of them (none)
         classes: names of the actions to use; null = all
         subjects: names or numbers of the people to use; null = all
         views: numbers of the cameras to use; null = all

@@ -122,7 +122,7 @@ def data_info(asked: Namespace) -> None:
 
     if asked.out is not None:
         checked_target(asked.out, (".png",))
-    motions = _opened(asked)
+    motions = _opened(asked, finite=False)
     seen = survey(motions)
     found = summarise(motions, seen)
     if asked.out is not None:
@@ -140,7 +140,7 @@ def data_check(asked: Namespace) -> None:
     """Look for what spoils training or evaluation; the exit status is 2 when there is something."""
     from kinetic.data.inspection import inspect, inspection_text
 
-    found = inspect(_opened(asked))
+    found = inspect(_opened(asked, finite=False))
     faults = [each for each in found if each.severity == "fault"]
     plain = [
         {"severity": each.severity, "what": each.what, "text": each.text, "motions": list(each.motions)}
@@ -281,7 +281,7 @@ def _declare_data_convert(parser: ArgumentParser) -> None:
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="TARGET", help="a file, or a folder's name")
     parser.add_argument("--to", choices=tuple(FORMATS), help="the format; default: by the ending, .npz is our own")
     parser.add_argument(
-        "--split", choices=("xsub", "xview", "xsetup", "published"), help="the split that a published format holds"
+        "--split", metavar="NAME", help="the split that a published format holds: xsub, xview, xsetup ..."
     )
     parser.add_argument("--joints", choices=("ntu25",), help="bring other skeletons to the 25 joints of NTU RGB+D")
     parser.add_argument(
@@ -301,8 +301,8 @@ def _declare_source(parser: ArgumentParser) -> None:
     parser.add_argument("--metres", type=float, metavar="X", help="the unit of .bvh files, in metres (0.01)")
 
 
-def _opened(asked: Namespace) -> MotionSet:
-    """The motions of a request, whatever their format."""
+def _opened(asked: Namespace, *, finite: bool = True) -> MotionSet:
+    """The motions of a request, whatever their format; `finite` as for `read_motions`."""
     if asked.mapping is not None:
         from kinetic.data.tabular import read_table
 
@@ -316,7 +316,7 @@ def _opened(asked: Namespace) -> MotionSet:
             raise ValueError(f"{asked.file}: {error}") from error
     from kinetic.data.reading import read_motions
 
-    return read_motions(asked.file)
+    return read_motions(asked.file, finite=finite)
 
 
 DATA_VERBS: dict[str, Verb] = {

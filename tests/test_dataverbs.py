@@ -116,6 +116,37 @@ def test_what_is_wrong_is_listed_and_ends_with_two(capsys, built, tmp_path):
     assert [each["motions"] for each in json.loads(out)["found"] if each["severity"] == "fault"] == [[3]]
 
 
+@pytest.mark.parametrize("kind", ["set", "set.npz"])
+def test_a_set_that_is_not_finite_is_looked_at_all_the_same(capsys, built, tmp_path, kind):
+    motions = read_motions(built)
+    target = tmp_path / kind
+    write_motions(motions, target)
+    motion = np.array(motions.motion)
+    motion[3, 0, 1, 2] = np.nan
+    if target.is_dir():
+        np.save(target / "motion.npy", motion)
+    else:
+        with np.load(target) as file:
+            parts = {name: file[name] for name in file.files}
+        np.savez(target, **{**parts, "motion": motion})
+    status, out, err = run(capsys, "check", target)
+    words = "not finite: 1 motion with coordinates that are NaN, infinite or beyond 1e15"
+    assert status == 2 and f"{words}: 3 ({motions.clip[3]})" in out
+    assert err == f"kinetic: {target}: not finite\n"
+    status, out, err = run(capsys, "info", target, "--json", "-o", tmp_path / "set.png")
+    assert (status, err) == (0, "") and (tmp_path / "set.png").is_file()
+    assert json.loads(out)["odd"]["not finite"]["motions"] == 1
+    status, _, err = run(capsys, "convert", target, "-o", tmp_path / "out.npz")
+    assert status != 0 and "NaN or infinite" in err
+
+
+def test_the_recipe_that_turns_motions_is_remarked(capsys, raw, tmp_path):
+    words = ["--raw", raw, "--benchmark", "ntu60-xsub", "--recipe", "pyskl", "--allow-failures", "--workers", 1]
+    assert run(capsys, "build", "ntu", *words, "--quiet", "-o", tmp_path / "set")[0] == 0
+    status, out, _ = run(capsys, "check", tmp_path / "set")
+    assert status == 0 and "remark  up: z points up" in out and "sides" not in out
+
+
 def test_a_recording_is_drawn_under_each_recipe(capsys, raw, tmp_path):
     file = next(path for path in sorted(raw.iterdir()))
     status, out, _ = run(capsys, "recipes", file, "-o", tmp_path / "r.png")

@@ -13,7 +13,7 @@ from kinetic.data.reading import read_motions
 from kinetic.data.storage import write_motions
 from kinetic.data.summary import survey
 from kinetic.data.synthetic import synthesise
-from kinetic.skeleton import NTU25, NTU25_2D
+from kinetic.skeleton import COCO17, NTU25, NTU25_2D
 
 SOUND = synthesise(["walk", "sit down", "clap"], subjects=4, repeats=2, frames=32)
 
@@ -122,6 +122,143 @@ def test_a_few_swapped_motions_are_remarked():
     )
 
 
+def turned(*axes, motion=SOUND.motion):
+    """Each new axis is an old one, by number from 1, negative where it is turned round."""
+    return np.stack([np.sign(axis) * motion[:, abs(axis) - 1] for axis in axes], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("axes", "points"),
+    [
+        ((1, -3, 2), "z points up"),
+        ((1, 3, -2), "z points down"),
+        ((1, -2, -3), "y points down"),
+        ((1, -2, 3), "y points down"),
+        ((2, -1, 3), "x points up"),
+    ],
+)
+def test_another_axis_that_points_up(axes, points):
+    (fault,) = inspect(sound(motion=turned(*axes)))
+    assert (fault.severity, fault.what, fault.motions) == ("fault", "up", ()) and points in fault.text
+
+
+def test_two_coordinates_point_up_too():
+    flat = replace(SOUND, motion=SOUND.motion[:, :2], skeleton=NTU25_2D)
+    assert inspect(flat) == []
+    assert found(replace(flat, motion=turned(1, -2, motion=flat.motion))) == {("fault", "up"): ()}
+    pixels = np.zeros((6, 2, 4, 17), dtype=np.float32)  # nothing but noses and ankles is found, and few of those
+    pixels[:, 1, :, 0], pixels[:2, 1, :, 15] = 100, 700
+    six = MotionSet(pixels, np.zeros(6, dtype=int), ("a",), COCO17)
+    assert ("remark", "up") in found(six)
+    assert ("fault", "up") in found(replace(six, motion=pixels[:2].repeat(3, axis=0)))
+    assert not {what for _, what in found(replace(six, motion=-pixels))} & {"up"}
+
+
+def test_the_recipe_that_turns_motions_says_so():
+    lying = sound(motion=turned(1, -3, 2), notes={"recipe": "pyskl"})
+    (fault,) = inspect(lying)
+    assert (fault.severity, fault.what) == ("remark", "up") and "pyskl" in fault.text
+    assert found(replace(lying, motion=turned(1, 3, -2))) == {("fault", "up"): ()}
+    assert found(replace(lying, notes={"recipe": "kinetic"})) == {("fault", "up"): ()}
+
+
+def test_people_who_lie_or_stand_on_their_hands_in_some_classes_are_no_fault():
+    for axes in ((1, -3, 2), (-1, -2, 3)):
+        motion = np.where((SOUND.label == 2)[:, None, None, None], turned(*axes), SOUND.motion)
+        assert "up" not in {what for _, what in found(sound(motion=motion))}
+
+
+def test_what_points_up_is_that_of_most_motions():
+    motion = np.where((SOUND.label != 2)[:, None, None, None], turned(1, -3, 2), SOUND.motion)
+    assert ("fault", "up") in found(sound(motion=motion))
+
+
+def test_a_few_motions_may_all_lie():
+    assert found(sound(motion=turned(1, -3, 2)).select([0, 1, 2]))[("remark", "up")] == ()
+
+
+def paired(edit=None, frames=slice(4, 20), **changes) -> MotionSet:
+    """The motions of another row as partners, a metre beside, in every second motion and in some frames."""
+    partner = np.zeros_like(SOUND.motion)
+    partner[::2, :, frames] = np.roll(SOUND.motion, 2, axis=0)[::2, :, frames]
+    partner[::2, 0, frames] += 1
+    if edit is not None:
+        edit(partner)
+    return sound(partner=partner, **changes)
+
+
+def test_sound_partners_have_no_faults():
+    assert inspect(paired()) == []
+
+
+@pytest.mark.parametrize(("factor", "word"), [(1000, "millimetres"), (100, "centimetres"), (0.1, "scaled")])
+def test_partners_in_other_units(factor, word):
+    (fault,) = inspect(paired(lambda partner: partner.__imul__(factor)))
+    assert (fault.severity, fault.what) == ("fault", "partner units") and word in fault.text
+    flat = paired(lambda partner: partner.__imul__(factor))
+    flat = replace(flat, motion=flat.motion[:, :2], partner=flat.partner[:, :2], skeleton=NTU25_2D)
+    assert found(flat) == {("fault", "partner units"): ()}
+
+
+def test_a_partner_in_other_units_alone():
+    assert found(paired(lambda partner: partner[4].__imul__(1000)))[("fault", "partner units")] == (4,)
+
+
+def test_partners_that_are_not_finite():
+    def edit(partner):
+        partner[6, 1, 9, 3], partner[7, 1, 9, 3] = np.nan, np.inf
+
+    assert found(paired(edit)) == {("fault", "partner not finite"): (6, 7)}
+
+
+def test_partners_that_stand_still():
+    def edit(partner):
+        partner[8, :, 4:20] = partner[8, :, 4:5]
+
+    assert found(paired(edit)) == {("remark", "partner still"): (8,)}
+
+
+@pytest.mark.parametrize("size", [0.1, 0.5])
+def test_partners_of_noise(size):
+    def edit(partner):
+        partner[2, :, 4:20] = np.random.default_rng(0).normal(0, size, size=(3, 16, 25))
+
+    assert found(paired(edit))[("remark", "partner bones")] == (2,)
+
+    def all_of_them(partner):
+        partner[::2, :, 4:20] = np.random.default_rng(0).normal(0, size, size=(len(partner[::2]), 3, 16, 25))
+
+    assert found(paired(all_of_them))[("fault", "partner bones")] == tuple(range(0, len(SOUND), 2))
+
+
+def test_partners_that_jump():
+    def edit(partner):
+        partner[2, 0, 4:20:2] += 2
+
+    assert found(paired(edit)) == {("remark", "partner speed"): (2,)}
+
+
+def test_partners_that_copy_their_motion():
+    def edit(partner):
+        partner[2, :, 4:20], partner[6, :, 4:9] = SOUND.motion[2, :, 4:20], SOUND.motion[6, :, 4:9]
+
+    faults = found(paired(edit))
+    assert faults[("fault", "partner copy")] == (2,) and faults[("remark", "partner copy")] == (6,)
+
+
+def test_partners_in_the_padding():
+    frames = np.full(len(SOUND), 32)
+    frames[4] = 10
+    motion = SOUND.motion.copy()
+    motion[4, :, 10:] = 0
+    assert found(paired(motion=motion, columns={"frames": frames})) == {("remark", "partner padding"): (4,)}
+
+
+def test_partners_under_another_up():
+    pair = paired()
+    assert found(replace(pair, partner=turned(1, -3, 2, motion=pair.partner))) == {("fault", "partner up"): ()}
+
+
 def test_copies_across_a_split_leak():
     train, test = SOUND.split("xsub")
     rows = np.arange(len(SOUND))
@@ -158,6 +295,22 @@ def test_a_class_that_is_tested_and_never_trained():
     label[in_train & (label == 2)] = 1
     faults = [fault for fault in inspect(sound(label=label)) if "xsub" in fault.text]
     assert [fault.severity for fault in faults] == ["fault"] and SOUND.class_names[2] in faults[0].text
+
+
+def test_a_split_by_position_is_nobodys_protocol():
+    bare = sound(splits={}, source="")
+    train, _ = bare.split("xsub")
+    label = bare.label.copy()
+    label[np.isin(bare.subject, train.subject) & (label == 2)] = 1
+    label[~np.isin(bare.subject, train.subject) & (label == 0)] = 1
+    faults = inspect(replace(bare, label=label))
+    assert [(fault.severity, fault.what) for fault in faults] == [("remark", "split")] * 2
+    assert "1 class is tested" in faults[0].text and "by the positions" in faults[0].text
+    rule = {"xsub": {"by": "subject", "train": [bare.subject_names[i] for i in np.unique(train.subject)]}}
+    own = inspect(replace(bare, label=label, splits=rule))
+    assert [fault.severity for fault in own] == ["fault", "remark"] and "positions" not in own[0].text
+    alone = bare.select(bare.subject == train.subject[0])
+    assert {(fault.severity, fault.what) for fault in inspect(alone)} == {("remark", "split")}
 
 
 def test_an_empty_side():
@@ -257,7 +410,14 @@ def test_the_copies_of_a_real_set_leak(shared):
     faults = inspect(read_motions(shared / "data" / "motion" / "nw_ucla.npz"))
     (leak,) = [fault for fault in faults if fault.what == "leak"]
     assert "xview" in leak.text and len(leak.motions) == 59
-    assert "sides" not in {fault.what for fault in faults if fault.severity == "fault"}
+    assert not {fault.what for fault in faults if fault.severity == "fault"} & {"sides", "up"}
+
+
+@pytest.mark.parametrize("name", ["utd_mhad", "nw_ucla", "kinder_gator", "irds", "hdm05"])
+def test_few_real_recordings_have_no_faults(shared, name):
+    official = {"nw_ucla": {"split"}}  # a class that two cameras did not see
+    faults = inspect(read_motions(shared / "data" / "raw" / name))
+    assert {fault.what for fault in faults if fault.severity == "fault"} == official.get(name, set())
 
 
 @pytest.mark.parametrize("name", ["utd_mhad", "hdm05", "irds"])

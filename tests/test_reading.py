@@ -7,6 +7,7 @@ import json
 import os
 import random
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -174,6 +175,19 @@ def test_what_is_not_motions_says_what_was_found_and_what_is_known(tmp_path):
             read_motions(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="absent"):
         read_motions(tmp_path / "absent")
+
+
+def test_coordinates_that_are_not_finite_are_read_where_they_are_only_looked_at(tmp_path):
+    motions = some_motions()
+    for name, part in (("motion", "motion.npy"), ("pair", "partner.npy")):
+        write_motions(replace(motions, partner=motions.motion), tmp_path / name)
+        array = np.load(tmp_path / name / part)
+        array[2, 0, 1, 1] = np.nan
+        np.save(tmp_path / name / part, array)
+        with pytest.raises(ValueError, match="NaN or infinite"):
+            read_motions(tmp_path / name)
+        opened = read_motions(tmp_path / name, finite=False)
+        assert np.isnan(opened.motion if name == "motion" else opened.partner).sum() == 1
 
 
 def test_a_folder_whose_array_is_a_device_is_refused(tmp_path):

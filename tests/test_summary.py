@@ -8,11 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kinetic.arguments import json_text
+from kinetic.charts import overview_chart
 from kinetic.data.motion import MotionSet
 from kinetic.data.reading import read_motions
 from kinetic.data.storage import write_motions
 from kinetic.data.summary import FAST, length_variation, named, overview, sides, summarise, summary_text, survey
-from kinetic.skeleton import NTU25, NTU25_2D, Skeleton
+from kinetic.skeleton import COCO17, NTU25, NTU25_2D, Skeleton
 
 
 def rigid(n=3, frames=4):
@@ -306,9 +308,102 @@ def test_a_second_body_is_counted():
     partner = np.zeros((3, 3, 4, 25), dtype=np.float32)
     partner[1, :, 2:] = 1
     pair = motions(partner=partner)
-    assert survey(pair).partner.tolist() == [0, 2, 0]
+    assert survey(pair).partner.bodies.tolist() == [0, 2, 0]
     assert summarise(pair)["partner"] == {"motions": 1, "frames": 2}
     assert "a second body in 1 motion" in summary_text(summarise(pair))
+
+
+def test_a_second_body_is_measured_where_it_is(monkeypatch):
+    partner = np.zeros((3, 3, 4, 25), dtype=np.float32)
+    partner[2, :, 1:] = 3 * rigid()[2, :, 1:]
+    pair, alone = motions(partner=partner), motions(motion=3 * rigid())
+    for part in (1, 8 << 20):
+        monkeypatch.setattr("kinetic.data.summary.PART", part)
+        second, first = survey(pair).partner, survey(alone)
+        assert second.bodies.tolist() == [0, 0, 3] and np.isnan(second.size[:2]).all()
+        np.testing.assert_allclose(second.size[2], first.size[2], rtol=1e-5)
+        np.testing.assert_allclose(second.length[2], first.length[2], rtol=1e-5)
+        assert np.array_equal(second.high, partner[2].max(axis=(1, 2)))
+    assert survey(motions()).partner is None
+
+
+def test_a_second_body_that_copies_the_first_is_counted_frame_by_frame():
+    partner = np.zeros((3, 3, 4, 25), dtype=np.float32)
+    partner[0], partner[1, :, :2] = rigid()[0], rigid()[1, :, :2]
+    partner[1, :, 2:] = 1
+    assert survey(motions(partner=partner)).twin.tolist() == [4, 2, 0]
+    short = motions(partner=partner, columns={"frames": np.array([3, 1, 4])})
+    assert survey(short).twin.tolist() == [3, 1, 0]
+
+
+def test_a_second_body_that_is_not_finite_is_found():
+    partner = np.zeros((3, 3, 4, 25), dtype=np.float32)
+    partner[1, 0, 2, 3] = np.nan
+    seen = survey(motions(partner=partner))
+    assert seen.finite.all() and seen.partner.finite.tolist() == [True, False, True]
+
+
+def standing(joints, skeleton=NTU25, **changes):
+    """Motions of one frame with some joints, by name and place, and the others at 0."""
+    motion = np.zeros((1, skeleton.channels, 1, len(skeleton.joints)), dtype=np.float32)
+    for name, place in joints.items():
+        motion[0, :, 0, skeleton.joints.index(name)] = place
+    return MotionSet(motion, np.array([0]), ("a",), skeleton, **changes)
+
+
+def test_the_head_rises_above_the_feet():
+    body = {"Head": (0.1, 1.7, 0), "AnkleLeft": (0, 0.2, 0), "AnkleRight": (0.2, 0.1, 0), "FootRight": (0.1, 0, 0)}
+    np.testing.assert_allclose(survey(standing(body)).rise, [[0, 1.6, 0]], atol=1e-6)
+
+
+def test_joints_that_were_not_found_do_not_tell_what_is_up():
+    assert np.isnan(survey(standing({"Head": (0, 1.7, 0)})).rise).all()
+    # The nose is the centre of COCO-17: 0 there is a place.
+    np.testing.assert_allclose(survey(standing({"AnkleLeft": (0, -1.5)}, COCO17)).rise, [[0, 1.5]], atol=1e-6)
+
+
+def test_padding_does_not_tell_what_is_up():
+    one = standing({"Head": (0, 1.5, 0), "FootLeft": (0, 0.5, 0)})
+    two = np.concatenate([one.motion, -one.motion], axis=2)
+    np.testing.assert_allclose(survey(replace(one, motion=two)).rise, [[0, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(
+        survey(replace(one, motion=two, columns={"frames": np.array([1])})).rise, [[0, 1, 0]], atol=1e-6
+    )
+
+
+def test_a_set_without_finite_motions_is_summarised_and_drawn(tmp_path):
+    nothing = motions(motion=np.full((3, 3, 4, 25), np.nan, dtype=np.float32))
+    found = summarise(nothing)
+    assert json.loads(json_text(found))["odd"]["not finite"]["motions"] == 3
+    assert "not finite in 3 motions" in summary_text(found)
+    overview_chart(tmp_path / "nothing.png", **overview(nothing))
+    some = rigid()
+    some[0, 1, 2, 3], some[0, 1, 2, 4] = np.inf, -np.inf
+    drawn = overview(motions(motion=some))
+    assert all(np.isfinite(pose).all() for pose in drawn["poses"].values()) and "jump" in drawn["poses"]
+    assert np.isfinite(drawn["variation"]).all() and drawn["speeds"].sum() == 6
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", [1e30, 3e38, -3e38, np.inf])
+def test_coordinates_whose_squares_are_infinite_are_not_finite(value):
+    motion = rigid()
+    motion[1, 1, 2, 3], motion[1, 1, 3, 3] = value, -value
+    some = motions(motion=motion, partner=motion)
+    seen = survey(some)
+    assert seen.finite.tolist() == seen.partner.finite.tolist() == [True, False, True]
+    assert json_text(summarise(some, seen))
+
+
+def test_names_from_files_are_printable():
+    odd = replace(NTU25, name="a\ud800\x1b", joints=("b\ud800\x1b", *NTU25.joints[1:]))
+    moving = rigid(frames=40)
+    moving[:, 0, 20, 0] += 50
+    found = summarise(motions(motion=moving, source="c\ud800\x1b", skeleton=odd))
+    assert "b??" in found["bone_variation"]["worst_bone"] and found["speed"]["worst"][0]["joint"] == "b??"
+    for text in (json_text(found), summary_text(found)):
+        assert text.replace("\n", "").isprintable()
+        text.encode()
 
 
 def test_a_set_on_the_disk_looks_the_same(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -29,6 +29,15 @@ GAPS = 0.5
 """Most that may be missing of a motion's frames."""
 SWAPPED = -0.3
 """From 1 (left joints are where the left is, judging by the feet) to -1 (they are on the right)."""
+
+UPRIGHT = 0.7
+"""Cosine of 45 degrees: from the feet to the head people point so much along one axis, in the median over motions."""
+FEW = 5
+"""Motions, below which all of the people may lie."""
+ALIKE = 3.0
+"""Times that a partner may be larger than the motion or smaller, in the median: one is a child at most."""
+ROOM = 10.0
+"""Metres: a partner who is larger stands in other units; what sensors take for a person by mistake is smaller."""
 
 UNITS = {"decimetres": 10.0, "inches": 39.37, "centimetres": 100.0, "millimetres": 1000.0}
 
@@ -61,6 +70,7 @@ def inspect(motions: MotionSet, surveyed: Survey | None = None) -> list[Fault]:
         *_frames(motions, seen),
         *_bodies(motions, seen),
         *_measures(motions, seen),
+        *_partners(motions, seen),
         *_copies(motions, seen),
         *_classes(motions),
         *_splits(motions),
@@ -107,7 +117,9 @@ def _bodies(motions: MotionSet, seen: Survey) -> Iterator[Fault]:
     bodily = seen.bodies > 0
     missing = seen.gaps / np.maximum(seen.frames, 1)
     rows = np.flatnonzero
-    yield from _about(motions, "fault", "not finite", rows(~seen.finite), "with NaN or infinite coordinates")
+    yield from _about(
+        motions, "fault", "not finite", rows(~seen.finite), "with coordinates that are NaN, infinite or beyond 1e15"
+    )
     yield from _about(motions, "fault", "empty", rows(seen.finite & ~bodily), "of nothing but zeros")
     yield from _about(motions, "fault", "still", rows(seen.still), "in which no joint moves by a tenth of a millimetre")
     yield from _about(
@@ -127,8 +139,10 @@ def _bodies(motions: MotionSet, seen: Survey) -> Iterator[Fault]:
 
 
 def _measures(motions: MotionSet, seen: Survey) -> Iterator[Fault]:
-    """Units, speeds, bones and sides; two coordinates have no metres to be judged by."""
+    """What points up, units, speeds, bones and sides; two coordinates have no metres to be judged by."""
     bodily = seen.bodies > 0
+    upright = not (lying := list(_up(motions, seen)))
+    yield from lying
     if motions.shape[1] != 3 or not bodily.any():
         return
     size = float(np.median(seen.size[bodily]))
@@ -151,6 +165,31 @@ def _measures(motions: MotionSet, seen: Survey) -> Iterator[Fault]:
         bending = np.median(seen.variation, axis=1) > BENDING
         text = f"in which half of the bones vary by more than {BENDING:.0%} in length"
         yield from _about(motions, "fault", "bones", np.flatnonzero(bending & bodily), text)
+    if upright:  # sides are seen from above
+        yield from _sides(motions, seen)
+
+
+def _up(motions: MotionSet, seen: Survey) -> Iterator[Fault]:
+    """Another axis than y from the feet to the head; people who lie or turn in some of the motions do not count."""
+    long = np.linalg.norm(seen.rise, axis=1)
+    known = long > 0  # not NaN either
+    if not known.any():
+        return
+    middle = np.median(seen.rise[known] / long[known, None], axis=0)  # (C,)
+    axis = int(np.abs(middle).argmax())
+    if np.abs(middle[axis]) < UPRIGHT or (axis == 1 and middle[axis] > 0):
+        return
+    points = f"{'xyz'[axis]} points {'up' if middle[axis] > 0 else 'down'}"
+    text = f"{points}, judging by heads and feet ({middle[axis]:.2f} in the median of -1 to 1), expected y"
+    if motions.notes.get("recipe") == "pyskl" and points == "z points up":
+        yield Fault("remark", "up", f"{text}: the recipe pyskl turns motions so")
+    elif known.sum() < FEW:
+        yield Fault("remark", "up", f"{text}, or do people lie in {_many(int(known.sum()), 'motion')}?")
+    else:
+        yield Fault("fault", "up", text)
+
+
+def _sides(motions: MotionSet, seen: Survey) -> Iterator[Fault]:
     known = ~np.isnan(seen.side)
     if known.any() and (middle := float(np.median(seen.side[known]))) < SWAPPED:
         text = f"left joints are on the right of where the feet point ({middle:.2f} in the median of -1 to 1)"
@@ -177,6 +216,37 @@ def _speeds(motions: MotionSet, seen: Survey) -> Iterator[Fault]:
     text = f"with a joint faster than {FAST:g} m/s in more than {OFTEN:.0%} of the frames"
     yield from _about(motions, "fault", "speed", often, text)
     yield from _about(motions, "remark", "speed", some, f"with single frames faster than {FAST:g} m/s, the worst first")
+
+
+def _partners(motions: MotionSet, seen: Survey) -> Iterator[Fault]:
+    """The same of the second bodies, which may come and go.
+
+    What sensors take for a person by mistake stays in by some published recipes, so that it is a remark unless most
+    partners are such.
+    """
+    if (second := seen.partner) is None:
+        return
+    rows = np.flatnonzero
+    there = second.bodies > 0
+    both = there & (seen.bodies > 0)
+    found = [*_bodies(motions, second), *_measures(motions, second)]
+    if motions.shape[1] == 2 and both.any():
+        share = float(np.median(second.size[both] / np.maximum(seen.size[both], 1e-9)))
+        if not 1 / ALIKE <= share <= ALIKE:
+            found.append(Fault("fault", "units", f"partners are {share:.4g} times as large as the motions"))
+    for fault in found:
+        if fault.what in ("empty", "gaps") or (fault.what, fault.severity) == ("up", "remark"):
+            continue
+        mistake = fault.what in ("still", "size", "speed", "bones") and 2 * len(fault.motions) <= there.sum()
+        yield replace(fault, what=f"partner {fault.what}", severity="remark" if mistake else fault.severity)
+    if motions.shape[1] == 3 and "units" not in {fault.what for fault in found}:
+        huge = rows(there & (second.size > ROOM))
+        yield from _about(motions, "fault", "partner units", huge, f"whose partner is larger than {ROOM:g} m")
+    yield from _about(motions, "remark", "partner padding", rows(second.tail), "with a partner in the padding")
+    same = both & (seen.twin == second.bodies)
+    yield from _about(motions, "fault", "partner copy", rows(same), "whose partner is an exact copy of the motion")
+    text = "whose partner is an exact copy of the motion in some frames"
+    yield from _about(motions, "remark", "partner copy", rows((seen.twin > 0) & ~same), text)
 
 
 def _copies(motions: MotionSet, seen: Survey) -> Iterator[Fault]:
@@ -223,21 +293,26 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _splits(motions: MotionSet) -> Iterator[Fault]:
+    """Empty sides and classes on one side only are remarks where neither the set nor its source has such a split."""
     for name, rule in motions.split_rules().items():
+        own = name in motions.splits or name in SPLITS.get(motions.source, {})
+        severity: Literal["fault", "remark"] = "fault" if own else "remark"
+        by = "" if own else ", by the positions of the people's names"
         try:
             train, test = sides(motions, name)
         except ValueError as error:  # an empty side, or somebody on both
-            yield Fault("fault", "split", str(error))
+            yield Fault(severity, "split", f"{error}{by}")
             continue
         missing = np.setdiff1d(motions.label[test], motions.label[train])
         if len(missing):
             words = _some([motions.class_names[label] for label in missing])
-            text = f"split {name}: {len(missing)} classes are tested and have no motion to train: {words}"
-            yield Fault("fault", "split", text)
+            count = f"{len(missing)} class{'es are' if len(missing) > 1 else ' is'}"
+            yield Fault(severity, "split", f"split {name}{by}: {count} tested and without motions to train: {words}")
         untested = np.setdiff1d(motions.label[train], motions.label[test])
         if len(untested):
             words = _some([motions.class_names[label] for label in untested])
-            yield Fault("remark", "split", f"split {name}: {len(untested)} classes are trained and not tested: {words}")
+            count = f"{len(untested)} class{'es are' if len(untested) > 1 else ' is'}"
+            yield Fault("remark", "split", f"split {name}{by}: {count} trained and not tested: {words}")
         if motions.clip and rule["by"] != "view":  # several cameras may share the name of what they record
             first = {motions.clip[row] for row in train.tolist()}
             shared = [row for row in test.tolist() if motions.clip[row] in first]

@@ -67,12 +67,16 @@ class Reader:
     read: Callable[[Path], MotionSet]
 
 
-def read_motions(path: str | os.PathLike[str]) -> MotionSet:
+def read_motions(path: str | os.PathLike[str], *, finite: bool = True) -> MotionSet:
     """Opens motions of any known kind, recognised by content (see `READERS`).
 
     Nothing in the file is run, and nothing is allocated before what it claims is compared with what it holds. Every
     coordinate is looked at. Our folders and bare .npy files are memory-mapped, everything else is read into memory. A
     folder of files of one kind is one set.
+
+    Args:
+        finite: refuse motions with NaN or infinite coordinates; False leaves that check out where the kind of file
+            allows it, for looking at what is wrong with a set, and for nothing else
 
     Raises:
         FileNotFoundError: if there is nothing of that name.
@@ -94,8 +98,9 @@ def read_motions(path: str | os.PathLike[str]) -> MotionSet:
             )
         if not len(motions):
             raise ValueError("holds no motions")
-        largest_coordinate(motions.motion)
-        if motions.partner is not None:
+        if finite:
+            largest_coordinate(motions.motion)
+        if finite and motions.partner is not None:
             try:
                 largest_coordinate(motions.partner)
             except ValueError as error:
@@ -181,7 +186,8 @@ def _later(module: str, name: str) -> Callable[[Path], MotionSet]:
 
 
 def _holds(*names: str) -> Callable[[Contents], bool]:
-    return lambda contents: {f"{name}.npy" for name in names} <= set(contents.names)
+    """Archives with such arrays."""
+    return lambda contents: bool(contents.head) and {f"{name}.npy" for name in names} <= set(contents.names)
 
 
 def _begins(head: bytes) -> Callable[[Contents], bool]:
@@ -210,7 +216,10 @@ READERS: dict[str, Reader] = {
     "CTR-GCN's .npz (x_train, y_train, x_test, y_test)": Reader(
         _holds("x_train", "y_train", "x_test", "y_test"), _later("ctrgcn", "read_ctrgcn")
     ),
-    "PYSKL's .pkl": Reader(_called(r".*\.(pkl|pickle)"), _later("pyskl", "read_pyskl")),
+    "PYSKL's .pkl": Reader(
+        lambda contents: bool(contents.head) and contents.path.suffix in (".pkl", ".pickle"),
+        _later("pyskl", "read_pyskl"),
+    ),
     "NTU RGB+D's .skeleton": Reader(_called(r".*\.skeleton"), _read_recording),
     "UTD-MHAD (a1_s1_t1_skeleton.mat)": Reader(
         _called(r"a\d+_s\d+_t\d+_skeleton\.mat"), _later("kinect", "read_utd_mhad")

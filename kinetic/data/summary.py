@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,8 @@ FAST = 10.0
 """Metres per second that joints reach only where tracking fails: the fist of a boxer comes close to it."""
 STILL = 1e-4
 """Metres that no joint leaves in a motion that stands still; sensors are noisier than that, rounding is not."""
+HUGE = 1e15
+"""Coordinates beyond which squares are infinite as float32: what holds them is counted as not finite."""
 SPEEDS = np.geomspace(1e-3, 1e3, 181)
 """Edges of the classes in which speeds are counted, metres per second."""
 
@@ -31,7 +33,7 @@ class Survey:
     """What one pass over a set finds, motion by motion; padding (frames from `columns["frames"]` on) is left out.
 
     A frame holds a body where any of its coordinates is not 0. Speeds and lengths are those between frames with bodies.
-    Motions with NaN or infinite coordinates are `finite` False and otherwise look empty.
+    Motions with NaN or infinite coordinates, or some beyond HUGE, are `finite` False and otherwise look empty.
     """
 
     frames: np.ndarray  # (N,) before the padding
@@ -48,8 +50,10 @@ class Survey:
     length: np.ndarray  # (N, bones) mean over frames
     variation: np.ndarray  # (N, bones) standard deviation over mean
     side: np.ndarray  # (N,) 1: left joints are on the left of where the feet point, -1: on the right; NaN: cannot tell
+    rise: np.ndarray  # (N, C) from the feet to the head, mean over frames that show both; NaN: cannot tell
     digest: tuple[bytes, ...]  # (N,) of the coordinates before the padding: equal for exact copies
-    partner: np.ndarray  # (N,) frames that hold a second body
+    partner: Survey | None  # the same of the second bodies, but for `digest`; None for a set without
+    twin: np.ndarray  # (N,) frames in which the second body is an exact copy of the first
     speeds: np.ndarray  # (len(SPEEDS) - 1,) steps from frame to frame by the speed of their fastest joint
     low: np.ndarray  # (C,) least coordinate
     high: np.ndarray  # (C,) largest coordinate
@@ -108,8 +112,36 @@ def _lengths(motion: np.ndarray, bones: tuple[tuple[int, int], ...], body: np.nd
 
 def survey(motions: MotionSet) -> Survey:
     """Looks at every coordinate once, in parts, with the memory of one part; also where some are not finite."""
-    n, channels, frames, joints = motions.shape
-    found = Survey(
+    n, _, frames, _ = motions.shape
+    found = _blank(motions)
+    partner = None if motions.partner is None else _blank(motions)
+    rates = np.broadcast_to(motions.fps, (n,))
+    digest: list[bytes] = []
+    skeleton, front, height = motions.skeleton, _front(motions.skeleton), _height(motions.skeleton)
+    for rows in _parts(motions.motion):
+        motion = np.ascontiguousarray(motions.motion[rows])
+        _look(found, np.arange(n)[rows], motion, rates[rows], skeleton, front, height)
+        digest += _digests(motion, found.frames[rows])
+        release(motions.motion)
+        if partner is not None and motions.partner is not None:
+            second = np.asarray(motions.partner[rows])
+            there = np.flatnonzero((second != 0).any(axis=(1, 2, 3)))  # most motions have none
+            if len(there):
+                these, second = rows.start + there, second[there]
+                _look(partner, these, second, rates[these], skeleton, front, height)
+                body = (second != 0).any(axis=(1, 3)) & (np.arange(frames) < found.frames[these, None])  # (n, T)
+                found.twin[these] = (body & (second == motion[there]).all(axis=(1, 3))).sum(axis=1)
+            release(motions.partner)
+    for each in (found, partner):
+        if each is not None:
+            each.pose[:] /= max(1, int(each.bodies.sum()))
+    return replace(found, digest=tuple(digest), partner=partner)
+
+
+def _blank(motions: MotionSet) -> Survey:
+    """Before anything was looked at."""
+    n, channels, _, joints = motions.shape
+    return Survey(
         frames=_real_frames(motions),
         finite=np.ones(n, dtype=bool),
         bodies=np.zeros(n, dtype=np.int64),
@@ -124,36 +156,31 @@ def survey(motions: MotionSet) -> Survey:
         length=np.zeros((n, len(motions.skeleton.bones)), dtype=np.float32),
         variation=np.zeros((n, len(motions.skeleton.bones)), dtype=np.float32),
         side=np.full(n, np.nan),
+        rise=np.full((n, channels), np.nan),
         digest=(),
-        partner=np.zeros(n, dtype=np.int64),
+        partner=None,
+        twin=np.zeros(n, dtype=np.int64),
         speeds=np.zeros(len(SPEEDS) - 1, dtype=np.int64),
         low=np.full(channels, np.inf),
         high=np.full(channels, -np.inf),
         pose=np.zeros((channels, joints)),
     )
-    rates = np.broadcast_to(motions.fps, (n,))
-    digest: list[bytes] = []
-    front = _front(motions.skeleton)
-    for rows in _parts(motions.motion):
-        digest += _look(found, rows, np.ascontiguousarray(motions.motion[rows]), rates[rows], motions.skeleton, front)
-        release(motions.motion)
-        if motions.partner is not None:
-            second = (np.asarray(motions.partner[rows]) != 0).any(axis=(1, 3))  # (n, T)
-            found.partner[rows] = (second & (np.arange(frames) < found.frames[rows, None])).sum(axis=1)
-            release(motions.partner)
-    found.pose[:] /= max(1, int(found.bodies.sum()))
-    object.__setattr__(found, "digest", tuple(digest))
-    return found
 
 
 def _look(
-    found: Survey, rows: slice, motion: np.ndarray, fps: np.ndarray, skeleton: Skeleton, front: _Front | None
-) -> list[bytes]:
-    """Puts what some motions (n, C, T, V) show into their rows; returns their digests."""
+    found: Survey,
+    rows: np.ndarray,
+    motion: np.ndarray,
+    fps: np.ndarray,
+    skeleton: Skeleton,
+    front: _Front | None,
+    height: _Height | None,
+) -> None:
+    """Puts what some motions (n, C, T, V) show into their rows."""
     n, _, frames, _ = motion.shape
     real = np.arange(frames) < found.frames[rows, None]  # (n, T)
-    if not np.isfinite(motion.min(initial=0) + motion.max(initial=0)):  # NaN passes through both
-        finite = np.isfinite(motion).all(axis=(1, 2, 3))
+    if not (motion.min(initial=0) > -HUGE and motion.max(initial=0) < HUGE):  # NaN passes through both
+        finite = (np.abs(motion) < HUGE).all(axis=(1, 2, 3))
         found.finite[rows] = finite
         motion = np.where(finite[:, None, None, None], motion, np.float32(0))
     present = (motion != 0).any(axis=1).any(axis=2)  # (n, T)
@@ -194,13 +221,18 @@ def _look(
     if front is not None:
         turn = front.turn(motion)  # (n, T)
         found.side[rows] = np.where(bodies > 0, (turn * weight).sum(axis=1), np.nan)
+    if height is not None:
+        found.rise[rows] = height.rise(motion, body)
     center = skeleton.center
     np.add(found.pose, np.einsum("nctv,nt->cv", motion - motion[..., center : center + 1], body), out=found.pose)
+
+
+def _digests(motion: np.ndarray, lengths: np.ndarray) -> list[bytes]:
+    """Of each motion before its padding."""
     motion = motion + np.float32(0)  # -0 becomes 0, which it equals
-    lengths = found.frames[rows].tolist()
     return [
         hashlib.blake2b(np.ascontiguousarray(one[:, :length]).data, digest_size=16).digest()
-        for one, length in zip(motion, lengths, strict=True)
+        for one, length in zip(motion, lengths.tolist(), strict=True)
     ]
 
 
@@ -240,6 +272,40 @@ def _front(skeleton: Skeleton) -> _Front | None:
     if skeleton.channels != 3 or not trunk or not ahead:
         return None
     return _Front(tuple(trunk), tuple(ahead))
+
+
+@dataclass(frozen=True)
+class _Height:
+    """Joints that tell above from below. A joint at 0 was not found, unless everything is relative to it."""
+
+    head: tuple[int, ...]
+    feet: tuple[int, ...]
+    center: int
+
+    def rise(self, motion: np.ndarray, body: np.ndarray) -> np.ndarray:
+        """From the feet to the head, mean over the frames that show both: (n, C, T, V), (n, T) -> (n, C)."""
+        top, top_there = self._middle(motion, self.head)
+        low, low_there = self._middle(motion, self.feet)
+        both = body & top_there & low_there  # (n, T)
+        with np.errstate(invalid="ignore"):  # NaN where no frame shows both
+            return np.asarray(((top - low) * both[:, None]).sum(axis=2) / both.sum(axis=1)[:, None])
+
+    def _middle(self, motion: np.ndarray, joints: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """Mean (n, C, T) of those joints that were found, and where (n, T) there are any."""
+        some = motion[..., list(joints)]  # (n, C, T, joints)
+        there = (some != 0).any(axis=1) | (np.array(joints) == self.center)  # (n, T, joints)
+        count = there.sum(axis=2)
+        return (some * there[:, None]).sum(axis=3) / np.maximum(count, 1)[:, None], count > 0
+
+
+def _height(skeleton: Skeleton) -> _Height | None:
+    """None where the names of the joints do not tell."""
+
+    def called(*words: str) -> tuple[int, ...]:
+        return tuple(i for i, name in enumerate(skeleton.joints) if any(word in name.lower() for word in words))
+
+    head, feet = called("head", "nose") or called("neck"), called("ankle", "foot", "toe")
+    return _Height(head, feet, skeleton.center) if head and feet else None
 
 
 def _real_frames(motions: MotionSet) -> np.ndarray:
@@ -305,10 +371,10 @@ def summarise(motions: MotionSet, surveyed: Survey | None = None) -> dict[str, A
     """Plain numbers and words about a set, ready for JSON; `surveyed` where `survey` has been there already."""
     seen = survey(motions) if surveyed is None else surveyed
     n, channels, frames, joints = motions.shape
-    found: dict[str, Any] = {"source": motions.source, "motions": n, "channels": channels, "frames": frames}
+    found: dict[str, Any] = {"source": _shown(motions.source), "motions": n, "channels": channels, "frames": frames}
     found |= {
         "joints": joints,
-        "skeleton": motions.skeleton.name,
+        "skeleton": _shown(motions.skeleton.name),
         "fps": sorted({float(rate) for rate in np.ravel(motions.fps)}),
     }
     held = np.isfinite(seen.low).all()
@@ -344,8 +410,8 @@ def summarise(motions: MotionSet, surveyed: Survey | None = None) -> dict[str, A
         "motions": sum(len(group) - 1 for group in copies),
         "first": [[_one(motions, row) for row in group[:10]] for group in copies[:10]],
     }
-    if motions.partner is not None:
-        found["partner"] = {"motions": int((seen.partner > 0).sum()), "frames": int(seen.partner.sum())}
+    if (second := seen.partner) is not None:
+        found["partner"] = {"motions": int((second.bodies > 0).sum()), "frames": int(second.bodies.sum())}
     found["classes"] = motions.counts()
     for name in ("subject", "view", "setup"):
         values = getattr(motions, name)
@@ -381,7 +447,7 @@ def _bone_words(motions: MotionSet, seen: Survey, bodily: np.ndarray) -> dict[st
 
 
 def _bone_names(skeleton: Skeleton) -> list[str]:
-    return [f"{skeleton.joints[a]} - {skeleton.joints[b]}" for a, b in skeleton.bones]
+    return [f"{_shown(skeleton.joints[a])} - {_shown(skeleton.joints[b])}" for a, b in skeleton.bones]
 
 
 def _speed_words(motions: MotionSet, seen: Survey) -> dict[str, Any]:
@@ -400,7 +466,7 @@ def _speed_words(motions: MotionSet, seen: Survey) -> dict[str, Any]:
                 "motion": _one(motions, row),
                 "speed": round(float(seen.speed[row]), 2),
                 "frame": int(seen.where[row, 0]),
-                "joint": motions.skeleton.joints[seen.where[row, 1]],
+                "joint": _shown(motions.skeleton.joints[seen.where[row, 1]]),
             }
             for row in outliers[:5].tolist()
         ],
