@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -135,7 +136,9 @@ def test_a_folder_has_one_skeleton(tmp_path):
 def test_parts_of_a_long_motion_make_no_difference(tmp_path, monkeypatch):
     whole = read_bvh(write(tmp_path)).motion
     monkeypatch.setattr(mocap, "PART", 1)
+    monkeypatch.setattr(bvh, "PART_WORDS", 1)
     np.testing.assert_array_equal(read_bvh(tmp_path / "arm.bvh").motion, whole)
+    assert_refused(tmp_path, ARM.replace("  -90 0 0", "  -90 0 inf"), "frame 2, channel 9: found 'inf'")
 
 
 # ------------------------------------------------------------------------------------------------------------ refusals
@@ -186,6 +189,34 @@ def test_two_faults_do_not_hide_each_other(tmp_path):
 @pytest.mark.parametrize("end", range(0, len(ARM) - 60, 7))
 def test_files_that_are_cut_off_are_refused(tmp_path, end):
     assert_refused(tmp_path, ARM[:end], "line|ends|found")
+
+
+FRAME = "10 " * 12 + "\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (ARM + FRAME * 40_000, "found 40002 frames, expected 2 as announced"),
+        (ARM.rstrip() + " 10" * 500_000, "line 29: found more than 12 numbers, expected 12"),
+        (ARM.replace("Frames: 2", "Frames: 100000") + FRAME * 40_000, "found 40002 frames, expected 100000"),
+        (ARM.replace("Frames: 2", "Frames: 40003") + FRAME * 40_000 + "10 " * 12 + "x", "line 40030: found more than"),
+        (ARM.replace("Frames: 2", "Frames: 40003") + FRAME * 40_000 + "10 " * 11 + "x", "frame 40003, channel 12"),
+        (ARM.replace("ROOT Hips", "ROOT Hips" + " a0" * 500_000), "line 2: found 1500009 letters, expected at most"),
+        (ARM.replace("Frames: 2", "Frames: 2" + " a0" * 500_000), "line 26: found 1500009 letters, expected at most"),
+        (ARM.replace("MOTION", "\n" * 1_500_000 + "MOTION"), "found 1500029 lines, expected at most 400000"),
+    ],
+    ids=["more-frames", "long-line", "fewer-frames", "last-line", "last-word", "name", "head", "empty-lines"],
+)
+def test_memory_for_refused_files_is_a_small_multiple_of_them(tmp_path, text, found):
+    path = write(tmp_path, text)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=found):
+            read_bvh(path)
+        assert tracemalloc.get_traced_memory()[1] < 12 * len(text)
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_hierarchy_that_does_not_move_is_refused(tmp_path):

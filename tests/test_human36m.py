@@ -10,6 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
+from kinetic.data import mocap
 from kinetic.data.human36m import read_human36m
 from kinetic.data.inspection import inspect
 from kinetic.skeleton import COCO17, H36M16
@@ -191,6 +192,56 @@ def test_damaged_files_are_refused(tmp_path):
             read_human36m(tmp_path / "b.npz")
         except ValueError:
             pass
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_only_what_numpy_writes_is_unpacked(tmp_path, method):
+    file = npz(tmp_path / "a.npz", positions_3d={"S1": {"A": space(70)}})
+    with zipfile.ZipFile(file) as archive, zipfile.ZipFile(tmp_path / "b.npz", "w", method) as other:
+        other.writestr("positions_3d.npy", archive.read("positions_3d.npy"))
+    data = bytearray((tmp_path / "b.npz").read_bytes())
+    (tmp_path / "c.npz").write_bytes(data[:100] + bytes(200) + data[300:])
+    for name in ("b.npz", "c.npz"):
+        with pytest.raises(ValueError, match="compressed in a way that numpy does not use"):
+            read_human36m(tmp_path / name)
+
+
+def test_members_larger_than_the_file_are_refused(tmp_path):
+    file = npz(tmp_path / "a.npz", positions_3d={"S1": {"A": space(70)}})
+    data = bytearray(file.read_bytes())
+    at = data.rindex(b"PK\1\2")
+    data[at + 20 : at + 28] = (1 << 29).to_bytes(4, "little") * 2
+    file.write_bytes(data)
+    with pytest.raises(ValueError, match="positions_3d claims 512.0 MiB in a file of"):
+        read_human36m(file)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "a.npz")
+    monkeypatch.setattr(zipfile, "ZipFile", lambda path: pytest.fail("opened"))
+    with pytest.raises(ValueError, match="not a plain file"):
+        read_human36m(tmp_path / "a.npz")
+
+
+def test_lists_within_lists_are_not_written_out(tmp_path):
+    layout = ["lol"]
+    for _ in range(4):
+        layout = [layout] * 9
+    file = npz(tmp_path / "a.npz", positions_2d=flat(), metadata={"layout_name": layout})
+    with pytest.raises(ValueError, match=r"has key points of layout \[\[.*, expected h36m or coco") as refusal:
+        read_human36m(file)
+    assert len(str(refusal.value)) < 300
+
+
+def test_what_does_not_fit_into_memory_is_refused(tmp_path, monkeypatch):
+    one = space(40)
+    many = npz(tmp_path / "a.npz", positions_3d={"S1": {f"A {i}": one for i in range(50)}})  # the pickle holds it once
+    monkeypatch.setattr(mocap, "MAX_BYTES", 4 * 3 * 16 * 40 * 30)
+    with pytest.raises(ValueError, match="31 motions are .* more than"):
+        read_human36m(many)
+    uneven = {"long": space(1000), **{f"short {i}": space(1) for i in range(20)}}
+    with pytest.raises(ValueError, match="21 motions are .* more than"):
+        read_human36m(npz(tmp_path / "b.npz", positions_3d={"S1": uneven}), None)
 
 
 def test_a_trap_is_not_unpacked(tmp_path, monkeypatch):

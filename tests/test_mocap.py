@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinetic.data import mocap
-from kinetic.data.mocap import Take, bytes_of, decimals, evenly, gathered, mirrored, placed, text_of, turns
+from kinetic.data.mocap import Take, brief, bytes_of, decimals, evenly, gathered, mirrored, placed, text_of, turns
 from kinetic.data.motion import MotionSet
 from kinetic.skeleton import ACCLAIM31, NTU25, Skeleton
 
@@ -111,7 +111,9 @@ def test_skeletons_must_be_the_same(folder):
 
 def test_what_does_not_fit_into_memory_is_refused(folder, monkeypatch):
     monkeypatch.setattr(mocap, "MAX_BYTES", 500)  # 13 frames of 36 bytes, 16 with padding
-    with pytest.raises(ValueError, match="4 motions are 576 bytes, more than the 500 bytes .* fewer files"):
+    with pytest.raises(
+        ValueError, match="4 motions are 576 bytes, more than the 500 bytes .* fewer files or shorter motions"
+    ):
         gather(folder)
     monkeypatch.setattr(mocap, "MAX_BYTES", 300)
     with pytest.raises(ValueError, match="cannot be read: walk_1_1.txt: 3 motions are 324 bytes"):
@@ -119,6 +121,16 @@ def test_what_does_not_fit_into_memory_is_refused(folder, monkeypatch):
     monkeypatch.setattr(mocap, "MOST_FILES", 3)
     with pytest.raises(ValueError, match="a folder of 4 files, expected at most 3"):
         gather(folder)
+
+
+def test_files_for_which_memory_does_not_suffice_are_named(folder):
+    def read(path: Path) -> Take:
+        raise MemoryError
+
+    with pytest.raises(ValueError, match=r"jump_10_1\.txt: needs more memory than there is"):
+        gather(folder, read)
+    with pytest.raises(ValueError, match="^needs more memory than there is$"):
+        gather(folder / "walk_1_1.txt", read)
 
 
 def test_frames_with_times_are_made_even(folder):
@@ -196,6 +208,18 @@ def test_long_words_are_refused_at_once_and_cut_short():
         decimals(["0" * 1_000_000], str)
     with pytest.raises(ValueError, match=r"^0: found 'x{37}\.\.\.', expected"):
         decimals(["x" * 10_000], str)
+
+
+def test_what_is_shown_of_a_file_is_not_written_out_first():
+    class Deep:
+        def __repr__(self) -> str:
+            raise AssertionError("written out")
+
+    assert brief([[[Deep()]], {"a": {"b": Deep()}}]) == "[[[...]], {'a': {...}}]"
+    nested = ["lol"]
+    for _ in range(60):
+        nested = [nested] * 9
+    assert len(brief(nested)) < 150 and len(brief("x" * 10**6)) <= 60
 
 
 def test_texts_of_all_systems_are_read(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import zipfile
 
 import numpy as np
@@ -11,6 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kinetic.data import mocap, tabular
 from kinetic.data.tabular import TableMapping, read_table, read_table_mapping
 from kinetic.skeleton import NTU25, Skeleton, save_skeleton
 
@@ -286,12 +288,48 @@ def test_one_motion_alone(tmp_path):
         ({"delimiter": ","}, "delimiter: found ',', expected one of: comma"),
         ({"time_unit": "min"}, "time_unit"),
         ({"arrays": {"poses": "a"}}, "no array 'poses'"),
+        ({"fps": 10**400}, "fps: found 10.*, expected a positive number"),
+        ({"file_name": "{:d}{label:d}"}, "digits follow"),
+        ({"file_name": "{:d}5"}, "digits follow"),
+        ({"source": "a" * 501}, "source: found a text of 501 letters, expected at most 500"),
+        ({"coordinates": {"hip": ["a"] * 4}}, "found 4 columns for a joint, expected at most 3"),
     ],
 )
 def test_wrong_mappings_are_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_table_mapping(mapping(tmp_path, **changes))
     assert str(tmp_path / "mapping.yaml") in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key", ["axes", "joints", "fps", "header", "unit", "columns", "classes", "coordinates", "else"]
+)
+def test_values_are_written_out_only_as_far_as_they_are_shown(tmp_path, monkeypatch, key):
+    class Deep:
+        def __repr__(self):
+            pytest.fail("written out")
+
+    for value in ([[[[[[Deep()]]]]]], {"a": [[[[[Deep()]]]]]}):
+        monkeypatch.setattr(tabular, "read_yaml", lambda _, value=value: {"skeleton": "ntu25", key: value})
+        with pytest.raises(ValueError, match=key):
+            read_table_mapping(tmp_path / "mapping.yaml")
+
+
+@pytest.mark.parametrize("key", ["axes", "fps", "unit", "classes"])
+def test_yaml_that_swells_is_refused_in_few_words(tmp_path, key):
+    lines = ["skeleton: ntu25", f"{key}:", "  - &a0 [lol, lol]"]
+    lines += [f"  - &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
+    (tmp_path / "mapping.yaml").write_text("\n".join(lines))
+    with pytest.raises(ValueError, match=key) as caught:
+        read_table_mapping(tmp_path / "mapping.yaml")
+    assert len(str(caught.value)) < 400
+
+
+def test_names_of_files_that_do_not_fit_are_refused_at_once(tmp_path):
+    file = table(tmp_path, HEAD, *ROWS, name="1" * 200 + ".csv")
+    fields = {"file_name": "{:d}{}{:d}{}{:d}_{label}"}
+    with pytest.raises(ValueError, match="expected a name like"):
+        read_table(file, mapping(tmp_path, **fields))
 
 
 @pytest.mark.parametrize("text", ["- a", "5", "", "a: [", "skeleton: ntu25\nskeleton: ntu25"])
@@ -371,6 +409,98 @@ def test_other_files_are_refused(tmp_path, data):
 def test_wrong_arrays_are_refused(tmp_path, values, changes, message):
     with pytest.raises(ValueError, match=message):
         read_table(arrays(tmp_path, **values), mapping(tmp_path, **changes))
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.csv"])
+def test_a_pipe_is_not_waited_for(tmp_path, monkeypatch, name):
+    os.mkfifo(tmp_path / name)
+    monkeypatch.setattr(tabular, "Archive", lambda path: pytest.fail("opened"))
+    with pytest.raises(ValueError, match=f"{name}: is not a plain file"):
+        read_table(tmp_path / name, mapping(tmp_path))
+
+
+def test_too_many_columns_are_refused(tmp_path):
+    more = [f"c{i}" for i in range(tabular.MOST_COLUMNS - 6)]
+    values = ",0" * len(more)
+    file = table(tmp_path, ",".join([HEAD, *more]), *(row + values for row in ROWS))
+    assert read_table(file, mapping(tmp_path)).shape == (1, 3, 2, 2)
+    for end in ("", '"'):
+        file = table(tmp_path, ",".join([HEAD, *more]) + f",{end}last{end}", *(row + values + ",0" for row in ROWS))
+        with pytest.raises(ValueError, match="line 1: found 20001 columns, expected at most 20000"):
+            read_table(file, mapping(tmp_path))
+
+
+def test_columns_are_found_without_comparing_each_with_each(tmp_path, monkeypatch):
+    compared = []
+
+    class Name(str):
+        __hash__ = str.__hash__
+
+        def __eq__(self, other):
+            compared.append(other)
+            return str.__eq__(self, other)
+
+        def strip(self):
+            return self
+
+    split = tabular._split
+    head = ",".join([HEAD, *(f"c{i}" for i in range(100))])
+    names = [Name(name) for name in head.split(",")]
+    monkeypatch.setattr(tabular, "_split", lambda line, by: names if line == head else split(line, by))
+    assert read_table(table(tmp_path, head, *(row + ",0" * 100 for row in ROWS)), mapping(tmp_path)).shape[0] == 1
+    assert len(compared) < 5 * len(names)
+
+
+def test_long_lines_and_many_lines_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tabular, "LONGEST_LINE", 100)
+    for end in ("", '"'):
+        file = table(tmp_path, HEAD, ROWS[0], end + "5" * 120 + end + ",1,2,3,4,5")
+        with pytest.raises(ValueError, match="line 3: found 13[0-9] letters, expected at most 100"):
+            read_table(file, mapping(tmp_path))
+    monkeypatch.setattr(tabular, "MOST_LINES", 5)
+    for end in ("\n", "\r", "\r\n"):
+        with pytest.raises(ValueError, match="found 7 lines, expected at most 5"):
+            read_table(table(tmp_path, HEAD, *ROWS * 3, "", end=end), mapping(tmp_path))
+
+
+def test_what_does_not_fit_into_memory_is_refused(tmp_path, monkeypatch):
+    clips = [f"c{i}," + ROWS[0] for i in range(20)] + ["long," + ROWS[0]] * 80
+    file = table(tmp_path, "c," + HEAD, *clips)
+    asked = read_table_mapping(mapping(tmp_path, columns={"clip": "c"}))
+    monkeypatch.setattr(mocap, "MAX_BYTES", 100 * 24)  # what is there fits, but 21 motions of 80 frames do not
+    with pytest.raises(ValueError, match=r"a\.csv: 21 motions are 40320 bytes, more than the 2400 bytes"):
+        read_table(file, asked)
+    monkeypatch.setattr(mocap, "MAX_BYTES", 10 * 24)
+    with pytest.raises(ValueError, match=r"a\.csv: 11 motions are 264 bytes"):
+        read_table(file, asked)
+    times = table(tmp_path, "t," + HEAD, *(f"{t}," + ROWS[0] for t in range(5)), name="t.csv")
+    monkeypatch.setattr(mocap, "MAX_BYTES", 2400)
+    with pytest.raises(ValueError, match=r"t\.csv: 1 motions are 4824 bytes"):
+        read_table(times, mapping(tmp_path, columns={"time": "t"}, fps=50))
+    monkeypatch.setattr(tabular, "MOST_MOTIONS", 3)
+    with pytest.raises(ValueError, match=r"found 4 motions or more, expected at most 3"):
+        read_table(file, asked)
+    with pytest.raises(ValueError, match=r"found 4 motions or more, expected at most 3"):
+        read_table(arrays(tmp_path, motion=MOTION), mapping(tmp_path))
+
+
+def test_files_for_which_memory_does_not_suffice_are_named(tmp_path, monkeypatch):
+    file = table(tmp_path, HEAD, *ROWS)
+
+    def fail(*_):
+        raise MemoryError
+
+    for part in ("_together", "_table"):
+        with monkeypatch.context() as patch:
+            patch.setattr(tabular, part, fail)
+            with pytest.raises(ValueError, match=r"a\.csv: needs more memory than there is"):
+                read_table(file, mapping(tmp_path))
+
+
+def test_frames_that_follow_too_fast_are_refused(tmp_path):
+    file = table(tmp_path, "t," + HEAD, "0," + ROWS[0], "1e-320," + ROWS[0])
+    with pytest.raises(ValueError, match="is time_unit right"):
+        read_table(file, mapping(tmp_path, columns={"time": "t"}, fps=None))
 
 
 def test_what_is_not_there_is_said(tmp_path):

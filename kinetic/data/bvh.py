@@ -19,6 +19,12 @@ __all__ = ["read_bvh"]
 
 LARGEST = 64 << 20
 """Bytes of the largest file that is read."""
+MOST_LINES = 4 * MOST_FRAMES
+"""Lines of a file: one for each frame, perhaps with an empty one between, and 6 or fewer for each joint."""
+LONGEST_LINE = 10_000
+"""Letters of a line of the hierarchy."""
+PART_WORDS = 1 << 16
+"""Numbers of frames that are split at a time: a word in memory is up to 20 times as large as in the file."""
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f/\\\ud800-\udfff]+\.bvh", re.IGNORECASE)
 _CHANNEL = re.compile(r"([XYZ])(position|rotation)", re.IGNORECASE)
@@ -63,19 +69,43 @@ class _Joint:
 
 
 def _take(path: Path, metres: float) -> Take:
-    text = text_of(path, LARGEST)
-    lines = text.split("\n")
+    lines = _lines(path)
     joints, channels, at = _hierarchy(lines)
     frames, seconds, at = _motion_head(lines, at)
     skeleton = _skeleton(joints)
-    rest = lines[at:]
-    words = " ".join(rest).split()
-    if len(words) != frames * channels or any(len(line.split()) not in (0, channels) for line in rest):
-        _explain(rest, at, frames, channels)
-    values = decimals(words, lambda i: f"frame {i // channels + 1}, channel {i % channels + 1}")
-    table = values.reshape(frames, channels)
+    table = _table(lines, at, frames, channels)
     motion = placed(lambda rows: metres * _joints(joints, table[rows]), frames, len(joints))
     return Take(clip=path.stem, motion=motion, skeleton=skeleton, label="motion", fps=1 / seconds)
+
+
+def _lines(path: Path) -> list[str]:
+    text = text_of(path, LARGEST)
+    if (count := text.count("\n")) > MOST_LINES:
+        raise ValueError(f"found {count} lines, expected at most {MOST_LINES}")
+    return text.split("\n")
+
+
+def _table(lines: list[str], at: int, frames: int, channels: int) -> np.ndarray:
+    """The numbers (frames, channels) in the lines from `at` on, in memory of a small multiple of the file."""
+    filled = [i for i in range(at, len(lines)) if lines[i] and not lines[i].isspace()]
+    # Each number has a digit at least, and something before the next one.
+    if len(filled) != frames or any(len(lines[i]) < 2 * channels - 1 for i in filled):
+        _explain(lines, at, frames, channels)
+    table = np.empty((frames, channels))
+    step = max(1, PART_WORDS // channels)
+    for start in range(0, frames, step):
+        words: list[str] = []
+        for i in filled[start : start + step]:
+            found = lines[i].split(None, channels)  # not more than one too many
+            if len(found) != channels:
+                _explain(lines, at, frames, channels)
+            words += found
+
+        def place(i: int, start: int = start) -> str:
+            return f"frame {start + i // channels + 1}, channel {i % channels + 1}"
+
+        table[start : start + step] = decimals(words, place).reshape(-1, channels)
+    return table
 
 
 def _joints(joints: Sequence[_Joint], values: np.ndarray) -> np.ndarray:
@@ -109,6 +139,7 @@ def _hierarchy(lines: list[str]) -> tuple[list[_Joint], int, int]:
     channels = 0
     expected = "HIERARCHY"
     for number, line in enumerate(lines, 1):
+        _check_length(number, line)
         words = line.split()
         if not words:
             continue
@@ -171,6 +202,7 @@ def _motion_head(lines: list[str], at: int) -> tuple[int, float, int]:
     """Frames, seconds of each, and the line after that says so; `at` is the one after MOTION."""
     found: list[tuple[int, str]] = []
     for number, line in enumerate(lines[at:], at + 1):
+        _check_length(number, line)
         if line.strip():
             found.append((number, " ".join(line.split())))
         if len(found) == 2:
@@ -193,12 +225,18 @@ def _motion_head(lines: list[str], at: int) -> tuple[int, float, int]:
 def _explain(lines: list[str], at: int, frames: int, channels: int) -> NoReturn:
     """Says where the frames depart from what was announced."""
     found = 0
-    for number, line in enumerate(lines, at + 1):
-        count = len(line.split())
+    for number, line in enumerate(lines[at:], at + 1):
+        count = len(line.split(None, channels))
         if count not in (0, channels):
-            _fail(number, f"{count} numbers", f"{channels}, one for each channel")
+            words = f"{count} numbers" if count < channels else f"more than {channels} numbers"
+            _fail(number, words, f"{channels}, one for each channel")
         found += count > 0
     raise ValueError(f"found {found} frames, expected {frames} as announced")
+
+
+def _check_length(number: int, line: str) -> None:
+    if len(line) > LONGEST_LINE:
+        _fail(number, f"{len(line)} letters", f"at most {LONGEST_LINE}")
 
 
 def _fail(number: int, found: str, expected: str) -> NoReturn:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kinetic.data.arrays import mebibytes
+from kinetic.data.mocap import brief, check_room, quoted
 from kinetic.data.motion import MotionSet
 from kinetic.data.pickles import Limits, decode_pickle
 from kinetic.skeleton import COCO17, H36M16, Skeleton
@@ -65,27 +66,35 @@ def read_human36m(path: Path, frames: int | None = 64, *, every: int = 1) -> Mot
         raise ValueError(f"holds {', '.join(found) or 'nothing'}, expected positions_3d or positions_2d")
     layout = found.get("metadata", {})
     skeleton = _skeleton(kind, layout if isinstance(layout, dict) else {})
-    recordings = list(_recordings(found[kind], kind, skeleton, every))
+    recordings: list[_Recording] = []
+    size = 0
+    for recording in _recordings(found[kind], kind, skeleton, every):  # a pickle can hold one array many times
+        recordings.append(recording)
+        size += recording.positions.nbytes
+        check_room(size, len(recordings))
     pieces = [piece for recording in recordings for piece in recording.cut(frames)]
     if not pieces:
         raise ValueError(
             f"holds no recording of {frames} frames; the longest of {len(recordings)} has {_most(recordings)}"
         )
     longest = frames or _most(recordings)
+    check_room(4 * len(pieces) * skeleton.channels * longest * len(skeleton.joints), len(pieces))
     motion = np.zeros((len(pieces), skeleton.channels, longest, len(skeleton.joints)), dtype=np.float32)
     for row, piece in zip(motion, pieces, strict=True):
         row[:, : len(piece.positions)] = piece.positions.transpose(2, 0, 1)  # (C, T, V)
     classes = sorted({piece.action for piece in pieces})
     people = (*SUBJECTS, *sorted({piece.subject for piece in pieces} - set(SUBJECTS)))
+    number = {name: i for i, name in enumerate(classes)}
+    person = {name: i for i, name in enumerate(people)}
     columns = {"start": np.array([piece.start * every for piece in pieces])}
     if frames is None:
         columns["frames"] = np.array([len(piece.positions) for piece in pieces])
     motions = MotionSet(
         motion=motion,
-        label=np.array([classes.index(piece.action) for piece in pieces]),
+        label=np.array([number[piece.action] for piece in pieces]),
         class_names=tuple(classes),
         skeleton=skeleton,
-        subject=np.array([people.index(piece.subject) for piece in pieces]),
+        subject=np.array([person[piece.subject] for piece in pieces]),
         subject_names=people,
         view=np.array([piece.camera for piece in pieces]) if kind == "positions_2d" else None,
         clip=tuple(f"{piece.subject} {piece.name}" for piece in pieces),
@@ -122,17 +131,17 @@ def _skeleton(kind: str, metadata: dict[Any, Any]) -> Skeleton:
     layout = metadata.get("layout_name", "h36m")
     if kind == "positions_3d":
         return H36M16
+    if not isinstance(layout, str) or layout not in ("h36m", "coco"):
+        raise ValueError(f"has key points of layout {brief(layout)}, expected h36m or coco")
     if layout == "coco":
         return COCO17
-    if layout != "h36m":
-        raise ValueError(f"has key points of layout {str(layout)[:40]!r}, expected h36m or coco")
     return replace(H36M16, channels=2, name=f"{H36M16.name}_2d")
 
 
 def _recordings(found: Any, kind: str, skeleton: Skeleton, every: int) -> Iterator[_Recording]:
     for subject, actions in _named(found, kind).items():
-        for name, values in _named(actions, f"{kind} of {subject}").items():
-            where = f"{kind} of {subject}, {name!r}"
+        for name, values in _named(actions, f"{kind} of {quoted(subject)[1:-1]}").items():
+            where = f"{kind} of {quoted(subject)[1:-1]}, {quoted(name)}"
             action = re.sub(r" [0-9]+$", "", name)
             action = SAME.get(action, action)
             if kind == "positions_3d":
@@ -179,7 +188,10 @@ def _kind(value: Any) -> str:
 
 def _members(path: Path) -> dict[str, Any]:
     """What the arrays of a zip file hold, each of which is one object in a pickle."""
-    found = {}
+    found: dict[str, Any] = {}
+    if not path.is_file():  # a pipe would be waited for
+        raise ValueError("is not a plain file")
+    room = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         if len(archive.infolist()) > 16:
             raise ValueError(f"holds {len(archive.infolist())} members, expected positions_2d or positions_3d")
@@ -187,8 +199,12 @@ def _members(path: Path) -> dict[str, Any]:
             name = member.filename.removesuffix(".npy")
             if name not in ("positions_3d", "positions_2d", "metadata"):
                 continue
-            if name in found or member.flag_bits & 1:
-                raise ValueError(f"{name} stands there twice, or is encrypted")
+            if name in found:
+                raise ValueError(f"{name} stands there twice")
+            if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(f"{name} is encrypted or compressed in a way that numpy does not use")
+            if member.compress_size > room:
+                raise ValueError(f"{name} claims {mebibytes(member.compress_size)} in a file of {mebibytes(room)}")
             if member.file_size > min(LARGEST, 1100 * max(1, member.compress_size)):
                 raise ValueError(
                     f"{name} claims {mebibytes(member.file_size)} in {mebibytes(member.compress_size)} of the file, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import reprlib
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,9 @@ from kinetic.skeleton import Skeleton
 __all__ = [
     "MOST_FRAMES",
     "Take",
+    "brief",
     "bytes_of",
+    "check_room",
     "decimals",
     "evenly",
     "gathered",
@@ -108,11 +111,14 @@ def gathered(
         try:
             takes.append(_even(read(file)))
             size += takes[-1].motion.nbytes
-            _check_room(size, len(takes))
-        except (ValueError, OSError) as error:
+            check_room(size, len(takes))
+        except (ValueError, OSError, MemoryError) as error:
+            reason = "needs more memory than there is" if isinstance(error, MemoryError) else str(error)
+            if file == path and isinstance(error, MemoryError):
+                raise ValueError(reason) from error
             if file == path:
                 raise
-            faults.append(f"{file.relative_to(path)}: {error}")
+            faults.append(f"{file.relative_to(path)}: {reason}")
     if faults:
         more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise ValueError(f"{len(faults)} of {len(files)} files cannot be read: {'; '.join(faults[:5])}{more}")
@@ -121,15 +127,7 @@ def gathered(
 
 def _even(take: Take) -> Take:
     motion = take.motion if take.seconds is None else evenly(take.motion, take.seconds, take.fps)
-    return replace(take, motion=motion.astype(np.float32), seconds=None)
-
-
-def _check_room(size: int, files: int) -> None:
-    if size > MAX_BYTES:
-        raise ValueError(
-            f"{files} motions are {mebibytes(size)}, more than the {mebibytes(MAX_BYTES)} that are held in memory; "
-            f"take fewer files at a time"
-        )
+    return replace(take, motion=motion.astype(np.float32, copy=False), seconds=None)
 
 
 def _assembled(takes: Sequence[Take], source: str, classes: Sequence[str], notes: dict[str, Any]) -> MotionSet:
@@ -142,21 +140,23 @@ def _assembled(takes: Sequence[Take], source: str, classes: Sequence[str], notes
             )
     frames = np.array([len(take.motion) for take in takes])
     longest, (joints, channels) = int(frames.max()), first.motion.shape[1:]
-    _check_room(4 * len(takes) * longest * joints * channels, len(takes))  # all as long as the longest
+    check_room(4 * len(takes) * longest * joints * channels, len(takes))  # all as long as the longest
     motion = np.zeros((len(takes), channels, longest, joints), dtype=np.float32)
     for row, take in enumerate(takes):
         motion[row, :, : len(take.motion)] = take.motion.transpose(2, 0, 1)
     labels = [*classes, *sorted({take.label for take in takes} - set(classes))]
     people = sorted({take.subject for take in takes}, key=lambda name: (len(name), name))  # 2 before 10
     named = "" not in people
+    number = {label: i for i, label in enumerate(labels)}
+    person = {name: i for i, name in enumerate(people)}
     views = [take.view for take in takes if take.view is not None]
     fps = np.array([take.fps for take in takes])
     return MotionSet(
         motion=motion,
-        label=np.array([labels.index(take.label) for take in takes]),
+        label=np.array([number[take.label] for take in takes]),
         class_names=tuple(labels),
         skeleton=first.skeleton,
-        subject=np.array([people.index(take.subject) for take in takes]) if named else None,
+        subject=np.array([person[take.subject] for take in takes]) if named else None,
         subject_names=tuple(people) if named else (),
         view=np.array(views) if len(views) == len(takes) else None,
         clip=tuple(take.clip for take in takes),
@@ -169,6 +169,19 @@ def _assembled(takes: Sequence[Take], source: str, classes: Sequence[str], notes
 
 
 # --------------------------------------------------------------------------------------------------- parts of readers
+
+
+def check_room(size: int, motions: int) -> None:
+    """Refuses motions that take more memory than a set may, before they do.
+
+    Raises:
+        ValueError: for more than `MAX_BYTES`
+    """
+    if size > MAX_BYTES:
+        raise ValueError(
+            f"{motions} motions are {mebibytes(size)}, more than the {mebibytes(MAX_BYTES)} that are held in memory; "
+            f"take fewer files or shorter motions at a time"
+        )
 
 
 def evenly(motion: np.ndarray, seconds: np.ndarray, fps: float) -> np.ndarray:
@@ -207,12 +220,15 @@ def placed(place: Callable[[slice], np.ndarray], frames: int, joints: int) -> np
 
 def bytes_of(path: Path, most: int) -> bytes:
     """What is in a plain file of at most so many bytes."""
-    if not stat.S_ISREG(os.stat(path).st_mode):
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
         raise ValueError("is not a plain file")
-    with open(path, "rb") as file:
-        data = file.read(most + 1)
-    if len(data) > most:
+    if found.st_size > most:
         raise ValueError(f"is larger than {mebibytes(most)}, the most that is read")
+    with open(path, "rb") as file:
+        data = file.read(found.st_size + 1)  # takes that much memory at once, whatever there is
+    if len(data) != found.st_size:
+        raise ValueError("changed while it was read")
     return data
 
 
@@ -251,6 +267,17 @@ def decimals(words: Sequence[str], place: Callable[[int], str], most: float = 1e
         if not abs(float(word)) <= most:
             raise ValueError(f"{place(i)}: found {quoted(word)}, expected a number between {-most:g} and {most:g}")
     raise ValueError(f"found {len(words)} words that are no numbers")  # pragma: no cover
+
+
+_BRIEF = reprlib.Repr()
+_BRIEF.maxlevel = 2  # YAML and pickles nest lists by reference: a kilobyte can be written out as gigabytes
+_BRIEF.maxlist = _BRIEF.maxdict = 3
+_BRIEF.maxstring = _BRIEF.maxother = 60
+
+
+def brief(value: object) -> str:
+    """Anything from a file for a message, written out only as far as it is shown."""
+    return _BRIEF.repr(value)
 
 
 def quoted(word: str) -> str:

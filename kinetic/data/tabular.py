@@ -6,17 +6,20 @@ import csv
 import difflib
 import os
 import re
+import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kinetic.data.arrays import Archive, mebibytes
+from kinetic.data.arrays import MAX_TEXT, Archive, mebibytes
+from kinetic.data.mocap import brief, check_room, quoted
 from kinetic.data.motion import MotionSet
 from kinetic.files import read_yaml
 from kinetic.skeleton import SKELETONS, Skeleton, load_skeleton
@@ -25,6 +28,16 @@ __all__ = ["TableMapping", "read_table", "read_table_mapping"]
 
 LARGEST = 512 << 20
 """Bytes of the largest .csv file."""
+MOST_COLUMNS = 20_000
+"""Columns of a .csv file: 20 for each of the 1000 joints that a skeleton has at most."""
+LONGEST_LINE = 64 * MOST_COLUMNS
+"""Letters of a line of a .csv file."""
+MOST_LINES = 10_000_000
+"""Lines of a .csv file, each of which is an object in memory: four days at 30 frames per second."""
+MOST_MOTIONS = 1_000_000
+"""Motions of a set, each of which is an object in memory."""
+LONGEST_WORD = 500
+"""Letters of a text in a mapping; names of columns are made of several, for each joint."""
 LIMIT = 1e30
 """What no number of a .csv file reaches, so that all are finite as float32."""
 UNITS = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254, "foot": 0.3048, "pixel": 1.0}
@@ -95,12 +108,13 @@ class TableMapping:
         for what in ("joint_names", "coordinates"):
             given = getattr(self, what)
             _known(what, given if isinstance(given, dict) else {}, self.skeleton.joints, "joint")
+        given_joints = set(self.joints)
         _known("joints", self.joints, self.skeleton.joints, "joint")
         _known("axis_names", self.axis_names, "xyz"[:channels], "axis")
         _known("columns", self.columns, ("time", *ABOUT), "column")
         _known("constant", self.constant, ABOUT[:-1], "constant")
         _known("arrays", self.arrays, ARRAYS, "array")
-        if missing := [joint for joint in self.skeleton.joints if self.joints and joint not in self.joints]:
+        if missing := [joint for joint in self.skeleton.joints if self.joints and joint not in given_joints]:
             raise ValueError(f"joints: there is no {missing[0]}, which the skeleton has")
         if isinstance(self.coordinates, str):
             _fields("coordinates", self.coordinates, ("joint", "axis", "number"))
@@ -161,6 +175,8 @@ def _fields(what: str, text: str, known: Sequence[str]) -> None:
 
 def _pattern(text: str) -> re.Pattern[str]:
     """What matches names of files: `{label}` is any text, `{subject:d}` digits, `{}` and `{:d}` are not kept."""
+    if re.search(r"\{[^{}:]*:d\}([0-9]|\{[^{}:]*:d\})", text):
+        raise ValueError(f"file_name: found {text!r}, where digits follow {{:d}}: nothing tells where they begin")
     parts: list[str] = []
     at = 0
     for found in _BRACES.finditer(text):
@@ -169,7 +185,7 @@ def _pattern(text: str) -> re.Pattern[str]:
             raise ValueError(f"file_name: found {{{name}}}, expected one of: {', '.join(ABOUT)}")
         if kind not in (None, "d"):
             raise ValueError(f"file_name: found {{{name}:{kind}}}, expected {{{name}}} or {{{name}:d}}")
-        one = "[0-9]+" if kind == "d" else ".+"
+        one = "[0-9]++" if kind == "d" else ".+"  # all digits at once, so that only texts are tried in several ways
         if name and f"(?P<{name}>" in "".join(parts):
             raise ValueError(f"file_name: {{{name}}} stands there twice")
         parts += [re.escape(text[at : found.start()]), f"(?P<{name}>{one})" if name else f"(?:{one})"]
@@ -181,14 +197,16 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _known(what: str, names: Sequence[str] | Mapping[str, Any], known: Sequence[str], kind: str) -> None:
+    there = set(known)
     for name in names:
-        if name not in known:
-            raise ValueError(f"{what}: there is no {kind} {name!r}{_near(name, known)}")
+        if name not in there:
+            raise ValueError(f"{what}: there is no {kind} {quoted(name)}{_near(name, known)}")
 
 
 def _near(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f" (did you mean {' or '.join(near)}?)" if near else f"; there are {', '.join(list(known)[:12])}"
+    some = [one[:60] for one in islice(known, 2000)]  # comparing takes long, the more so the longer they are
+    near = difflib.get_close_matches(name[:60], some, n=3, cutoff=0.5)
+    return f" (did you mean {' or '.join(near)}?)" if near else f"; there are {', '.join(some[:12])}"
 
 
 # ------------------------------------------------------------------------------------------------------ the YAML file
@@ -212,7 +230,7 @@ def read_table_mapping(path: str | os.PathLike[str]) -> TableMapping:
         known = [one.name for one in fields(TableMapping)]
         for key in plain:
             if key not in known:
-                raise ValueError(f"unknown key {key!r}{_near(str(key), known)}")
+                raise ValueError(f"unknown key {brief(key)}{_near(key, known) if isinstance(key, str) else ''}")
         if "skeleton" not in plain:
             raise ValueError("there is no skeleton: the name of a built-in one, a file, or joints, bones and center")
         values = {key: _typed(key, value) for key, value in plain.items() if key != "skeleton"}
@@ -233,7 +251,7 @@ def _skeleton(value: Any, folder: Path) -> Skeleton:
         return SKELETONS[value]
     if value.endswith((".yaml", ".yml")):
         return load_skeleton(folder / value)
-    raise ValueError(f"skeleton: none is called {value!r}{_near(value, list(SKELETONS))}")
+    raise ValueError(f"skeleton: none is called {quoted(value)}{_near(value, list(SKELETONS))}")
 
 
 def _typed(key: str, value: Any) -> Any:
@@ -241,11 +259,17 @@ def _typed(key: str, value: Any) -> Any:
     match key:
         case "fps":
             if isinstance(value, (int, float)) and not isinstance(value, bool):
-                return float(value)
+                try:
+                    return float(value)
+                except OverflowError:
+                    raise ValueError(f"fps: found {brief(value)}, expected a positive number") from None
         case "header":
             if isinstance(value, bool):
                 return value
         case "coordinates" if isinstance(value, dict):
+            for columns in value.values():  # each may be one and the same long list
+                if isinstance(columns, list) and len(columns) > 3:
+                    raise ValueError(f"coordinates: found {len(columns)} columns for a joint, expected at most 3")
             return {_word(key, joint): tuple(_words(f"{key}: {joint}", columns)) for joint, columns in value.items()}
         case "axes" | "joints":
             return tuple(_words(key, value))
@@ -256,19 +280,21 @@ def _typed(key: str, value: Any) -> Any:
                 return {_word(key, name): _word(f"{key}: {name}", text) for name, text in value.items()}
         case _:
             return _word(key, value)
-    raise ValueError(f"{key}: found {str(value)[:60]!r}, which is not what it takes")
+    raise ValueError(f"{key}: found {brief(value)}, which is not what it takes")
 
 
 def _word(key: str, value: Any) -> str:
     """Text, or a whole number as text."""
-    if isinstance(value, (str, int)) and not isinstance(value, bool):
-        return str(value)
-    raise ValueError(f"{key}: found {str(value)[:60]!r}, expected a text")
+    if not isinstance(value, (str, int)) or isinstance(value, bool):
+        raise ValueError(f"{key}: found {brief(value)}, expected a text")
+    if len(text := str(value)) > LONGEST_WORD:
+        raise ValueError(f"{key}: found a text of {len(text)} letters, expected at most {LONGEST_WORD}")
+    return text
 
 
 def _words(key: str, value: Any) -> list[str]:
     if not isinstance(value, list):
-        raise ValueError(f"{key}: found {str(value)[:60]!r}, expected a list")
+        raise ValueError(f"{key}: found {brief(value)}, expected a list")
     return [_word(key, one) for one in value]
 
 
@@ -303,19 +329,35 @@ def read_table(path: str | os.PathLike[str], mapping: str | os.PathLike[str] | T
     if not files:
         raise ValueError(f"{path}: a folder without files that end in .csv or .npz")
     motions: list[_Motion] = []
+    size = 0
     for file in files:
         try:
+            if not file.is_file():  # a pipe would be waited for
+                raise ValueError("is not a plain file")
             if file.suffix.lower() not in (".csv", ".npz", ".txt", ".tsv"):
                 raise ValueError(f"ends in {file.suffix or 'nothing'}, expected .csv, .tsv, .txt or .npz")
-            motions += _from_arrays(file, known) if file.suffix.lower() == ".npz" else _from_lines(file, known)
-        except (ValueError, OSError, EOFError, RuntimeError) as error:
+            for one in (_from_arrays if file.suffix.lower() == ".npz" else _from_lines)(file, known):
+                motions.append(one)
+                size += one.positions.nbytes
+                check_room(size, len(motions))
+                _check_count(len(motions))
+        except (ValueError, OSError, EOFError, RuntimeError, OverflowError, struct.error) as error:
             raise ValueError(f"{file}: {error}") from error
+        except MemoryError as error:
+            raise ValueError(f"{file}: needs more memory than there is") from error
         except (zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"{file}: a damaged zip file: {error}") from error
     try:
         return _together(motions, known)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    except MemoryError as error:
+        raise ValueError(f"{path}: needs more memory than there is") from error
+
+
+def _check_count(motions: int) -> None:
+    if motions > MOST_MOTIONS:
+        raise ValueError(f"found {motions} motions or more, expected at most {MOST_MOTIONS}")
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -331,6 +373,7 @@ def _natural(name: str) -> tuple[Any, ...]:
 def _together(motions: Sequence[_Motion], known: TableMapping) -> MotionSet:
     frames = np.array([len(one.positions) for one in motions])
     shape = (len(motions), known.skeleton.channels, int(frames.max()), len(known.skeleton.joints))
+    check_room(4 * shape[0] * shape[1] * shape[2] * shape[3], len(motions))  # all as long as the longest
     motion = np.zeros(shape, dtype=np.float32)
     for row, one in zip(motion, motions, strict=True):
         row[:, : len(one.positions)] = one.positions.transpose(2, 0, 1)  # (C, T, V)
@@ -343,14 +386,16 @@ def _together(motions: Sequence[_Motion], known: TableMapping) -> MotionSet:
     classes = known.classes or {name: name for name in sorted(set(told["label"]), key=_natural)}
     _known("label", told["label"], list(classes), "class")
     names = list(dict.fromkeys(classes.values()))
+    number = {name: i for i, name in enumerate(names)}
     people = sorted(set(told["subject"]), key=_natural)
+    person = {name: i for i, name in enumerate(people)}
     rates = np.array([one.fps for one in motions])
     return MotionSet(
         motion=motion,
-        label=np.array([names.index(classes[label]) for label in told["label"]]),
+        label=np.array([number[classes[label]] for label in told["label"]]),
         class_names=tuple(names),
         skeleton=known.skeleton,
-        subject=np.array([people.index(name) for name in told["subject"]]) if people else None,
+        subject=np.array([person[name] for name in told["subject"]]) if people else None,
         subject_names=tuple(people),
         view=_whole("view", told["view"]),
         setup=_whole("setup", told["setup"]),
@@ -363,7 +408,7 @@ def _together(motions: Sequence[_Motion], known: TableMapping) -> MotionSet:
 
 def _whole(name: str, values: Sequence[str]) -> np.ndarray | None:
     if wrong := [value for value in values if not re.fullmatch(r"[0-9]{1,9}", value)]:
-        raise ValueError(f"{name} is {wrong[0]!r}, expected a whole number")
+        raise ValueError(f"{name} is {quoted(wrong[0])}, expected a whole number")
     return np.array([int(value) for value in values]) if values else None
 
 
@@ -378,15 +423,16 @@ class _Table:
     lines: list[str] | list[list[str]]
     numbers: list[int]
     delimiter: str
+    places: dict[str, int]
 
     def cells(self, line: int) -> list[str]:
         found = self.lines[line]
         return _split(found, self.delimiter) if isinstance(found, str) else found
 
     def place(self, name: str) -> int:
-        if name not in self.names:
-            raise ValueError(f"has no column {name!r}{_near(name, [one for one in self.names if one])}")
-        return self.names.index(name)
+        if name not in self.places:
+            raise ValueError(f"has no column {quoted(name)}{_near(name, [one for one in self.names if one])}")
+        return self.places[name]
 
     def values(self, names: Sequence[str]) -> np.ndarray:
         """(lines, names) finite numbers."""
@@ -416,7 +462,7 @@ class _Table:
                 except ValueError:
                     pass
                 found = repr(cells[place].strip()[:40]) if cells[place].strip() else "nothing"
-                raise ValueError(f"line {number}, column {self.names[place]!r}: found {found}, expected a number")
+                raise ValueError(f"line {number}, column {quoted(self.names[place])}: found {found}, expected a number")
         raise ValueError("holds numbers that cannot be read")  # pragma: no cover
 
     def texts(self, name: str) -> list[str]:
@@ -439,8 +485,6 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _table(path: Path, known: TableMapping) -> _Table:
-    if not path.is_file():
-        raise ValueError("is not a plain file")
     if (size := path.stat().st_size) > LARGEST:
         raise ValueError(f"is {mebibytes(size)}, expected at most {mebibytes(LARGEST)}")
     data = path.read_bytes()
@@ -452,9 +496,12 @@ def _table(path: Path, known: TableMapping) -> _Table:
         raise ValueError(
             f"is not a text file in UTF-8: byte {error.start} is {data[error.start : error.start + 1]!r}"
         ) from None
+    if (count := text.count("\n") + text.count("\r") - text.count("\r\n")) > MOST_LINES:
+        raise ValueError(f"found {count} lines, expected at most {MOST_LINES}")
     delimiter = DELIMITERS[known.delimiter]
     lines: list[Any] = re.split(r"\r\n|\n|\r", text) if '"' not in text else []
     if lines:
+        _check_lengths(lines)
         numbers = [number for number, line in enumerate(lines, start=1) if line.strip()]
         lines = [line for line in lines if line.strip()]
         # A byte of separation is a count; cells are only made where they are needed.
@@ -464,22 +511,33 @@ def _table(path: Path, known: TableMapping) -> _Table:
         counts = [len(line) for line in lines]
     if not lines:
         raise ValueError("holds no lines")
+    if counts[0] > MOST_COLUMNS:
+        raise ValueError(f"line {numbers[0]}: found {counts[0]} columns, expected at most {MOST_COLUMNS}")
     first = lines[0] if isinstance(lines[0], list) else _split(lines[0], delimiter)
     names = [name.strip() for name in first] if known.header else [str(number + 1) for number in range(len(first))]
-    if twice := [name for name in set(names) if name and names.count(name) > 1]:
-        raise ValueError(f"line {numbers[0]}: the column {sorted(twice)[0]!r} stands there twice")
+    if twice := [name for name, times in Counter(names).items() if name and times > 1]:
+        raise ValueError(f"line {numbers[0]}: the column {quoted(min(twice))} stands there twice")
     skip = int(known.header)
     for number, count in zip(numbers[skip:], counts[skip:], strict=True):
         if count != len(names):
             raise ValueError(f"line {number}: found {count} columns, expected {len(names)}")
     if len(lines) == skip:
         raise ValueError("holds the names of columns, and no frames")
-    return _Table(names, lines[skip:], numbers[skip:], delimiter)
+    places = {name: place for place, name in enumerate(names)}
+    return _Table(names, lines[skip:], numbers[skip:], delimiter, places)
+
+
+def _check_lengths(lines: Sequence[str]) -> None:
+    for number, line in enumerate(lines, start=1):
+        if len(line) > LONGEST_LINE:
+            raise ValueError(f"line {number}: found {len(line)} letters, expected at most {LONGEST_LINE}")
 
 
 def _quoted(text: str, delimiter: str) -> tuple[list[list[str]], list[int]]:
     """Cells and line numbers, where some cells stand in quotes."""
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, skipinitialspace=True, strict=True)
+    lines = text.splitlines(keepends=True)
+    _check_lengths(lines)
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
     rows, numbers, before = [], [], 0
     try:
         for row in reader:
@@ -508,7 +566,9 @@ def _from_lines(path: Path, known: TableMapping) -> Iterator[_Motion]:
     for begin, end in pairwise(ends):
         rows, clip = slice(begin, end), clips[begin]
         if clip in seen:
-            raise ValueError(f"line {table.numbers[begin]}: clip {clip!r} goes on, after another one came between")
+            raise ValueError(
+                f"line {table.numbers[begin]}: clip {quoted(clip)} goes on, after another one came between"
+            )
         seen.add(clip)
         for name, values in texts.items():
             other = next((i for i in range(begin, end) if values[i] != values[begin]), None)
@@ -536,10 +596,13 @@ def _even(
             f"line {numbers[int((steps <= 0).argmax()) + 1]}: the time is not later than in the line before"
         )
     if fps is None:
-        return positions, float(1 / np.median(steps))
+        if not (step := float(np.median(steps))) > 1e-6:
+            raise ValueError(f"has {step:.4g} s from frame to frame: is time_unit right?")
+        return positions, 1 / step
     count = int(np.floor((times[-1] - times[0]) * fps + 1e-6)) + 1
     if count > 100 * len(times):
         raise ValueError(f"lasts {times[-1] - times[0]:.4g} s in {len(times)} frames: is time_unit right?")
+    check_room(positions[:1].nbytes * count, 1)
     wanted = np.minimum(times[0] + np.arange(count) / fps, times[-1])
     below = np.clip(np.searchsorted(times, wanted, side="right") - 1, 0, len(times) - 2)
     share = ((wanted - times[below]) / steps[below])[:, None, None]
@@ -558,6 +621,7 @@ def _from_arrays(path: Path, known: TableMapping) -> Iterator[_Motion]:
             archive.array(known.arrays.get("motion", "motion"), "fiu"), known.layout, len(joints), channels
         )
         n, frames = motion.shape[:2]
+        _check_count(n)
         texts = {name: _texts(archive, known.arrays[name], n) for name in ABOUT if name in known.arrays}
         lengths = _row(archive, known.arrays.get("frames"), "iu", n, frames)
         rates = _row(archive, known.arrays.get("fps"), "fiu", n, known.fps or 0.0)
@@ -607,7 +671,7 @@ def _row(archive: Archive, name: str | None, kinds: str, n: int, otherwise: floa
 
 
 def _texts(archive: Archive, name: str, n: int) -> list[str]:
-    values = archive.array(name, "iuU")
+    values = archive.array(name, "iuU", MAX_TEXT)
     if values.shape not in ((), (n,)):
         raise ValueError(f"{name} has shape {values.shape}, expected one value, or one for each of {n} motions")
-    return [str(value) for value in np.broadcast_to(values, (n,)).tolist()]
+    return [str(values)] * n if values.shape == () else [str(value) for value in values.tolist()]
