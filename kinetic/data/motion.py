@@ -17,7 +17,7 @@ from kinetic.data.changes import Centre, CentreOn, Cut, Stretch
 from kinetic.data.stored import Change, StoredMotion, is_stored, release
 from kinetic.skeleton import Skeleton
 
-__all__ = ["SPLITS", "MotionSet", "check_shape", "chunks", "largest_coordinate"]
+__all__ = ["SPLITS", "MotionSet", "check_shape", "chunks", "largest_coordinate", "natural_order"]
 
 
 _NTU60_TRAIN = [1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38]
@@ -228,7 +228,7 @@ class MotionSet:
             rules["xsub"] = {"by": "subject", "train": names}
         if "xsub" not in rules and self.subject is not None:
             if self.subject_names:
-                people: list[Any] = sorted(self.subject_names, key=_natural)
+                people: list[Any] = sorted(self.subject_names, key=natural_order)
             else:
                 people = [int(person) for person in np.unique(self.subject)]
             if len(people) > 1:
@@ -385,11 +385,10 @@ def _loose(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 
-def _natural(name: str) -> tuple[Any, ...]:
+def natural_order(name: str) -> tuple[Any, ...]:
     """Sorting key: 2 before 10, also inside names."""
-    return tuple(
-        (0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"([0-9]+)", name) if part
-    )
+    parts = re.split(r"([0-9]{1,18})", name)
+    return tuple((0, int(part), part) if part.isascii() and part.isdigit() else (1, 0, part) for part in parts if part)
 
 
 def check_shape(shape: tuple[int, ...], skeleton: Skeleton) -> None:

@@ -20,7 +20,7 @@ import numpy as np
 
 from kinetic.data.arrays import MAX_TEXT, Archive, mebibytes
 from kinetic.data.mocap import brief, check_room, quoted
-from kinetic.data.motion import MotionSet
+from kinetic.data.motion import MotionSet, natural_order
 from kinetic.files import read_yaml
 from kinetic.skeleton import SKELETONS, Skeleton, load_skeleton
 
@@ -325,7 +325,7 @@ def read_table(path: str | os.PathLike[str], mapping: str | os.PathLike[str] | T
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder")
-    files = sorted(_files(path), key=lambda file: _natural(file.name)) if path.is_dir() else [path]
+    files = sorted(_files(path), key=lambda file: natural_order(file.name)) if path.is_dir() else [path]
     if not files:
         raise ValueError(f"{path}: a folder without files that end in .csv or .npz")
     motions: list[_Motion] = []
@@ -364,12 +364,6 @@ def _files(folder: Path) -> Iterator[Path]:
     return (file for file in folder.iterdir() if file.suffix.lower() in (".csv", ".npz") and file.is_file())
 
 
-def _natural(name: str) -> tuple[Any, ...]:
-    """Sorting key: 2 before 10."""
-    parts = re.split(r"([0-9]{1,18})", name)
-    return tuple((0, int(part), part) if part.isascii() and part.isdigit() else (1, 0, part) for part in parts if part)
-
-
 def _together(motions: Sequence[_Motion], known: TableMapping) -> MotionSet:
     frames = np.array([len(one.positions) for one in motions])
     shape = (len(motions), known.skeleton.channels, int(frames.max()), len(known.skeleton.joints))
@@ -383,11 +377,11 @@ def _together(motions: Sequence[_Motion], known: TableMapping) -> MotionSet:
             raise ValueError(f"{len(values)} of {len(motions)} motions have a {name}, expected all or none")
     if not told["label"]:
         raise ValueError("nothing tells the labels: expected them in columns, arrays, file_name or constant")
-    classes = known.classes or {name: name for name in sorted(set(told["label"]), key=_natural)}
+    classes = known.classes or {name: name for name in sorted(set(told["label"]), key=natural_order)}
     _known("label", told["label"], list(classes), "class")
     names = list(dict.fromkeys(classes.values()))
     number = {name: i for i, name in enumerate(names)}
-    people = sorted(set(told["subject"]), key=_natural)
+    people = sorted(set(told["subject"]), key=natural_order)
     person = {name: i for i, name in enumerate(people)}
     rates = np.array([one.fps for one in motions])
     return MotionSet(
