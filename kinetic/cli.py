@@ -365,9 +365,10 @@ def plot(asked: Namespace) -> None:
     motions = read_motions(asked.subject)
     if asked.label is not None:
         motions = motions.where(classes=wanted_classes(asked.label))
-    motions = _some(motions, asked.count)
+    still = asked.out.suffix.lower() == ".png"
+    motions = _drawable(_some(motions, asked.count), stretch=still)
     titles = [motions.class_names[label] for label in motions.label.tolist()]
-    if asked.out.suffix.lower() == ".png":
+    if still:
         (sheet if asked.sheet else filmstrip)(motions.motion, motions.skeleton, asked.out, titles=titles)
     else:
         rates = motions.fps
@@ -405,6 +406,7 @@ def view(asked: Namespace) -> None:
     else:
         motions = read_motions(asked.subject)
         motions = motions if wanted is None else motions.where(classes=wanted)
+        motions = _drawable(_few(motions, asked.count), stretch=False)
     view(
         motions.motion,
         motions.label,
@@ -469,6 +471,26 @@ def _some(motions: MotionSet, count: int) -> MotionSet:
         turns.append((seen[label], label, row))
     chosen = sorted(turns)[:count]
     return motions.select([row for _, _, row in sorted(chosen, key=lambda turn: turn[1:])])
+
+
+def _few(motions: MotionSet, count: int) -> MotionSet:
+    """The first motions of each class, at most so many."""
+    seen: dict[int, int] = {}
+    rows = []
+    for row, label in enumerate(motions.label.tolist()):
+        seen[label] = seen.get(label, 0) + 1
+        if seen[label] <= count:
+            rows.append(row)
+    return motions.select(rows)
+
+
+def _drawable(motions: MotionSet, *, stretch: bool) -> MotionSet:
+    """Motions without their padding: over all frames of the longest, or holding their last pose."""
+    motions = motions.upright()
+    if "frames" not in motions.columns:
+        return motions
+    longest = max(1, int(motions.columns["frames"].max()))
+    return motions.resampled(longest) if stretch else motions.cut(longest)
 
 
 def _skeleton(name: str) -> Skeleton:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -27,16 +29,20 @@ def data_build(asked: Namespace) -> None:
     """
     from kinetic.data.build import build_ntu
 
-    report = build_ntu(
-        asked.raw,
-        asked.out,
-        benchmark=asked.benchmark,
-        recipe=asked.recipe,
-        frames=asked.frames,
-        fit=asked.fit,
-        workers=asked.workers,
-        progress=not asked.quiet,
-    )
+    try:
+        report = build_ntu(
+            asked.raw,
+            asked.out,
+            benchmark=asked.benchmark,
+            recipe=asked.recipe,
+            frames=asked.frames,
+            fit=asked.fit,
+            workers=asked.workers,
+            progress=not asked.quiet,
+        )
+    except KeyboardInterrupt:
+        print("kinetic: what is done is kept; the same command goes on from there", file=sys.stderr)
+        raise
     print(json_text(report.to_dict()) if asked.json else report.to_text())
     if report.failed and not asked.allow_failures:
         raise RuntimeError(
@@ -238,8 +244,21 @@ def _write_ctrgcn(motions: MotionSet, out: Path, split: str | None) -> list[Path
 def _write_pyskl(motions: MotionSet, out: Path, split: str | None) -> list[Path]:
     from kinetic.data.pyskl import write_pyskl
 
-    write_pyskl(motions, out, () if split is None else (split,))
+    names = (split,) if split is not None else tuple(_whole_splits(motions))
+    write_pyskl(motions, out, names)
     return [out]
+
+
+def _whole_splits(motions: MotionSet) -> Iterator[str]:
+    """The splits of which both sides hold motions, if the names of clips tell motions apart."""
+    from kinetic.data.published import side_rows
+
+    if len(set(motions.clip)) < len(motions):
+        return
+    for name in motions.split_rules():
+        with suppress(ValueError):
+            side_rows(motions, name)
+            yield name
 
 
 FORMATS: dict[str, _Format] = {
@@ -256,8 +275,9 @@ def data_convert(asked: Namespace) -> None:
     """Bring motions of any known format to another, or to the joints, classes, frames or plane that are wanted."""
     kind = asked.to or next((name for name, each in FORMATS.items() if each.suffix == asked.out.suffix), None)
     if kind is None or FORMATS[kind].suffix != asked.out.suffix:
-        known = ", ".join(f"{each.suffix or 'nothing'} ({name})" for name, each in FORMATS.items())
-        raise WrongRequest(f"{asked.out}: expected a name that ends in one of: {known}")
+        known = {name: each.suffix or "no ending, a folder" for name, each in FORMATS.items()}
+        wanted = known[asked.to] if asked.to else ", ".join(f"{suffix} ({name})" for name, suffix in known.items())
+        raise WrongRequest(f"{asked.out}: expected a name that ends in {'' if asked.to else 'one of: '}{wanted}")
     motions = _opened(asked)
     if asked.label is not None:
         motions = motions.where(classes=wanted_classes(asked.label))

@@ -485,9 +485,12 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
     prepared = prepare(experiment)
     train = prepared.train
     if empty := [name for name, count in train.counts().items() if count == 0]:
+        there = [name for name in train.class_names if name not in empty]
+        side = "set" if experiment.data.split == "none" else f"training side of {experiment.data.split}"
         raise ValueError(
-            f"{train.source}: the training side of {experiment.data.split} has no motions of {', '.join(empty[:8])}"
-            f"{f' and {len(empty) - 8} more' if len(empty) > 8 else ''}; leave such classes out with data.classes"
+            f"{train.source}: the {side} has no motions of {', '.join(empty[:8])}"
+            f"{f' and {len(empty) - 8} more' if len(empty) > 8 else ''}; choose others with data.classes, such as "
+            f"--data.classes {json.dumps(','.join(there[:40]), ensure_ascii=False)}"
         )
     odd = train.check("training motions")
     if leader:

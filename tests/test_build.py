@@ -24,12 +24,13 @@ from scipy.spatial.transform import Rotation
 
 import kinetic
 from kinetic.data import build
-from kinetic.data.build import BuildReport, build_ntu
+from kinetic.data.build import BuildReport, build_ntu, in_camera_space
 from kinetic.data.cleaning import CLEANING, Unusable
 from kinetic.data.example import write_example
 from kinetic.data.ntu import ACTIONS, BENCHMARKS, ClipName
 from kinetic.data.reading import read_motions
 from kinetic.data.recording import read_recording
+from kinetic.data.synthetic import synthesise
 from kinetic.files import holding
 
 CLIPS = 57
@@ -111,7 +112,7 @@ def test_a_set_of_single_people_has_no_partner(raw, tmp_path):
 def test_the_place_in_the_recording_can_be_restored(raw, tmp_path, recipe):
     report = build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", recipe=recipe, frames="all", workers=1)
     motions = read_motions(report.out)
-    columns = motions.columns
+    columns, placed = motions.columns, in_camera_space(motions)
     for i in range(0, CLIPS, 4):
         recording = read_recording(raw / f"{motions.clip[i]}.skeleton")
         assert columns["start"][i] == 0
@@ -120,12 +121,15 @@ def test_the_place_in_the_recording_can_be_restored(raw, tmp_path, recipe):
         real = int(columns["frames"][i])
         motion = motions.motion[i, :, :real].transpose(1, 2, 0)  # (T, V, 3)
         restored = turn.inv().apply(motion.reshape(-1, 3)).reshape(motion.shape) + origin
+        np.testing.assert_allclose(placed.motion[i, :, :real], restored.transpose(2, 0, 1), atol=1e-5)
+        assert (placed.motion[i, :, real:] == 0).all()
         bodies = [recording.joints[recording.body == body] for body in np.unique(recording.body)]
         (who,) = [who for who, body in enumerate(bodies) if np.abs(body - restored).max() < 2e-5]
         if len(bodies) > 1:
             partner = motions.partner[i, :, :real].transpose(1, 2, 0)
             back = turn.inv().apply(partner.reshape(-1, 3)).reshape(motion.shape) + origin
             assert np.abs(bodies[1 - who] - back).max() < 2e-5
+            np.testing.assert_allclose(placed.partner[i, :, :real], back.transpose(2, 0, 1), atol=1e-5)
         assert real == recording.frames and columns["turn_w"][i] >= 0
 
 
@@ -880,3 +884,9 @@ def test_raw_data_without_a_clip_is_refused(tmp_path):
 def test_the_bar_is_silent_unless_asked_for(raw, tmp_path, capsys):
     build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_set_without_its_place_is_not_put_back():
+    motions = synthesise(["walk"], subjects=2, repeats=1)
+    with pytest.raises(ValueError, match="has no column origin_x, which sets of `kinetic data build` have"):
+        in_camera_space(motions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from PIL import Image
 
 from kinetic.cli import main
 from kinetic.data.motion import MotionSet
+from kinetic.data.pickles import decode_pickle
+from kinetic.data.pyskl import ANNOTATIONS
 from kinetic.data.reading import read_motions
 from kinetic.data.storage import write_motions
 from kinetic.dataverbs import FORMATS
@@ -195,6 +198,29 @@ def test_a_set_survives_every_format(capsys, built, tmp_path, monkeypatch, words
         assert all(np.abs(known - value).min() < tolerance for value in total)
 
 
+def test_a_pickle_for_pyskl_holds_every_split_that_has_two_sides(capsys, built, tmp_path):
+    assert run(capsys, "convert", built, "-o", tmp_path / "set.pkl")[0] == 0
+    found = decode_pickle(tmp_path / "set.pkl", ANNOTATIONS)
+    assert set(found["split"]) == {"xsub_train", "xsub_val", "xview_train", "xview_val"}
+    assert sum(len(found["split"][f"xsub_{side}"]) for side in ("train", "val")) == len(found["annotations"])
+
+
+def test_padding_is_not_drawn(capsys, built, tmp_path):
+    motions = read_motions(built).select([0, 1])
+    motion = np.array(motions.motion)
+    motion[0, :, 20:] = 0
+    padded = replace(motions, motion=motion, partner=None, columns={"frames": np.array([20, 64])})
+    whole = replace(padded.resampled(64), fps=30.0)
+    pictures = []
+    for name, each in (("padded", padded), ("whole", whole)):
+        write_motions(each, tmp_path / f"{name}.npz")
+        assert main(["plot", str(tmp_path / f"{name}.npz"), "-o", str(tmp_path / f"{name}.png")]) == 0
+        pictures.append((tmp_path / f"{name}.png").read_bytes())
+        assert main(["view", str(tmp_path / f"{name}.npz"), "-o", str(tmp_path / f"{name}.html")]) == 0
+        capsys.readouterr()
+    assert pictures[0] == pictures[1]
+
+
 def test_every_format_has_an_ending_and_the_first_of_two_is_meant():
     assert list(FORMATS) == ["npz", "folder", "published", "ctr-gcn", "pyskl"]
     endings = [each.suffix for each in FORMATS.values()]
@@ -204,8 +230,11 @@ def test_every_format_has_an_ending_and_the_first_of_two_is_meant():
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["-o", "set.csv"], "expected a name that ends in one of: .npz (npz), nothing (folder), .npy (published)"),
-        (["-o", "set.npz", "--to", "pyskl"], "expected a name that ends in"),
+        (
+            ["-o", "set.csv"],
+            "expected a name that ends in one of: .npz (npz), no ending, a folder (folder), .npy",
+        ),
+        (["-o", "set.npz", "--to", "pyskl"], "expected a name that ends in .pkl"),
         (["-o", "set.npz", "--split", "xsub"], "this one keeps all splits"),
         (["-o", "set.npz", "--to", "ctr-gcn", "--split", "xsetup"], "no split 'xsetup'"),
         (["-o", "set", "--label", "flying"], "no class is called 'flying'"),

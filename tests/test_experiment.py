@@ -275,7 +275,7 @@ def test_a_class_without_training_motions_is_named(tmp_path):
     write_motions(
         motions.select((motions.label != hop) | (motions.subject == motions.subject.max())), tmp_path / "a.npz"
     )
-    with pytest.raises(ValueError, match="has no motions of hop; leave .* data.classes"):
+    with pytest.raises(ValueError, match='no motions of hop; choose .* --data.classes "walk,wave"'):
         fit(tiny(data={**GAN["data"], "source": str(tmp_path / "a.npz")}), tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
 

@@ -318,6 +318,14 @@ def test_centring_puts_the_centre_joint_at_the_origin():
         motions.centred("middle")
 
 
+def test_what_a_recipe_turned_is_upright_for_pictures():
+    motions = padded_motions()
+    assert motions.upright() is motions
+    turned = replace(motions, notes={"recipe": "pyskl"})
+    np.testing.assert_array_equal(turned.upright().motion, motions.motion[:, [0, 2, 1]])
+    np.testing.assert_array_equal(turned.upright().partner, motions.partner[:, [0, 2, 1]])
+
+
 def test_another_skeleton_must_have_as_many_joints():
     motions = some_motions()
     assert motions.on(replace(STICK, center=0)).skeleton.center == 0

@@ -28,15 +28,16 @@ from tqdm import tqdm
 
 import kinetic
 from kinetic.data.arrays import mebibytes
-from kinetic.data.cleaning import CLEANING, Unusable
+from kinetic.data.cleaning import CLEANING, Unusable, restored
 from kinetic.data.fitting import FITTING
+from kinetic.data.motion import MotionSet
 from kinetic.data.ntu import BENCHMARKS, MISSING, MUTUAL, Benchmark, ClipName
 from kinetic.data.recording import read_recording
 from kinetic.data.storage import MotionWriter, check_target, restore_target
 from kinetic.files import holding, replacing
 from kinetic.skeleton import NTU25
 
-__all__ = ["BuildReport", "build_ntu"]
+__all__ = ["BuildReport", "build_ntu", "in_camera_space"]
 
 RATE = 30.0
 """Frames per second of a Kinect v2."""
@@ -370,6 +371,42 @@ def build_ntu(
     if not report.motions:
         raise ValueError(f"none of {len(chosen)} clips can be used, see {report.listing}; {report.first[0]}")
     return report
+
+
+def in_camera_space(motions: MotionSet) -> MotionSet:
+    """The motions of a set that `build_ntu` made, partners included, where the camera saw them.
+
+    They come into memory, in metres: x to the sensor's left, y up, z away from it. Absent bodies stay zeros.
+
+    Raises:
+        ValueError: for a set without the columns `origin_x/y/z` and `turn_w/x/y/z`
+    """
+    if missing := [name for name in COLUMNS if name not in motions.columns]:
+        raise ValueError(f"has no column {missing[0]}, which sets of `kinetic data build` have")
+    x, y, z, *turn = (motions.columns[name] for name in COLUMNS)
+    origin = np.stack([x, y, z], axis=1)  # (N, 3)
+    rotation = _rotations(np.stack(turn, axis=1))
+
+    def placed(motion: Any) -> np.ndarray:
+        out = np.empty(motion.shape, dtype=np.float32)
+        for row in range(len(motion)):
+            bodies = motion[row].transpose(1, 2, 0)[None]  # (1, T, V, 3)
+            out[row] = restored(bodies, origin[row], rotation[row])[0].transpose(2, 0, 1)
+        return out
+
+    partner = None if motions.partner is None else placed(motions.partner)
+    return replace(motions, motion=placed(motions.motion), partner=partner)
+
+
+def _rotations(turn: np.ndarray) -> np.ndarray:
+    """Matrices of unit quaternions w, x, y, z: (N, 4) -> (N, 3, 3)."""
+    w, x, y, z = turn.T
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=1)
 
 
 def _clear(work: Path, keep: str = "") -> bool:

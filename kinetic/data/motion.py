@@ -308,6 +308,13 @@ class MotionSet:
         of_partner = CentreOn(center, mode, gaps, self.motion)
         return self._changed(Centre(center, mode, gaps), self.shape[2], of_partner=of_partner)
 
+    def upright(self) -> MotionSet:
+        """For pictures: y up also where the notes name a recipe that turns z up, as pyskl's does."""
+        if self.notes.get("recipe") != "pyskl" or self.shape[1] != 3:
+            return self
+        partner = None if self.partner is None else np.asarray(self.partner)[:, [0, 2, 1]]
+        return replace(self, motion=np.asarray(self.motion)[:, [0, 2, 1]], partner=partner)
+
     def _real_frames(self) -> np.ndarray:
         """(N,) frames of each motion before its padding, at least one."""
         n, _, frames, _ = self.shape

@@ -626,4 +626,6 @@ def _poses(motions: MotionSet, seen: Survey, most: int = 9) -> dict[str, np.ndar
         near = motion[:, body] - motion[:, body, center : center + 1]
         away = np.square(near - seen.pose[:, None]).sum(axis=(0, 2))
         poses[motions.class_names[label]] = near[:, int(away.argmax())]
+    if motions.notes.get("recipe") == "pyskl":  # turns z up
+        return {name: pose[[0, 2, 1]] for name, pose in poses.items()}
     return poses

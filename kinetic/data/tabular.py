@@ -425,7 +425,9 @@ class _Table:
 
     def place(self, name: str) -> int:
         if name not in self.places:
-            raise ValueError(f"has no column {quoted(name)}{_near(name, [one for one in self.names if one])}")
+            other = next((word for word, mark in DELIMITERS.items() if any(mark in one for one in self.names)), None)
+            hint = f"; is it delimiter: {other}?" if other and len(self.names) < 4 else ""
+            raise ValueError(f"has no column {quoted(name)}{_near(name, [one for one in self.names if one])}{hint}")
         return self.places[name]
 
     def values(self, names: Sequence[str]) -> np.ndarray:
