@@ -338,7 +338,7 @@ def in_a_process(code: str, raw: Path, out: Path) -> subprocess.Popen:
 
 
 def test_ctrl_c_does_not_reach_workers_that_boot(raw, tmp_path):
-    boot = "import sys, time; print('boot', file=sys.stderr, flush=True); time.sleep(0.4)\n"
+    boot = "import os, time; os.write(2, b'boot\\n'); time.sleep(0.4)\n"
     with in_a_process(f"build.BLOCK = 8; build.BOOT = {boot!r} + build.BOOT", raw, tmp_path / "out") as process:
         assert process.stderr.readline() == b"boot\n"
         os.killpg(process.pid, signal.SIGINT)
