@@ -227,8 +227,9 @@ def _write_published(motions: MotionSet, out: Path, split: str | None) -> list[P
         write_published(motions, out)
         return [out]
     train, test = motions.split(split)
-    stem = out.stem.removesuffix("_data")
-    files = {out.with_name(f"{stem}_{side}_data.npy"): each for side, each in (("train", train), ("val", test))}
+    stem = out.stem.removesuffix("data")
+    stem = f"{stem}_" if stem and not stem.endswith("_") else stem
+    files = {out.with_name(f"{stem}{side}_data.npy"): each for side, each in (("train", train), ("val", test))}
     for file, each in files.items():
         write_published(each, file)
     return list(files)

@@ -177,6 +177,8 @@ def test_a_recording_that_cannot_be_read_names_file_and_line(capsys, tmp_path):
         (["-o", "set"], ["set"]),
         (["-o", "x_data.npy"], ["x_data.npy"]),
         (["-o", "x_data.npy", "--split", "xsub"], ["x_train_data.npy", "x_val_data.npy"]),
+        (["-o", "x.npy", "--split", "xsub"], ["x_train_data.npy", "x_val_data.npy"]),
+        (["-o", "x/data.npy", "--split", "xview"], ["x/train_data.npy", "x/val_data.npy"]),
         (["-o", "set.npz", "--to", "ctr-gcn"], ["set.npz"]),
         (["-o", "set.pkl"], ["set.pkl"]),
         (["-o", "new/set.pkl", "--split", "xview"], ["new/set.pkl"]),
