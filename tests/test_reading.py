@@ -155,6 +155,9 @@ def test_what_is_not_motions_says_what_was_found_and_what_is_known(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     os.mkfifo(tmp_path / "pipe")
     os.symlink("/dev/zero", tmp_path / "zero")
+    with zipfile.ZipFile(tmp_path / "raw.zip", "w") as archive:
+        for number in range(1200):
+            archive.writestr(f"nturgb+d_skeletons/{number}.skeleton", "1")
     (tmp_path / "published").mkdir()
     (tmp_path / "published" / "train_data.npy").write_bytes(b"")
     (tmp_path / "published" / "train_label.pkl").write_bytes(b"")
@@ -166,6 +169,7 @@ def test_what_is_not_motions_says_what_was_found_and_what_is_known(tmp_path):
         "nothing": "an empty file",
         "empty": "an empty folder",
         "other.npz": "a zip file with x.npy",
+        "raw.zip": "is an archive of raw recordings; `kinetic data build ntu",
         "published": "a folder with train_data.npy, train_label.pkl; expected one of",
         "unpacked": "a folder with label.npy, meta.npy, motion.npy; expected one of",
         "pipe": "neither",

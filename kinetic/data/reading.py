@@ -23,6 +23,8 @@ from kinetic.skeleton import NTU25
 
 __all__ = ["READERS", "Contents", "Reader", "read_motions"]
 
+RAW = "raw recordings; `kinetic data build ntu --raw ...` makes a set of it"
+
 
 @dataclass(frozen=True)
 class Contents:
@@ -48,6 +50,9 @@ class Contents:
             head = file.read(512)
         if not head.startswith(b"PK"):
             return cls(path, head)
+        with zipfile.ZipFile(path) as packed:  # many more members than an archive of arrays may have
+            if any(name.lower().endswith(".skeleton") for name in packed.namelist()[:1000]):
+                raise ValueError(f"is an archive of {RAW}")
         with Archive(path) as archive:
             return cls(path, head, archive.names)
 
@@ -160,7 +165,7 @@ def _read_recording(path: Path) -> MotionSet:
     from kinetic.data.recording import read_recording
 
     if path.is_dir():
-        raise ValueError("is a folder of raw recordings; `kinetic data build ntu --raw FOLDER ...` makes a set of it")
+        raise ValueError(f"is a folder of {RAW}")
     name = ClipName.parse(path.name)
     names = BENCHMARKS["ntu60-xsub" if name.action <= 60 else "ntu120-xsub"].class_names
     clip = CLEANING["kinetic"](read_recording(path))
