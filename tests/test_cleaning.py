@@ -771,3 +771,22 @@ def test_real_people_are_people(shared):
             if np.hypot(across[0], across[2]) > 0.03:
                 assert across[0] > 0.03 and abs(across[2]) < 1e-5
             np.testing.assert_allclose(restored(clip.motion, clip.origin, clip.rotation)[0], motion, atol=1e-5)
+
+
+def test_how_near_real_people_come_to_ghosts(shared):
+    """What docs/cleaning.md says of the thresholds for height and for standing still."""
+    heights, varies, still = [], [], 0
+    for name in ("irds", "kinder_gator", "nw_ucla", "utd_mhad", "hdm05"):
+        with np.load(shared / "data" / "motion" / f"{name}.npz") as file:
+            motions = file["data"].transpose(0, 2, 3, 1).astype(np.float64)  # (N, T, V, 3)
+        bones = motions[:, :, [0, 1, 20, 2]] - motions[:, :, [1, 20, 2, 3]]
+        legs = motions[:, :, [12, 13, 16, 17]] - motions[:, :, [13, 14, 17, 18]]
+        height = np.linalg.norm(bones, axis=-1).sum(axis=-1) + np.linalg.norm(legs, axis=-1).sum(axis=-1) / 2
+        heights += np.median(height, axis=1).tolist()
+        varies += (height.std(axis=1) / height.mean(axis=1)).tolist()
+        away = np.square(motions - motions.mean(axis=1, keepdims=True)).sum(axis=-1).mean(axis=(1, 2))
+        still += int((away < 0.01**2).sum())
+    assert len(heights) == 3855
+    assert 0.6 < min(heights) and max(heights) < 2.4
+    assert 0.20 < max(varies) < 0.215
+    assert still == 13
