@@ -201,7 +201,7 @@ class BuildReport:
         expected, sides = self.benchmark.expected(), ("train", "test")
         policy = POLICY[self.fit].format(frames=self.frames)
         lines = [f"{self.benchmark.name}, recipe {self.recipe}, {policy}", ""]
-        lines.append(f"{'':<22}{'expected':>10}{'found':>10}{'failed':>10}{'absent':>10}")
+        lines.append(f"{'':<24}{'expected':>10}{'found':>10}{'failed':>10}{'absent':>10}")
         for side in sides:
             wanted, got = _summary(expected[side]), _summary(self.found[side])
             lines.append(_row(side, wanted["clips"], got["clips"], self.failures.get(side, 0)))
@@ -242,8 +242,8 @@ class BuildReport:
 def _row(name: str, expected: int, found: int, failed: int | None = None) -> str:
     """A line of the table. What is absent was neither found nor failed."""
     if failed is None:
-        return f"{name:<22}{expected:>10,}{found:>10,}"
-    return f"{name:<22}{expected:>10,}{found:>10,}{failed:>10,}{expected - found - failed:>10,}"
+        return f"{name:<24}{expected:>10,}{found:>10,}"
+    return f"{name:<24}{expected:>10,}{found:>10,}{failed:>10,}{expected - found - failed:>10,}"
 
 
 def _summary(counts: np.ndarray) -> dict[str, int]:
