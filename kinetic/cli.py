@@ -284,13 +284,17 @@ def _declare_compare(parser: ArgumentParser) -> None:
     )
 
 
+LONG = 15 * 60
+"""Seconds from which on an ablation says how long it will take before it begins."""
+
+
 def ablate(asked: Namespace) -> None:
     """Train and score every recipe of an ablation file on every benchmark from every seed, and print the table.
 
     The folder holds the table in four formats, pictures, and report.html with motions that play. The same command goes
     on where it stopped.
     """
-    from kinetic.ablation.cost import cost_text
+    from kinetic.ablation.cost import estimate
     from kinetic.ablation.grid import ablate, engine_for, plan
     from kinetic.ablation.recipes import read_ablation
     from kinetic.training.checkpoint import Interrupted
@@ -305,15 +309,26 @@ def ablate(asked: Namespace) -> None:
         **{key: _typed(own[key], text) for key, text in typed.items() if key in own},
     )
     out = asked.out if asked.out is not None else Path("runs") / ablation.name
-    if asked.dry_run:
-        found = plan(ablation, out)
-        print(found.to_text(), end="", flush=True)
-        try:
-            print(cost_text(found, retry=asked.retry), end="")
-        except Interrupted as stop:  # it trains a little
-            raise Stopped(stop.number) from stop
-        return
     engine = engine_for(ablation, out, asked.engine, jobs=asked.jobs, ray=config.ray, slurm=config.slurm)
+    jobs = getattr(engine, "jobs", None) or 1
+    found = plan(ablation, out)
+    if asked.dry_run:
+        print(found.to_text(), end="", flush=True)
+    else:
+        print(f"kinetic: {found.precision}", file=sys.stderr)
+    try:
+        if asked.dry_run:
+            print(f"{found.precision}\n{estimate(found, retry=asked.retry).to_text(jobs)}", end="")
+            return
+        if asked.engine == "local" and (cost := estimate(found, retry=asked.retry)).seconds / jobs > LONG:
+            lines = [*cost.to_text(jobs).splitlines(), "it can be stopped, and the same command goes on"]
+            print("".join(f"kinetic: {line}\n" for line in lines), end="", file=sys.stderr)
+    except Interrupted as stop:  # it trains a little
+        raise Stopped(stop.number) from stop
+    except Exception as error:
+        if asked.dry_run:
+            raise
+        print(f"kinetic: note: how long it takes could not be measured: {_one_line(error)}", file=sys.stderr)
     table = ablate(ablation, out, engine=engine, retry=asked.retry)
     page = out / "report.html"
     print(

@@ -289,7 +289,8 @@ class TrainingConfig:
         quantile: quantile-masked stochastic noise; null = none
         mismatch: share of real motions with a wrong label among what the critic is to reject; 0 = none (published)
         diversity: weight of mode seeking in the generator's loss; 0 = none (published)
-        precision: 32 = float32; bf16 = mixed precision with bfloat16
+        precision: 32 = float32; bf16 = mixed precision with bfloat16; auto = the one that is measured to be faster on
+            this machine, noted in the run as what it came to
         log_every: batches from one row of metrics.csv to the next
         save_every: batches from one checkpoint to the next
         sample_every: batches from one sheet of samples to the next; 0 = only at the end
@@ -312,7 +313,7 @@ class TrainingConfig:
     quantile: QuantileConfig | None = None
     mismatch: float = 0.0
     diversity: float = 0.0
-    precision: Literal["32", "bf16"] = "32"
+    precision: Literal["auto", "32", "bf16"] = "32"
     log_every: int = 10
     save_every: int = 500
     sample_every: int = 1000

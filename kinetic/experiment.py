@@ -467,6 +467,7 @@ def fit(
     experiment = _placed(experiment)
     folder = Path(out) if out is not None else Path("runs") / experiment.name
     leader = getattr(rank_zero_only, "rank", 0) == 0
+    experiment = _decided(experiment, folder if resume else None, told=leader)
     with _alone(folder) if leader else contextlib.nullcontext():
         start = _claim(folder, experiment, resume=resume) if leader else resume and _last(folder).exists()
         _train(experiment, folder, start=start, leader=leader, progress=progress)
@@ -580,6 +581,24 @@ def _placed(experiment: Experiment) -> Experiment:
     if skeleton is not None and skeleton not in SKELETONS:
         skeleton = os.path.abspath(skeleton)
     return replace(experiment, data=data, skeleton=skeleton)
+
+
+def _decided(experiment: Experiment, begun: Path | None, *, told: bool) -> Experiment:
+    """The same with the precision that `auto` stands for: that of a run that was begun, or the faster one here."""
+    from kinetic.training.precision import Precision, choose_precision, slow_request, with_precision
+
+    if experiment.training.precision != "auto":
+        if told and (warning := slow_request(experiment.training)):
+            print(f"kinetic: warning: {warning}", file=sys.stderr)
+        return experiment
+    chosen = choose_precision(experiment.training)
+    if begun is not None and (begun / "config.yaml").is_file():
+        before = load_experiment(begun / "config.yaml").training.precision
+        if before != "auto":
+            chosen = Precision(before, "as the run was begun")
+    if told:
+        print(f"kinetic: {chosen}", file=sys.stderr)
+    return with_precision(experiment, chosen.name)
 
 
 def _last(folder: Path) -> Path:

@@ -452,12 +452,27 @@ def test_an_ablation_with_failed_cells_prints_its_table_and_fails(capsys, grid, 
     assert err.rstrip("\n").endswith("kinetic: RuntimeError: 1 cells have no result; --retry runs them again")
 
 
+def test_a_long_ablation_says_so_before_it_begins(capsys, monkeypatch, grid, tmp_path):
+    words = ["ablate", str(grid), "-o", str(tmp_path / "out"), "--recipes", "Baseline"]
+    monkeypatch.setattr("kinetic.ablation.cost.seconds_per_batch", lambda experiment, threads: 1e4)
+    assert main(words) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0].startswith("kinetic: precision ")
+    assert " cells: 10000.000 s a batch (measured on Baseline, without scoring), " in told[1]
+    assert " for one process at a time" in told[2]
+    assert told[3] == "kinetic: it can be stopped, and the same command goes on"
+    monkeypatch.setattr("kinetic.ablation.cost.seconds_per_batch", lambda experiment, threads: 1 / 0)
+    assert main([*words[:3], str(tmp_path / "other"), *words[4:]]) == 0
+    assert "note: how long it takes could not be measured: ZeroDivisionError" in capsys.readouterr().err
+
+
 def test_a_dry_run_lists_the_cells_and_what_they_cost_and_leaves_nothing(capsys, grid, tmp_path):
     assert main(["ablate", str(grid), "-o", str(tmp_path / "out"), "--dry-run", "--training.steps", "7"]) == 0
     out = capsys.readouterr().out
     assert "7 batches       xsub: A, seed 0\n" in out
     assert "3 cells: 3 new\n" in out
-    assert "for one process at a time\n" in out
+    assert "\nprecision " in out
+    assert "for one process at a time" in out
     assert not (tmp_path / "out").exists()
 
 

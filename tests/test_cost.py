@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from kinetic.ablation.cell import fail, prepare_place
-from kinetic.ablation.cost import cost_text, seconds_per_batch
+from kinetic.ablation.cost import estimate, seconds_per_batch
 from kinetic.ablation.grid import plan
 from kinetic.ablation.recipes import Ablation, Benchmark, Recipe
 from kinetic.config import ScoresConfig
@@ -40,7 +40,7 @@ def finish(folder, cell, seconds):
 def test_cells_that_are_done_tell_what_the_others_take(ablation, tmp_path):
     for cell, seconds in zip(ablation.cells()[1][:2], (99.0, 299.0), strict=True):  # with scoring 0.1 and 0.3 a batch
         finish(tmp_path, cell, seconds)
-    assert cost_text(plan(ablation, tmp_path)) == (
+    assert estimate(plan(ablation, tmp_path)).to_text() == (
         "2 cells: 0.200 s a batch (as 2 of them took), 7 min\nabout 7 min for one process at a time\n"
     )
 
@@ -52,13 +52,13 @@ def test_what_has_been_trained_is_not_counted_again(ablation, tmp_path):
     home = prepare_place(tmp_path, half, None)
     (home / "run").mkdir()
     (home / "run" / "metrics.csv").write_text("batches,loss\n500,1\n")
-    assert "2 cells: 6.000 s a batch (as 2 of them took), 2 h 35 min\n" in cost_text(plan(ablation, tmp_path))
+    assert "2 cells: 6.000 s a batch (as 2 of them took), 2 h 35 min\n" in estimate(plan(ablation, tmp_path)).to_text()
 
 
 def test_nothing_is_left_when_all_is_done(ablation, tmp_path):
     for cell in ablation.cells()[1]:
         finish(tmp_path, cell, 1.0)
-    assert cost_text(plan(ablation, tmp_path)) == "nothing is left to do\n"
+    assert estimate(plan(ablation, tmp_path)).to_text() == "nothing is left to do\n"
 
 
 def test_failed_cells_count_where_they_are_to_be_tried_again(ablation, tmp_path):
@@ -66,12 +66,12 @@ def test_failed_cells_count_where_they_are_to_be_tried_again(ablation, tmp_path)
     for cell in done:
         finish(tmp_path, cell, 5999.0)
     fail(prepare_place(tmp_path, failed, None), "no reason")
-    assert cost_text(plan(ablation, tmp_path)) == "nothing is left to do\n"
-    assert cost_text(plan(ablation, tmp_path), retry=True).startswith("1 cells: 6.000 s a batch")
+    assert estimate(plan(ablation, tmp_path)).to_text() == "nothing is left to do\n"
+    assert estimate(plan(ablation, tmp_path), retry=True).to_text().startswith("1 cells: 6.000 s a batch")
 
 
 def test_where_nothing_is_done_a_few_batches_are_trained(ablation, tmp_path):
-    told = cost_text(plan(ablation, tmp_path))
+    told = estimate(plan(ablation, tmp_path)).to_text()
     assert re.fullmatch(
         r"4 cells: \d+\.\d{3} s a batch \(measured on Baseline, without scoring\), \d+ min\nabout .* at a time\n", told
     )

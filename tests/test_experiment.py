@@ -16,6 +16,7 @@ from kinetic.data.synthetic import synthesise
 from kinetic.experiment import build, build_networks, draw, fit, load_run, prepare, sample
 from kinetic.loading import load_experiment
 from kinetic.skeleton import COCO17, NTU25, save_skeleton
+from kinetic.training import precision
 from kinetic.training.checkpoint import read_checkpoint, write_checkpoint
 from kinetic.training.watch import read_metrics
 
@@ -412,3 +413,23 @@ def test_a_checkpoint_that_is_kept_is_there_before_the_last_one_goes_beyond_it(t
     asked = load_experiment(**{**GAN, "training": {**GAN["training"], "steps": 2, "save_every": 2, "keep_every": 2}})
     fit(asked, tmp_path / "run", progress=False)
     assert [name for name in written if name != "best.ckpt"] == ["step-2.ckpt", "last.ckpt"]
+
+
+def test_a_run_keeps_the_precision_that_auto_came_to(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(precision, "race", lambda: 2.0)
+    asked = tiny(**{"training.precision": "auto"})
+    run = fit(asked, tmp_path / "run", progress=False)
+    assert "kinetic: precision bf16: a matrix product is 2.0 times as fast as" in capsys.readouterr().err
+    assert load_experiment(run / "config.yaml").training.precision == "bf16"
+    assert load_run(run).experiment.training.precision == "bf16"
+    monkeypatch.setattr(precision, "race", lambda: 0.1)  # goes on elsewhere
+    fit(replace(asked, training=replace(asked.training, steps=5)), run, resume=True, progress=False)
+    assert "precision bf16: as the run was begun" in capsys.readouterr().err
+    assert load_run(run).experiment.training.precision == "bf16"
+
+
+def test_slow_bf16_that_is_asked_for_is_trained_and_warned_of(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(precision, "race", lambda: 0.1)
+    run = fit(tiny(**{"training.precision": "bf16"}), tmp_path / "run", progress=False)
+    assert "warning: training.precision bf16: a matrix product takes 10.0 times as long" in capsys.readouterr().err
+    assert load_run(run).experiment.training.precision == "bf16"

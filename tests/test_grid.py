@@ -100,6 +100,18 @@ def test_a_cell_that_recipes_share_is_run_once(tmp_path, encoder):
     assert len(engine.folders) == len(set(engine.folders)) == 2
 
 
+def test_an_ablation_goes_on_with_the_precision_that_it_was_begun_with(tmp_path, monkeypatch):
+    made = ablation(recipes=RECIPES[:1], seeds=1, base={**BASE, "training": {**BASE["training"], "precision": "auto"}})
+    monkeypatch.setattr("kinetic.training.precision.race", lambda: 0.1)
+    ablate(made, tmp_path, engine=ENGINE, progress=False)
+    assert {cell.experiment.training.precision for cell in plan(made, tmp_path).cells} == {"32"}
+    monkeypatch.setattr("kinetic.training.precision.race", lambda: 2.0)  # another machine
+    again = plan(made, tmp_path)
+    assert str(again.precision) == "precision 32: as this ablation was begun"
+    assert set(again.states.values()) == {"done"}
+    assert {cell.experiment.training.precision for cell in plan(made, tmp_path / "new").cells} == {"bf16"}
+
+
 def test_all_cells_of_a_benchmark_were_scored_with_one_network(done):
     networks, cells = ablation().cells()
     own = read_result(place(done, networks[0]), networks[0].key)

@@ -8,7 +8,7 @@ import math
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,19 +19,41 @@ from kinetic.ablation.recipes import Cell
 from kinetic.config import Experiment
 from kinetic.experiment import fit
 
-__all__ = ["cost_text", "seconds_per_batch"]
+__all__ = ["Cost", "estimate", "seconds_per_batch"]
 
 
-def cost_text(plan: Plan, *, retry: bool = False) -> str:
-    """How long one process would take for all that is still to be done, in words.
+@dataclass(frozen=True)
+class Cost:
+    """What is still to be done of an ablation, and how long that takes.
+
+    Attributes:
+        parts: in words, how many of what take how long
+        seconds: of all, one process at a time
+    """
+
+    parts: tuple[str, ...]
+    seconds: float
+
+    def to_text(self, jobs: int = 1) -> str:
+        """A line for each part, then the whole, for one process and for `jobs` at a time."""
+        if not self.parts:
+            return "nothing is left to do\n"
+        whole = f"about {_span(self.seconds)} for one process at a time"
+        if jobs > 1:
+            whole += f", {_span(self.seconds / jobs)} for {jobs}"
+        return "\n".join([*self.parts, whole]) + "\n"
+
+
+def estimate(plan: Plan, *, retry: bool = False) -> Cost:
+    """How long all takes that is still to be done.
 
     Cells that are done tell what the others will take; where there is none, a few batches are trained here, of one
-    recognition network and of one recipe for all, without scoring. Several cells at a time take accordingly less.
+    recognition network and of one recipe for all, without scoring.
 
     Args:
         retry: also cells that failed will be run again
     """
-    lines, whole = [], 0.0
+    parts, whole = [], 0.0
     states = ("new", "begun", "failed") if retry else ("new", "begun")
     for what, cells in (("recognition networks", plan.networks), ("cells", plan.cells)):
         todo = list({cell.key: cell for cell in cells if plan.states[cell.key] in states}.values())
@@ -44,17 +66,16 @@ def cost_text(plan: Plan, *, retry: bool = False) -> str:
             source = f"measured on {todo[0].recipe}, without scoring" if todo[0].recipe else "measured"
         batch = sum(took) / len(took)
         seconds = batch * sum(cell.batches * (1 - plan.trained(cell)) for cell in todo)
-        lines.append(f"{len(todo)} {what}: {batch:.3f} s a batch ({source}), {_span(seconds)}")
+        parts.append(f"{len(todo)} {what}: {batch:.3f} s a batch ({source}), {_span(seconds)}")
         whole += seconds
-    end = f"about {_span(whole)} for one process at a time" if lines else "nothing is left to do"
-    return "\n".join([*lines, end]) + "\n"
+    return Cost(tuple(parts), whole)
 
 
 def seconds_per_batch(experiment: Experiment, *, threads: int = 1) -> float:
     """Seconds of a training batch on this machine, from trainings of different length in a temporary folder."""
     training = experiment.training
     cycle = math.lcm(training.critic_steps, training.penalty_every) if experiment.model == "gan" else 4
-    lengths, took = (cycle, cycle, 3 * cycle), []  # the first pays for imports
+    lengths, took = (1, cycle, 3 * cycle), []  # the first pays for imports
     with _threads(threads), tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stderr(io.StringIO()):
         for i, steps in enumerate(lengths):
             short = replace(training, steps=steps, sample_every=0, keep_every=0, save_every=2**31)

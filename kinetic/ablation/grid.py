@@ -17,12 +17,13 @@ from tqdm import tqdm
 from kinetic.ablation.cell import fail, failure, place, prepare_place, read_result, trained_batches, work
 from kinetic.ablation.page import write_pages
 from kinetic.ablation.recipes import Ablation, Cell, read_ablation
-from kinetic.ablation.results import read_grid
+from kinetic.ablation.results import begun_precision, read_grid
 from kinetic.ablation.table import GridTable
 from kinetic.config import RayConfig, SlurmConfig
 from kinetic.engines.choice import choose_engine
 from kinetic.engines.interface import Engine, Task
 from kinetic.files import holding, replacing
+from kinetic.training.precision import Precision
 
 __all__ = ["PRELOAD", "Plan", "ablate", "engine_for", "plan", "table"]
 
@@ -47,12 +48,14 @@ class Plan:
         cells: those of generators, in the order in which they are run
         homes: key -> folder
         states: key -> what is there: a result, an error, some of the training, nothing
+        precision: what `training.precision: auto` stands for in these cells
     """
 
     networks: Sequence[Cell]
     cells: Sequence[Cell]
     homes: Mapping[str, Path]
     states: Mapping[str, State]
+    precision: Precision
 
     def share(self, cell: Cell) -> float:
         """How much of a cell was behind it when the plan was made, from 0 to 1; a failed one came to an end."""
@@ -80,10 +83,12 @@ def plan(ablation: Ablation, out: str | os.PathLike[str]) -> Plan:
     Raises:
         ValueError, FileNotFoundError: for motions or recognition networks that cannot be used
     """
-    networks, cells = ablation.cells()
+    begun = begun_precision(Path(out))
+    precision = ablation.precision() if begun is None else Precision(begun, "as this ablation was begun")
+    networks, cells = ablation.cells(precision)
     cells = sorted(cells, key=lambda cell: cell.seed)
     homes = {cell.key: place(Path(out), cell) for cell in (*networks, *cells)}
-    return Plan(networks, cells, homes, {key: _state(home, key) for key, home in homes.items()})
+    return Plan(networks, cells, homes, {key: _state(home, key) for key, home in homes.items()}, precision)
 
 
 def _state(home: Path, key: str) -> State:
@@ -131,7 +136,7 @@ def ablate(
     asked = plan(ablation, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with holding(folder, PATIENCE):
-        _keep(folder, ablation, asked.cells)
+        _keep(folder, ablation, asked)
         _run(asked, engine or engine_for(ablation, folder), folder, retry=retry, shown=progress)
         write_pages(folder)
     return table(folder)
@@ -171,18 +176,20 @@ def engine_for(
     return choose_engine(name, folder=out, jobs=jobs, threads=threads, preload=PRELOAD, gpus=gpus, ray=ray, slurm=slurm)
 
 
-def _keep(folder: Path, ablation: Ablation, cells: Sequence[Cell]) -> None:
+def _keep(folder: Path, ablation: Ablation, asked: Plan) -> None:
     """Write down which cell stands where in the table, so that the folder explains itself."""
     content = {
         "format": "kinetic-grid",
         "name": ablation.name,
         "about": ablation.about,
+        "precision": asked.precision.name,
         "rows": [{"name": each.name, "after": each.after, "about": each.about} for each in ablation.recipes],
         "benchmarks": [{"name": each.name, "about": each.about} for each in ablation.benchmarks],
         "scores": asdict(ablation.scores),
         "published": {name: {row: dict(own) for row, own in rows.items()} for name, rows in ablation.published.items()},
         "cells": [
-            {"benchmark": cell.benchmark, "recipe": cell.recipe, "seed": cell.seed, "key": cell.key} for cell in cells
+            {"benchmark": cell.benchmark, "recipe": cell.recipe, "seed": cell.seed, "key": cell.key}
+            for cell in asked.cells
         ],
     }
     with replacing(folder / "grid.json") as beside:

@@ -21,6 +21,7 @@ from kinetic.files import read_yaml
 from kinetic.loading import checked_settings, from_plain, load_ablation, load_experiment, to_plain, unknown
 from kinetic.metrics.measures import BETTER, choose
 from kinetic.skeleton import SKELETONS
+from kinetic.training.precision import Precision, choose_precision, with_precision
 
 __all__ = ["REAL", "SILENT", "Ablation", "Benchmark", "Cell", "Recipe", "digest", "read_ablation"]
 
@@ -224,16 +225,25 @@ class Ablation:
             chain.insert(0, known[after])
         return chain
 
-    def cells(self) -> tuple[list[Cell], list[Cell]]:
+    def precision(self) -> Precision:
+        """What `training.precision: auto` stands for on this machine."""
+        return choose_precision(self._settings(self.benchmarks[0], self.recipes[0]).training)
+
+    def cells(self, precision: Precision | None = None) -> tuple[list[Cell], list[Cell]]:
         """The cells of recognition networks and those of generators, which wait for the former.
 
         Motions are opened to learn how many batches an epoch has; where steps are not named, epochs are turned into
         steps.
 
+        Args:
+            precision: what `training.precision: auto` stands for in all of them; None = what is faster here
+
         Raises:
             ValueError, FileNotFoundError: for motions or recognition networks that cannot be used, naming the benchmark
         """
         networks, cells = [], []
+        if precision is None:
+            precision = self.precision()
         opened: dict[str, tuple[str, int]] = {}
 
         def motions(experiment: Experiment) -> tuple[str, int]:
@@ -247,6 +257,7 @@ class Ablation:
         for benchmark in self.benchmarks:
             try:
                 own = self.recogniser(benchmark)
+                own = None if own is None else with_precision(own, precision.name)
                 network = benchmark.encoder if isinstance(benchmark.encoder, Path) else None
                 encoder = "" if network is None else _hash(network)
                 if network is not None:
@@ -258,7 +269,8 @@ class Ablation:
                 for recipe in self.recipes:
                     data, per_epoch = motions(self.experiment(benchmark, recipe, 0))
                     for seed in range(self.seeds):
-                        made = _counted(self.experiment(benchmark, recipe, seed), per_epoch, self.scores.points)
+                        made = with_precision(self.experiment(benchmark, recipe, seed), precision.name)
+                        made = _counted(made, per_epoch, self.scores.points)
                         place = (benchmark.name, recipe.name, seed)
                         cells.append(Cell(*place, made, self.scores, encoder, data, per_epoch, self.threads, network))
             except (ValueError, FileNotFoundError) as error:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kinetic.ablation.cell import failure, read_result
 from kinetic.ablation.table import Finding, GridTable, RowInfo, table_of
 
-__all__ = ["Grid", "read_grid"]
+__all__ = ["Grid", "begun_precision", "read_grid"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,34 @@ class Grid:
         )
 
 
+def begun_precision(folder: Path) -> Literal["32", "bf16"] | None:
+    """What `training.precision: auto` stood for when the ablation in a folder was begun; None where there is none.
+
+    Raises:
+        ValueError: naming the file, for one that is something else
+    """
+    if not (folder / "grid.json").exists():
+        return None
+    name = _read(folder / "grid.json").get("precision")
+    if name not in ("32", "bf16"):
+        raise ValueError(f"{folder / 'grid.json'}: precision: expected 32 or bf16, got {str(name)[:40]}")
+    return name
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        raise FileNotFoundError(
+            f"{file.parent}: holds no ablation, for there is no {file.name}; `kinetic ablate` makes one"
+        )
+    try:
+        plain: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        if plain["format"] != "kinetic-grid":
+            raise ValueError("another format")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise ValueError(f"{file}: expected what `kinetic ablate` leaves: {error}") from error
+    return plain
+
+
 def read_grid(folder: Path) -> Grid:
     """What is there of the ablation in a folder.
 
@@ -65,12 +93,8 @@ def read_grid(folder: Path) -> Grid:
         ValueError: naming the file, for one that is something else
     """
     file = folder / "grid.json"
-    if not file.exists():
-        raise FileNotFoundError(f"{folder}: holds no ablation, for there is no {file.name}; `kinetic ablate` makes one")
+    plain = _read(file)
     try:
-        plain = json.loads(file.read_text(encoding="utf-8"))
-        if plain["format"] != "kinetic-grid":
-            raise ValueError("another format")
         rows = tuple(RowInfo(str(each["name"]), each["after"], str(each["about"])) for each in plain["rows"])
         benchmarks = {str(each["name"]): str(each["about"]) for each in plain["benchmarks"]}
         cells = {(str(c["benchmark"]), str(c["recipe"]), int(c["seed"])): str(c["key"]) for c in plain["cells"]}
