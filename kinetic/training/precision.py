@@ -1,4 +1,4 @@
-"""What `training.precision: auto` stands for on this machine: float32, or bfloat16 where that is measured to be faster."""
+"""What `training.precision: auto` stands for here: float32, or bfloat16 where that is measured to be faster."""
 
 from __future__ import annotations
 
