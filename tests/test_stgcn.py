@@ -204,3 +204,14 @@ def test_golden_outputs_of_the_published_networks(shared):
             torch.testing.assert_close(critic(motions, label)[:, None], golden[scores], rtol=1e-5, atol=1e-5)
     penalty = gradient_penalty(lambda x: critic(x, label), real, golden["motion"], golden["alpha"])
     assert penalty.item() == pytest.approx(golden["gradient_penalty"].item(), abs=1e-5)
+
+
+def test_a_critic_that_projects_labels_judges_what_it_saw_once():
+    critic = Critic(PYRAMID, classes=3, frames=16, widths=(8, 8, 8, 8, 16, 16), label="project")
+    motion, label = torch.randn(4, 3, 16, 25), torch.tensor([0, 1, 2, 0])
+    seen = critic.observe(motion)
+    for shift in range(3):
+        told = (label + shift) % 3
+        torch.testing.assert_close(critic.judge(seen, told), critic(motion, told))
+    with pytest.raises(ValueError, match="painted labels"):
+        Critic(PYRAMID, classes=3, frames=16, widths=(8, 8, 8, 8, 16, 16)).observe(motion)

@@ -137,3 +137,16 @@ def test_networks_that_do_not_fit_are_refused():
     critic = Critic(PYRAMID, classes=4, widths=(8,) * 6)
     with pytest.raises(ValueError, match="classes is 3 in one and 4"):
         KineticGAN(generator, critic)
+
+
+@pytest.mark.parametrize("label", ["project", "paint"])
+def test_motions_are_looked_at_once_under_right_and_wrong_labels_with_the_same_scores(label):
+    gan = module(mismatch=0.5, critic_options={"label": label})
+    real, fake, right = torch.randn(4, 3, 16, 25), torch.randn(4, 3, 16, 25), torch.tensor([0, 1, 2, 0])
+    torch.manual_seed(5)
+    found = gan._scores(real, fake, right)
+    torch.manual_seed(5)
+    wrong = (right + torch.randint(1, 3, right.shape)) % 3
+    assert (wrong != right).all()
+    for score, motion, told in zip(found, (real, fake, real), (right, right, wrong), strict=True):
+        torch.testing.assert_close(score, gan.critic(motion, told))

@@ -177,7 +177,7 @@ class _Down(nn.Module):
             y = y + (kept if self.skip is None else self.skip(kept))
         if self.noise is not None:
             y = self.noise(y)
-        return functional.leaky_relu(y, SLOPE)
+        return functional.leaky_relu(y, SLOPE, inplace=self.residual != "none")
 
 
 def _partitions(skeleton: Skeleton, partition: str) -> np.ndarray:
@@ -457,14 +457,32 @@ class Critic(nn.Module):
         return torch.cat(shown, dim=-1) if len(shown) > 1 else x
 
     def forward(self, motion: Tensor, label: Tensor) -> Tensor:
+        label = _label(label, len(motion), self.classes)
+        if self.painted:
+            return self.score(self._pooled(motion, self.embedding(label))).squeeze(1)
+        return self.judge(self.observe(motion), label)
+
+    def observe(self, motion: Tensor) -> Tensor:
+        """What is seen of motions before a label is named, for `judge`: (N, C, T, V) -> (N, D).
+
+        Raises:
+            ValueError: where labels are painted on the motions, so that nothing is seen without one
+        """
+        if self.painted:
+            raise ValueError("a critic with painted labels has no features without a label; use label='project'")
+        return self._pooled(motion)
+
+    def judge(self, seen: Tensor, label: Tensor) -> Tensor:
+        """Scores of motions under labels, from what `observe` saw: (N, D), (N,) -> (N,)."""
+        vector = self.embedding(_label(label, len(seen), self.classes))
+        return self.score(seen).squeeze(1) + (seen * vector).sum(dim=1) / vector.shape[1] ** 0.5
+
+    def _pooled(self, motion: Tensor, paint: Tensor | None = None) -> Tensor:
         self._check(motion)
-        vector = self.embedding(_label(label, len(motion), self.classes))
         x = self._look(to_joints_first(motion))
         for i, block in enumerate(self.blocks):
-            x = block(x, vector) if i == 0 and self.painted else block(x)
-        pooled = self.pooling(from_joints_first(x))  # (N, D)
-        score = self.score(pooled).squeeze(1)
-        return score if self.painted else score + (pooled * vector).sum(dim=1) / vector.shape[1] ** 0.5
+            x = block(x, paint) if i == 0 else block(x)
+        return self.pooling(from_joints_first(x))  # (N, D)
 
     def _check(self, motion: Tensor) -> None:
         expected = (self.channels, self.frames, len(self.parents))

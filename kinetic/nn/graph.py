@@ -145,17 +145,18 @@ class GraphConv(nn.Module):
         v, n, t, _ = x.shape
         maps = self.maps()
         weight = self.weight[self.groups]  # (K', D, constant + C)
+        own = weight[:, :, self.constant :]
+        k, d, c = own.shape
+        # one product over joints, one over channels, and between them a copy that brings their operands side by side
         if self.channels_first:
-            own = weight[:, :, self.constant :]
-            terms = [(m.T, functional.linear(x, w).reshape(v, -1)) for m, w in zip(maps, own, strict=True)]
+            y = x @ rearrange(own, "k d c -> c (k d)")
+            y = rearrange(y, "v n t (k d) -> (k v) (n t d)", k=k)
+            y = rearrange(maps, "k v w -> w (k v)") @ y
         else:
-            gathered = torch.cat([m.T for m in maps]) @ x.reshape(v, -1)  # (K' W, N T C)
-            gathered = gathered.view(len(maps), -1, self.inputs)
-            terms = [(g, w.T) for g, w in zip(gathered, weight[:, :, self.constant :], strict=True)]
-        y = terms[0][0] @ terms[0][1]
-        for left, right in terms[1:]:
-            y = torch.addmm(y, left, right)
-        y = y.view(-1, n, t, self.outputs)  # (W, N, T, D)
+            y = rearrange(maps, "k v w -> (k w) v") @ x.reshape(v, -1)
+            y = rearrange(y, "(k w) (m c) -> (w m) (k c)", k=k, c=c)
+            y = y @ rearrange(own, "k d c -> (k c) d")
+        y = y.view(-1, n, t, d)  # (W, N, T, D)
         if constant is not None:
             reach = maps.sum(dim=1)  # (K', W)
             y = y + torch.einsum("nc,kdc,kw->wnd", constant, weight[:, :, : self.constant], reach).unsqueeze(2)

@@ -88,7 +88,7 @@ def _choose(factor: float) -> Precision:
     return Precision("32", f"in bf16 a matrix product takes {1 / factor:.1f} times as long on this CPU")
 
 
-def with_precision(experiment: Experiment, chosen: str) -> Experiment:
+def with_precision(experiment: Experiment, chosen: Literal["32", "bf16"]) -> Experiment:
     """The same experiment with `chosen` where it says auto."""
     if experiment.training.precision != "auto":
         return experiment

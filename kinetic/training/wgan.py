@@ -130,13 +130,9 @@ class KineticGAN(LightningModule):
         def score(motion: Tensor) -> Tensor:
             return self.critic(motion, label).float()
 
-        motions, labels = [real, fake], [label, label]
-        if self.mismatch:
-            step = torch.randint(1, self.critic.classes, label.shape, device=label.device)
-            motions, labels = [*motions, real], [*labels, (label + step) % self.critic.classes]
-        real_score, fake_score, *wrong = self.critic(torch.cat(motions), torch.cat(labels)).float().split(len(real))
+        real_score, fake_score, *wrong = self._scores(real, fake, label)
         loss = self.loss.critic(real_score, fake_score)
-        if self.mismatch:
+        if wrong:
             loss = torch.lerp(loss, self.loss.critic(real_score, wrong[0]), self.mismatch)
         penalty = loss.new_zeros(())
         if done % self.penalty_every == 0:
@@ -151,6 +147,20 @@ class KineticGAN(LightningModule):
             "score/fake": fake_score.detach().mean(),
             "norm/critic": norm,
         }
+
+    def _scores(self, real: Tensor, fake: Tensor, label: Tensor) -> tuple[Tensor, ...]:
+        """Scores of reals and fakes and, where the critic learns from wrong labels, of reals under these."""
+        motion, labels = torch.cat([real, fake]), [label, label]
+        if self.mismatch:
+            step = torch.randint(1, self.critic.classes, label.shape, device=label.device)
+            labels.append((label + step) % self.critic.classes)
+        if self.mismatch and not self.critic.painted:  # the same motions, so they are looked at once
+            seen = self.critic.observe(motion)
+            score = self.critic.judge(torch.cat([seen, seen[: len(real)]]), torch.cat(labels))
+        else:
+            motion = torch.cat([motion, real]) if self.mismatch else motion
+            score = self.critic(motion, torch.cat(labels))
+        return score.float().split(len(real))
 
     def _generator_step(self, optimizer: torch.optim.Optimizer, fake: Tensor, z: Tensor, label: Tensor) -> None:
         self.critic.requires_grad_(False)
