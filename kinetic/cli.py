@@ -107,12 +107,8 @@ def _declare_fit(parser: ArgumentParser) -> None:
 
 
 def _declare_files(parser: ArgumentParser, kind: Preset) -> None:
-    parser.add_argument(
-        "files",
-        nargs="*",
-        metavar="NAME|FILE",
-        help=f"{kind}s: presets by name, or files; later ones win over earlier ones",
-    )
+    meaning = f"{kind}s: presets by name, or files; later ones win over earlier ones"
+    parser.add_argument("files", nargs="*", metavar="NAME|FILE", help=meaning)
     parser.add_argument("--list", action="store_true", help="print the presets and what each is, and stop")
 
 

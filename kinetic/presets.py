@@ -69,7 +69,7 @@ def preset_file(
     if is_preset_name(word):
         if word in files:
             return files[str(word)]
-        known, shown = [*names, *files], str(word)[:60]
+        known, shown = list(dict.fromkeys([*names, *files])), str(word)[:60]
         near = difflib.get_close_matches(shown, known, n=1)
         instead = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(known)}"
         others = [each for each in get_args(Preset) if each != kind and word in _files(each)]
@@ -77,7 +77,9 @@ def preset_file(
         raise FileNotFoundError(f"{shown}: {what}; {instead}; a file of yours is written {shown}.yaml or ./{shown}")
     path = folder / word
     if not path.exists():
-        stem = path.stem
-        instead = f"the preset is called {stem}" if stem in files else f"or one of the presets: {', '.join(files)}"
-        raise FileNotFoundError(f"{path}: no such file; expected a YAML file; {instead}")
+        stem, known = path.stem, dict.fromkeys([*names, *files])
+        instead = (
+            f"the preset is called {stem}" if stem in files else f"expected a YAML file or a name: {', '.join(known)}"
+        )
+        raise FileNotFoundError(f"{path}: no such file; {instead}")
     return path
