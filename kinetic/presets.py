@@ -66,10 +66,11 @@ def preset_file(
         FileNotFoundError: when there is no such preset or file, naming the nearest preset
     """
     files = _files(kind)
+    known = list(dict.fromkeys([*names, *files]))
     if is_preset_name(word):
         if word in files:
             return files[str(word)]
-        known, shown = list(dict.fromkeys([*names, *files])), str(word)[:60]
+        shown = str(word)[:60]
         near = difflib.get_close_matches(shown, known, n=1)
         instead = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(known)}"
         others = [each for each in get_args(Preset) if each != kind and word in _files(each)]
@@ -77,9 +78,7 @@ def preset_file(
         raise FileNotFoundError(f"{shown}: {what}; {instead}; a file of yours is written {shown}.yaml or ./{shown}")
     path = folder / word
     if not path.exists():
-        stem, known = path.stem, dict.fromkeys([*names, *files])
-        instead = (
-            f"the preset is called {stem}" if stem in files else f"expected a YAML file or a name: {', '.join(known)}"
-        )
-        raise FileNotFoundError(f"{path}: no such file; {instead}")
+        if path.stem in files:
+            raise FileNotFoundError(f"{path}: no such file; the preset is called {path.stem}")
+        raise FileNotFoundError(f"{path}: no such file; expected a YAML file or a name: {', '.join(known)}")
     return path

@@ -1,4 +1,4 @@
-"""A bare word is a preset and a path is a path, wherever the library asks for an experiment, an ablation or a skeleton."""
+"""A bare word is a preset and a path is a path, wherever an experiment, an ablation or a skeleton is asked for."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_file_without_ending_is_not_read_by_its_bare_name(tmp_path, monkeypatc
         (
             load_experiment,
             "ablation",
-            "ablation: the preset of this name is for another use (ablation); expected one of",
+            "ablation: the preset of this name is for another use (ablation); expected",
         ),
         (load_experiment, "../demo", "../demo: no such file; the preset is called demo"),
         (load_experiment, "experiments/fast.yaml", "experiments/fast.yaml: no such file; the preset is called fast"),
@@ -101,7 +101,7 @@ def test_a_file_without_ending_is_not_read_by_its_bare_name(tmp_path, monkeypatc
         (
             read_table_mapping,
             "kinect20",
-            "kinect20: the preset of this name is for another use (skeleton); did you mean",
+            "kinect20: the preset of this name is for another use (skeleton); did you",
         ),
         (load_experiment, "a" * 5000, f"{'a' * 60}: no preset has this name"),
         (load_experiment, "a\0/b", "a\0/b: no such file"),
