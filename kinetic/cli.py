@@ -305,16 +305,16 @@ def ablate(asked: Namespace) -> None:
     The folder holds the table in four formats, pictures, and report.html with motions that play. The same command goes
     on where it stopped.
     """
-    from kinetic.ablation.cost import cost_text
-    from kinetic.ablation.grid import ablate, engine_for, plan
-    from kinetic.ablation.recipes import read_ablation
-    from kinetic.training.checkpoint import Interrupted
-
     if asked.list:
         print(_presets_text("ablation"), end="")
         return
     if not asked.files:
         raise WrongRequest("name a preset (--list shows them) or an ablation file")
+    from kinetic.ablation.cost import cost_text
+    from kinetic.ablation.grid import ablate, engine_for, plan
+    from kinetic.ablation.recipes import read_ablation
+    from kinetic.training.checkpoint import Interrupted
+
     known, own = _settings(), _ablation_settings()
     typed = {key: text for key, text in vars(asked).items() if isinstance(text, str)}
     ablation, config = read_ablation(
