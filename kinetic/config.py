@@ -1,7 +1,7 @@
 """Every default, once, with its meaning: the frozen dataclasses behind experiment files and the command line.
 
 Defaults reproduce Kinetic-GAN (Degardin et al., WACV 2022) as published. Whatever is better is a named option, and
-`experiments/fast.yaml` is the list of those that make people on a CPU within minutes. Only `kinetic.experiment` turns
+the preset `fast` is the list of those that make people on a CPU within minutes. Only `kinetic.experiment` turns
 these into objects; no constructor takes one.
 """
 

@@ -18,7 +18,7 @@ TOLD = [
     *sorted(path for folder in ("kinetic", "benchmarks") for path in (ROOT / folder).rglob("*.py")),
     *sorted((ROOT / "experiments").rglob("*.yaml")),
 ]
-STRANGER = re.compile(r"kinetic\[|pip3? install[^\n]*(?<![\w./-])kinetic(?![\w-])|(version|distribution)\(.kinetic.\)")
+STRANGER = re.compile(r"kinetic\[|pip3? install[^\n`]*(?<![\w./-])kinetic(?![\w-])|(version|distribution)\(.kinetic.\)")
 """PyPI's `kinetic`, a client for Kinetic devices, where something is installed or looked up."""
 
 
