@@ -297,7 +297,7 @@ def test_a_class_without_training_motions_is_named(tmp_path):
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="tensorboard is installed")
 def test_a_logger_that_is_not_installed_names_its_extra(tmp_path):
-    with pytest.raises(ModuleNotFoundError, match=r"kinetic\[tensorboard\]"):
+    with pytest.raises(ModuleNotFoundError, match=r"kinetic-motion\[tensorboard\]"):
         fit(tiny(training={**GAN["training"], "loggers": ["tensorboard"]}), tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
 
