@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ import yaml
 
 import kinetic
 from kinetic import presets as module
+from kinetic.ablation.cell import prepare_place
 from kinetic.ablation.recipes import read_ablation
 from kinetic.cli import main
 from kinetic.data.tabular import read_table_mapping
@@ -173,6 +176,18 @@ def test_a_run_keeps_the_name_of_its_skeleton(added, tmp_path, monkeypatch):
     for name in ("added", "ntu25"):
         assert _placed(load_experiment(skeleton=name)).skeleton == name
     assert _placed(load_experiment(skeleton="./added")).skeleton == str(tmp_path / "added")
+
+
+def test_cells_keep_the_name_of_a_skeleton_and_know_its_content(added, tmp_path):
+    def cell(skeleton):
+        save_skeleton(skeleton, added / "skeletons" / "body.yaml")
+        settings = {"skeleton": "body", "data": {"classes": ["walk"], "frames": 16, "synthetic": {"subjects": 2}}}
+        chosen = {"recipes": ["Baseline"], "benchmarks": ["synthetic-xsub"], "seeds": 1, "settings": settings}
+        return read_ablation("ablation", profile="tiny", **chosen)[0].cells()[1][0]
+
+    home = prepare_place(tmp_path, cell(NTU25), None)
+    assert json.loads((home / "cell.json").read_text("utf-8"))["experiment"]["skeleton"] == "body"
+    assert cell(NTU25).key == cell(NTU25).key != cell(replace(NTU25, left=(), right=())).key
 
 
 @pytest.mark.parametrize(("verb", "kind"), [("fit", "experiment"), ("ablate", "ablation")])
