@@ -9,7 +9,7 @@ DONE := .venv/.done
 # compares them, and writes a page on which their motions play.
 demo: $(DONE)
 	rm -rf runs/ablation_tiny
-	$(KINETIC) ablate experiments/ablation.yaml --profile tiny
+	$(KINETIC) ablate ablation --profile tiny
 	@echo "look at runs/ablation_tiny/report.html"
 
 test: lint
@@ -33,5 +33,6 @@ clean:
 
 $(DONE): setup.cfg pyproject.toml constraints.txt requirements.txt
 	python3 -m venv .venv
+	$(PYTHON) -m pip uninstall -qq -y kinetic  # what kinetic-motion was called
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r requirements.txt
 	@touch $@

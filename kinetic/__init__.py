@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from kinetic.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from kinetic.ablation.grid import ablate as ablate
     from kinetic.ablation.grid import table as table
@@ -40,8 +42,6 @@ if TYPE_CHECKING:
     from kinetic.skeleton import Skeleton as Skeleton
     from kinetic.skeleton import SkeletonPyramid as SkeletonPyramid
     from kinetic.training.wgan import KineticGAN as KineticGAN
-
-__version__ = "0.1.0"
 
 _NAMES = {
     "kinetic.ablation.grid": ("ablate", "table"),

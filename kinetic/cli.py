@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from kinetic.data.motion import MotionSet
     from kinetic.loading import Setting
-    from kinetic.skeleton import Skeleton
+    from kinetic.presets import Preset
 
 __all__ = ["VERBS", "main", "parse"]
 
@@ -70,6 +70,9 @@ def fit(asked: Namespace) -> None:
     """Train what experiment files describe; the run folder is printed at the end."""
     from kinetic.loading import load_experiment, to_plain, yaml_text
 
+    if asked.list:
+        print(_presets_text("experiment"), end="")
+        return
     overrides = {key: value for key, value in vars(asked).items() if key in _settings()}
     experiment = load_experiment(
         *asked.files, **{key: _typed(_settings()[key], text) for key, text in overrides.items()}
@@ -78,7 +81,7 @@ def fit(asked: Namespace) -> None:
         print(yaml_text(to_plain(experiment)), end="")
         return
     if not asked.files and not overrides:
-        raise WrongRequest("name an experiment file, such as experiments/demo.yaml, or at least --data.source")
+        raise WrongRequest("name a preset (--list shows them) or an experiment file, or at least --data.source")
     from kinetic.experiment import fit
     from kinetic.training.checkpoint import Interrupted
 
@@ -92,8 +95,8 @@ def fit(asked: Namespace) -> None:
 
 
 def _declare_fit(parser: ArgumentParser) -> None:
-    parser.usage = "kinetic fit [FILE ...] [--out FOLDER] [--resume] [--print-config] [--KEY X ...]"
-    parser.add_argument("files", nargs="*", metavar="FILE", help="experiment files; later ones win over earlier ones")
+    parser.usage = "kinetic fit [NAME|FILE ...] [--list] [--out FOLDER] [--resume] [--print-config] [--KEY X ...]"
+    _declare_files(parser, "experiment")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="the run folder; default: runs/ and the name")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of that folder")
     parser.add_argument("--print-config", action="store_true", help="print every setting as YAML and stop")
@@ -101,6 +104,18 @@ def _declare_fit(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("settings, over those of the files")
     for key, setting in _settings().items():
         _declare_setting(group, key, setting)
+
+
+def _declare_files(parser: ArgumentParser, kind: Preset) -> None:
+    meaning = f"{kind}s: presets by name, or files; later ones win over earlier ones"
+    parser.add_argument("files", nargs="*", metavar="NAME|FILE", help=meaning)
+    parser.add_argument("--list", action="store_true", help="print the presets and what each is, and stop")
+
+
+def _presets_text(kind: Preset) -> str:
+    from kinetic.presets import presets
+
+    return "".join(f"{name:22} {about}\n" for name, about in presets(kind).items())
 
 
 def _declare_setting(group: Any, key: str, setting: Setting) -> None:
@@ -294,6 +309,11 @@ def ablate(asked: Namespace) -> None:
     The folder holds the table in four formats, pictures, and report.html with motions that play. The same command goes
     on where it stopped.
     """
+    if asked.list:
+        print(_presets_text("ablation"), end="")
+        return
+    if not asked.files:
+        raise WrongRequest("name a preset (--list shows them) or an ablation file")
     from kinetic.ablation.cost import estimate
     from kinetic.ablation.grid import ablate, engine_for, plan
     from kinetic.ablation.recipes import read_ablation
@@ -340,9 +360,10 @@ def ablate(asked: Namespace) -> None:
 
 def _declare_ablate(parser: ArgumentParser) -> None:
     parser.usage = (
-        "kinetic ablate FILE ... [--profile NAME] [--dry-run] [--engine local|ray|slurm] [-o FOLDER] [--KEY X ...]"
+        "kinetic ablate NAME|FILE ... [--list] [--profile NAME] [--dry-run] [--engine local|ray|slurm] [-o FOLDER] "
+        "[--KEY X ...]"
     )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="ablation files; later ones win over earlier ones")
+    _declare_files(parser, "ablation")
     parser.add_argument("-o", "--out", type=Path, metavar="FOLDER", help="its folder; default: runs/ and the name")
     parser.add_argument("--recipes", action="append", metavar="NAME,...", help="rows to run; default: the profile's")
     parser.add_argument("--benchmarks", action="append", metavar="NAME,...", help="default: the profile's")
@@ -446,9 +467,9 @@ def _declare_view(parser: ArgumentParser) -> None:
 
 def skeleton_check(asked: Namespace) -> None:
     """Say whether a skeleton file is sound, and the levels that networks will use."""
-    from kinetic.skeleton import SkeletonPyramid
+    from kinetic.skeleton import SkeletonPyramid, load_skeleton
 
-    skeleton = _skeleton(asked.skeleton)
+    skeleton = load_skeleton(asked.skeleton)
     levels = SkeletonPyramid.of(skeleton).keep
     if asked.json:
         plain = {"name": skeleton.name, "hash": skeleton.hash, "levels": [list(level) for level in levels]}
@@ -460,20 +481,20 @@ def skeleton_check(asked: Namespace) -> None:
 
 
 def _declare_skeleton_check(parser: ArgumentParser) -> None:
-    parser.add_argument("skeleton", metavar="NAME|FILE", help="a built-in skeleton, or a YAML file of one")
+    parser.add_argument("skeleton", metavar="NAME|FILE", help="a built-in skeleton, a preset, or a YAML file of one")
     declare_json(parser)
 
 
 def skeleton_show(asked: Namespace) -> None:
     """Draw a skeleton at all levels that networks use."""
     from kinetic.plot import skeleton_levels
-    from kinetic.skeleton import SkeletonPyramid
+    from kinetic.skeleton import SkeletonPyramid, load_skeleton
 
-    skeleton_levels(SkeletonPyramid.of(_skeleton(asked.skeleton)), asked.out)
+    skeleton_levels(SkeletonPyramid.of(load_skeleton(asked.skeleton)), asked.out)
 
 
 def _declare_skeleton_show(parser: ArgumentParser) -> None:
-    parser.add_argument("skeleton", metavar="NAME|FILE", help="a built-in skeleton, or a YAML file of one")
+    parser.add_argument("skeleton", metavar="NAME|FILE", help="a built-in skeleton, a preset, or a YAML file of one")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="PICTURE", help="where it goes: .png")
 
 
@@ -506,17 +527,6 @@ def _drawable(motions: MotionSet, *, stretch: bool) -> MotionSet:
         return motions
     longest = max(1, int(motions.columns["frames"].max()))
     return motions.resampled(longest) if stretch else motions.cut(longest)
-
-
-def _skeleton(name: str) -> Skeleton:
-    from kinetic.loading import unknown
-    from kinetic.skeleton import SKELETONS, load_skeleton
-
-    if name in SKELETONS:
-        return SKELETONS[name]
-    if not Path(name).exists():
-        raise WrongRequest(f"{name}: neither a file nor a built-in skeleton; {unknown(name, SKELETONS)}")
-    return load_skeleton(name)
 
 
 VERBS: dict[str, Verb] = {

@@ -1,7 +1,7 @@
 """Every default, once, with its meaning: the frozen dataclasses behind experiment files and the command line.
 
 Defaults reproduce Kinetic-GAN (Degardin et al., WACV 2022) as published. Whatever is better is a named option, and
-`experiments/fast.yaml` is the list of those that make people on a CPU within minutes. Only `kinetic.experiment` turns
+the preset `fast` is the list of those that make people on a CPU within minutes. Only `kinetic.experiment` turns
 these into objects; no constructor takes one.
 """
 
@@ -351,7 +351,7 @@ class Experiment:
         name: name of the run, also of its folder under runs/
         model: gan = generator and critic; encoder = the recognition network that scores are computed with
         seed: of weights, batches and noise
-        skeleton: YAML file of a skeleton; null = the one that the data name
+        skeleton: a built-in skeleton, a preset or a YAML file of one; null = the one that the data name
         data: the motions
         generator: the generator
         critic: the critic
@@ -451,7 +451,7 @@ class ProfileConfig:
 
     Args:
         about: what it is, in words
-        files: experiment files that all recipes start from, relative to the ablation file
+        files: experiment files that all recipes start from, relative to the ablation file, or presets
         settings: of experiments, over those of the files
         encoder: settings of the recognition networks, over those of their files
         recipes: names of those that are run; null = all

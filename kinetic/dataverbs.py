@@ -317,7 +317,7 @@ def _declare_data_convert(parser: ArgumentParser) -> None:
 def _declare_source(parser: ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE", type=Path, help="a file or folder of motions")
     parser.add_argument(
-        "--mapping", type=Path, metavar="YAML", help="what the columns or arrays of a .csv or .npz file are"
+        "--mapping", metavar="NAME|YAML", help="what the columns or arrays of a .csv or .npz file are: preset or file"
     )
     parser.add_argument("--metres", type=float, metavar="X", help="the unit of .bvh files, in metres (0.01)")
 

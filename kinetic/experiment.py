@@ -29,7 +29,9 @@ from kinetic.models.encoder import Encoder
 from kinetic.models.stgcn import Critic, Generator
 from kinetic.nn.noise import GaussianNoise, QuantileNoise, plain_draw
 from kinetic.nn.pooling import POOLING
-from kinetic.skeleton import SKELETONS, Skeleton, SkeletonPyramid, load_skeleton
+from kinetic.presets import is_preset_name
+from kinetic.skeleton import Skeleton, SkeletonPyramid, load_skeleton
+from kinetic.version import __version__, install_hint
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule
@@ -87,8 +89,7 @@ def prepare(experiment: Experiment, *, skeleton: Skeleton | None = None) -> Prep
         except ValueError as error:
             raise ValueError(f"{data.source}: {error}") from error
     if experiment.skeleton is not None:
-        named = SKELETONS.get(experiment.skeleton)
-        motions = motions.on(skeleton or named or load_skeleton(experiment.skeleton))
+        motions = motions.on(skeleton or load_skeleton(experiment.skeleton))
     match data.fitting:
         case "stretch":
             motions = motions.resampled(data.frames).centred(data.centering)
@@ -578,7 +579,7 @@ def _placed(experiment: Experiment) -> Experiment:
     if data.source != "synthetic":
         data = replace(data, source=os.path.abspath(data.source))
     skeleton = experiment.skeleton
-    if skeleton is not None and skeleton not in SKELETONS:
+    if skeleton is not None and not is_preset_name(skeleton):
         skeleton = os.path.abspath(skeleton)
     return replace(experiment, data=data, skeleton=skeleton)
 
@@ -680,7 +681,8 @@ def _describe(folder: Path, experiment: Experiment) -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} processors",
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
         "threads": torch.get_num_threads(),
-        "versions": {name: _version(name) for name in ("kinetic", "torch", "pytorch-lightning", "numpy")},
+        "versions": {"kinetic": __version__}
+        | {name: _version(name) for name in ("torch", "pytorch-lightning", "numpy")},
         "commit": _commit(),
     }
     with replacing(folder / "environment.json") as beside:
@@ -697,11 +699,14 @@ def _version(name: str) -> str:
 
 
 def _commit() -> str | None:
-    """The commit of the library's checkout, if it is in one."""
+    """The commit of the library's checkout; None for an installed one, even where somebody's repository holds it."""
+    checkout = Path(__file__).parents[1]
+    if not (checkout / ".git").exists():
+        return None
     try:
         found = subprocess.run(
             ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
+            cwd=checkout,
             capture_output=True,
             text=True,
             timeout=5,
@@ -734,9 +739,7 @@ def _loggers(names: Sequence[str], folder: Path) -> Any:
             else:
                 made.append(WandbLogger(name=folder.name, save_dir=folder))
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"training.loggers {name} needs an extra: pip install 'kinetic[{name}]'"
-            ) from error
+            raise ModuleNotFoundError(f"training.loggers {name} needs an extra: {install_hint(name)}") from error
     return made or False
 
 

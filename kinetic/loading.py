@@ -18,13 +18,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from numbers import Integral, Real
-from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
 from kinetic.config import AblationConfig, Experiment
 from kinetic.files import read_yaml, replacing
+from kinetic.presets import preset_file
 
 __all__ = [
     "Setting",
@@ -72,7 +72,8 @@ class Setting:
 def load_experiment(*paths: str | os.PathLike[str], **overrides: Any) -> Experiment:
     """The experiment that files describe; later files win over earlier ones, overrides over all.
 
-    Overrides are sections, or dotted keys: `load_experiment("a.yaml", seed=1, critic={"pooling": "max"})` or
+    A file is a path, or the name of a preset (see `kinetic.presets`): `load_experiment("demo", "fast")`. Overrides are
+    sections, or dotted keys: `load_experiment("a.yaml", seed=1, critic={"pooling": "max"})` or
     `load_experiment("a.yaml", **{"critic.pooling": "max"})`.
 
     Raises ValueError naming file, key and what is possible, and FileNotFoundError.
@@ -110,7 +111,7 @@ def _loaded(
     between: tuple[str, Mapping[str, Any]] | None = None,
 ) -> Any:
     """What files say, what `between` says (of whom, what), and what overrides say, the latter over the former."""
-    sources = [(f"{path}: ", _checked(_read_file(Path(path)), f"{path}: ", owner)) for path in paths]
+    sources = [(f"{path}: ", _checked(_read_file(path, owner), f"{path}: ", owner)) for path in paths]
     if between is not None:
         sources.append((between[0], _checked(_nested(between[1]), between[0], owner)))
     sources.append(("", _checked(_nested(overrides), "", owner)))
@@ -221,10 +222,8 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(list, lambda dumper, rows: dumper.represent_sequence("tag:yaml.org,2002:seq", rows, True))
 
 
-def _read_file(path: Path) -> object:
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file; expected a YAML file such as experiments/demo.yaml")
-    plain = read_yaml(path)
+def _read_file(path: str | os.PathLike[str], owner: type) -> object:
+    plain = read_yaml(preset_file(path, "ablation" if owner is AblationConfig else "experiment"))
     return {} if plain is None else plain
 
 

@@ -21,6 +21,7 @@ from PIL import Image, ImageDraw, ImageFont
 from kinetic.charts import new_figure, save_figure
 from kinetic.files import checked_target, replacing
 from kinetic.skeleton import Skeleton, SkeletonPyramid
+from kinetic.version import install_hint
 
 __all__ = ["animate", "clip_strip", "filmstrip", "sheet", "skeleton_levels"]
 
@@ -374,9 +375,7 @@ def _write_mp4(path: Path, frame: Callable[[int], Image.Image], count: int, fps:
     try:
         import av
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "an .mp4 needs PyAV: pip install 'kinetic[video]'; or choose .gif or .webp"
-        ) from error
+        raise ModuleNotFoundError(f"an .mp4 needs PyAV: {install_hint('video')}; or choose .gif or .webp") from error
     with av.open(str(path), "w", format="mp4") as file:
         stream: Any = None
         for t in range(count):

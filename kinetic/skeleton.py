@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 
 from kinetic.files import read_yaml, replacing
+from kinetic.presets import preset_file
 
 __all__ = [
     "ACCLAIM31",
@@ -403,14 +404,20 @@ def _keep(skeleton: Skeleton, stay: Collection[int]) -> Skeleton:
     )
 
 
-def load_skeleton(path: str | os.PathLike[str]) -> Skeleton:
+def load_skeleton(path: str | os.PathLike[str], folder: Path = Path()) -> Skeleton:
     """A skeleton from a YAML file of joints, bones, center and, if wanted, left, right, keep, channels and name.
 
+    Args:
+        path: of the file, or the name of a built-in skeleton or of a preset (see `kinetic.presets`)
+        folder: which relative paths begin at
+
     Raises:
-        FileNotFoundError: when there is no such file
+        FileNotFoundError: when there is no such file or skeleton
         ValueError: names the file, what was found, what was expected
     """
-    file = Path(path)
+    if isinstance(path, str) and path in SKELETONS:
+        return SKELETONS[path]
+    file = preset_file(path, "skeleton", folder=folder, names=SKELETONS)
     plain = read_yaml(file)
     if not isinstance(plain, dict):
         raise ValueError(f"{path}: expected joints, bones and center, found {type(plain).__name__}")

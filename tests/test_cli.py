@@ -83,7 +83,7 @@ def test_every_verb_has_a_help(capsys, name):
 
 def test_fit_of_nothing_is_refused(capsys):
     assert main(["fit"]) == 2
-    assert "name an experiment file" in capsys.readouterr().err
+    assert "name a preset (--list shows them) or an experiment file" in capsys.readouterr().err
 
 
 def test_version(capsys):
@@ -198,7 +198,7 @@ def test_sample_knows_classes_by_name_and_number():
         (["data", "inof", "x"], "data inof: unknown verb; expected one of: data info"),
         (["skeleton", "x"], "skeleton x: unknown verb; expected one of: skeleton check, skeleton show"),
         (["data", "info", "nowhere.npz"], "nowhere.npz: no such file"),
-        (["skeleton", "check", "ntu2"], "ntu2: neither a file nor a built-in skeleton; did you mean ntu25?"),
+        (["skeleton", "check", "ntu2"], "ntu2: no preset has this name; did you mean ntu25?"),
     ],
 )
 def test_a_wrong_request_is_refused_in_one_line(capsys, words, message):

@@ -16,6 +16,7 @@ from benchmarks import damage, options
 from kinetic import cli
 from kinetic.ablation.recipes import read_ablation
 from kinetic.loading import load_ablation, load_experiment
+from kinetic.presets import is_preset_name, preset_file, presets
 from kinetic.skeleton import SkeletonPyramid, load_skeleton
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,9 +25,9 @@ PAGES = [
     for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
     if page.exists()
 ]
-ABLATIONS = sorted((ROOT / "experiments").glob("ablation*.yaml"))
-EXPERIMENTS = sorted({*(ROOT / "experiments").glob("*.yaml")} - {*ABLATIONS})
-SKELETONS = sorted((ROOT / "experiments" / "skeletons").glob("*.yaml"))
+ABLATIONS, EXPERIMENTS, SKELETONS = (
+    [preset_file(name, kind) for name in presets(kind)] for kind in ("ablation", "experiment", "skeleton")
+)
 
 
 def name(path: Path) -> str:
@@ -68,7 +69,6 @@ def anchors(text: str) -> set[str]:
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p.read_text("utf-8"), "python")], ids=name)
 def test_python_of_a_page_runs_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     scope = {"__name__": "__main__"}
     for line, code in blocks(page.read_text("utf-8"), "python"):
         exec(compile("\n" * line + code, str(page), "exec"), scope)
@@ -100,13 +100,14 @@ def test_links_lead_somewhere(page):
 def test_commands_are_understood(page, words):
     asked = cli.parse(words)
     for file in getattr(asked, "files", ()):
-        if file.startswith("experiments/"):
+        if is_preset_name(file):
+            preset_file(file, "ablation" if words[0] == "ablate" else "experiment")
+        elif file.startswith("experiments/"):
             assert (ROOT / file).is_file()
 
 
 def test_every_command_of_the_tutorial_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "experiments").symlink_to(ROOT / "experiments")
     failed = {}
     for words in commands((ROOT / "docs" / "ntu.md").read_text("utf-8")):
         if status := cli.main(words):

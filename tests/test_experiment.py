@@ -51,6 +51,21 @@ def test_a_run_folder_explains_itself(run):
     assert metrics["loss/critic"][0] == [1, 2, 3, 4] and metrics["mmd/train"][0] == [4]
 
 
+def test_the_commit_is_that_of_the_checkout_not_of_a_repository_around_an_installed_package(tmp_path, monkeypatch):
+    def git(*words):
+        names = ("-c", "user.name=a", "-c", "user.email=a@b")
+        return subprocess.run(["git", *names, *words], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+
+    git("init", "-q")
+    git("commit", "-q", "--allow-empty", "-m", "theirs")
+    for name in ("kinetic", ".venv/lib/site-packages/kinetic"):
+        (tmp_path / name).mkdir(parents=True)
+    monkeypatch.setattr(experiment, "__file__", str(tmp_path / "kinetic" / "experiment.py"))
+    assert experiment._commit() == git("rev-parse", "HEAD").strip()
+    monkeypatch.setattr(experiment, "__file__", str(tmp_path / ".venv/lib/site-packages/kinetic/experiment.py"))
+    assert experiment._commit() is None
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Synthetic motions on the disk, whose first half is padded from frame 10 of 16 on."""
@@ -283,7 +298,7 @@ def test_a_class_without_training_motions_is_named(tmp_path):
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorboard") is not None, reason="tensorboard is installed")
 def test_a_logger_that_is_not_installed_names_its_extra(tmp_path):
-    with pytest.raises(ModuleNotFoundError, match=r"kinetic\[tensorboard\]"):
+    with pytest.raises(ModuleNotFoundError, match=r"kinetic-motion\[tensorboard\]"):
         fit(tiny(training={**GAN["training"], "loggers": ["tensorboard"]}), tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
 

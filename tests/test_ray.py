@@ -149,7 +149,7 @@ def test_nobody_at_the_address_is_an_error():
 
 def test_without_ray_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'kinetic\[ray\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'kinetic-motion\[ray\]'"):
         list(Ray().run(os.remove, [Task("one", "")]))
 
 

@@ -503,7 +503,7 @@ def test_long_lists_of_joints_are_cut_short():
 
 
 def test_missing_and_overlarge_files_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="own.yaml: there is no such file"):
+    with pytest.raises(FileNotFoundError, match="own.yaml: no such file; expected a YAML file or a name: ntu25, "):
         load_skeleton(tmp_path / "own.yaml")
     with pytest.raises(ValueError, match="expected a YAML file"):
         load_skeleton(tmp_path)

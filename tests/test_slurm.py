@@ -155,7 +155,7 @@ def test_without_slurm_nothing_begins(tmp_path, monkeypatch):
 
 def test_without_submitit_the_error_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "submitit", None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'kinetic\[slurm\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'kinetic-motion\[slurm\]'"):
         Slurm(tmp_path).run(return_at_once, [Task("a", str(tmp_path))])
 
 

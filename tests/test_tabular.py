@@ -309,6 +309,7 @@ def test_values_are_written_out_only_as_far_as_they_are_shown(tmp_path, monkeypa
         def __repr__(self):
             pytest.fail("written out")
 
+    (tmp_path / "mapping.yaml").touch()
     for value in ([[[[[[Deep()]]]]]], {"a": [[[[[Deep()]]]]]}):
         monkeypatch.setattr(tabular, "read_yaml", lambda _, value=value: {"skeleton": "ntu25", key: value})
         with pytest.raises(ValueError, match=key):

@@ -28,8 +28,8 @@ from kinetic.experiment import fit, load_run, sample
 from kinetic.files import holding, replacing
 from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
 from kinetic.metrics.measures import Case, choose, measure
+from kinetic.presets import is_preset_name
 from kinetic.report import Report
-from kinetic.skeleton import SKELETONS
 from kinetic.training.checkpoint import Interrupted
 
 __all__ = ["Result", "fail", "failure", "place", "prepare_place", "read_result", "trained_batches", "work"]
@@ -77,7 +77,7 @@ def prepare_place(out: Path, cell: Cell, encoder: Path | None) -> Path:
     plain, scores = to_plain(cell.experiment), None if cell.scores is None else asdict(cell.scores)
     if plain["data"]["source"] != "synthetic":
         plain["data"]["source"] = os.path.abspath(plain["data"]["source"])
-    if plain["skeleton"] is not None and plain["skeleton"] not in SKELETONS:
+    if plain["skeleton"] is not None and not is_preset_name(plain["skeleton"]):
         plain["skeleton"] = os.path.abspath(plain["skeleton"])
     if scores is not None and scores["inception"] is not None:
         scores["inception"] = os.path.abspath(scores["inception"])

@@ -20,6 +20,7 @@ from kinetic.experiment import prepare
 from kinetic.files import read_yaml
 from kinetic.loading import checked_settings, from_plain, load_ablation, load_experiment, to_plain, unknown
 from kinetic.metrics.measures import BETTER, choose
+from kinetic.presets import preset_file, presets
 from kinetic.skeleton import SKELETONS
 from kinetic.training.precision import Precision, choose_precision, with_precision
 
@@ -282,7 +283,9 @@ def _content(experiment: Experiment) -> str:
     """What stands for the files that its motions come from."""
     source, skeleton = experiment.data.source, experiment.skeleton
     found = digest(None if source == "synthetic" else source)
-    return found if skeleton is None or skeleton in SKELETONS else found + digest(skeleton)
+    if skeleton is None or skeleton in SKELETONS:
+        return found
+    return found + digest(preset_file(skeleton, "skeleton", names=SKELETONS))
 
 
 def _batches(experiment: Experiment) -> int:
@@ -370,7 +373,8 @@ def read_ablation(
     """The ablation of a file at one of its profiles, and all that the file says.
 
     Args:
-        paths: ablation files; later ones win over earlier ones; files they name are relative to the last of them
+        paths: ablation files, or names of presets (see `kinetic.presets`); later ones win over earlier ones; files that
+            they name are relative to the last of them
         recipes, benchmarks: names of those that are run, a sweep's name standing for its rows; None = as the profile
             says. What a recipe builds on counts even if it is not run itself
         settings: of all experiments, over those of profile and benchmark, below those of recipes
@@ -381,12 +385,13 @@ def read_ablation(
         FileNotFoundError: when there is no such file
     """
     config = load_ablation(*paths, **overrides)
-    where = Path(paths[-1]).parent if paths else Path()
+    where = preset_file(paths[-1], "ablation").parent if paths else Path()
     name = "" if config.profile is None else f"profiles.{config.profile}."
     profile = ProfileConfig() if config.profile is None else config.profiles[config.profile]
     over, networks = _routed(settings or {})
     try:
-        files = [checked_settings(_mapping(where / file), where=str(where / file)) for file in profile.files]
+        shared = [preset_file(file, "experiment", folder=where) for file in profile.files]
+        files = [checked_settings(_mapping(file), where=str(file)) for file in shared]
         groups = {each: _swept(each, own) for each, own in config.recipes.items()}
         rows = [row for group in groups.values() for row in group]
         names = groups | {row.name: [row] for row in rows}
@@ -474,7 +479,9 @@ def _encoder(where: Path, name: str, given: str) -> Mapping[str, object] | Path:
     if not given:
         raise ValueError(f"benchmarks.{name}.encoder: expected an experiment file or the run of a recognition network")
     try:
-        return path if path.is_dir() else _mapping(path)
+        if given in presets("experiment") and path.exists():
+            raise ValueError(f"{given} is a preset and there is {path}; write ./{given}, or move it to mean the preset")
+        return path if path.is_dir() else _mapping(preset_file(given, "experiment", folder=where))
     except (ValueError, OSError) as error:
         raise ValueError(f"benchmarks.{name}.encoder: {str(error)[:300]}") from error
 

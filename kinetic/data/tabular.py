@@ -22,6 +22,7 @@ from kinetic.data.arrays import MAX_TEXT, Archive, mebibytes
 from kinetic.data.mocap import brief, check_room, quoted
 from kinetic.data.motion import MotionSet, natural_order
 from kinetic.files import read_yaml
+from kinetic.presets import preset_file, presets
 from kinetic.skeleton import SKELETONS, Skeleton, load_skeleton
 
 __all__ = ["TableMapping", "read_table", "read_table_mapping"]
@@ -215,14 +216,17 @@ def _near(name: str, known: Sequence[str]) -> str:
 def read_table_mapping(path: str | os.PathLike[str]) -> TableMapping:
     """The mapping in a YAML file, whose keys are the attributes of `TableMapping`.
 
-    `skeleton` is the name of a built-in one, the path of a skeleton file (from the folder of this one), or stands there
-    with its joints, bones and center.
+    `skeleton` is the name of a built-in one or of a preset, the path of a skeleton file (from the folder of this one),
+    or stands there with its joints, bones and center.
+
+    Args:
+        path: of the file, or the name of a preset (see `kinetic.presets`)
 
     Raises:
-        FileNotFoundError: when there is no such file
+        FileNotFoundError: when there is no such file or preset
         ValueError: names the file and the key, what was found and what was expected
     """
-    file = Path(path)
+    file = preset_file(path, "table")
     plain = read_yaml(file)
     try:
         if not isinstance(plain, dict):
@@ -247,11 +251,10 @@ def _skeleton(value: Any, folder: Path) -> Skeleton:
             raise ValueError(f"skeleton: {error}") from error
     if not isinstance(value, str):
         raise ValueError(f"skeleton: found {type(value).__name__}, expected a name, a file or a mapping")
-    if value in SKELETONS:
-        return SKELETONS[value]
-    if value.endswith((".yaml", ".yml")):
-        return load_skeleton(folder / value)
-    raise ValueError(f"skeleton: none is called {quoted(value)}{_near(value, list(SKELETONS))}")
+    named = {*SKELETONS, *presets("skeleton")}
+    if value in named or value.endswith((".yaml", ".yml")):
+        return load_skeleton(value, folder)
+    raise ValueError(f"skeleton: none is called {quoted(value)}{_near(value, sorted(named))}")
 
 
 def _typed(key: str, value: Any) -> Any:

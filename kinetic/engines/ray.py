@@ -23,6 +23,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from kinetic.engines.interface import Event, Task, import_path
+from kinetic.version import install_hint
 
 __all__ = ["Ray"]
 
@@ -142,7 +143,7 @@ def _connected(address: str) -> Iterator[Any]:
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
-        raise ModuleNotFoundError("Ray is not installed: pip install 'kinetic[ray]'", name="ray") from None
+        raise ModuleNotFoundError(f"Ray is not installed: {install_hint('ray')}", name="ray") from None
     if ray.is_initialized():
         yield ray
         return

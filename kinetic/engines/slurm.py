@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from kinetic.data.pickles import decode_pickle
 from kinetic.engines.interface import Event, Task
+from kinetic.version import install_hint
 
 if TYPE_CHECKING:
     import submitit
@@ -127,7 +128,7 @@ class Slurm:
         try:
             import submitit
         except ModuleNotFoundError:
-            raise ModuleNotFoundError("jobs are submitted with submitit: pip install 'kinetic[slurm]'") from None
+            raise ModuleNotFoundError(f"jobs are submitted with submitit: {install_hint('slurm')}") from None
         for program in PROGRAMS:
             if not shutil.which(program):
                 raise RuntimeError(f"found no program {program}; the tasks can be started where Slurm's jobs are")
