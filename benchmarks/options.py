@@ -37,6 +37,7 @@ from kinetic.files import replacing
 from kinetic.metrics.frechet import FrechetDistance
 from kinetic.metrics.mmd import mmd_per_class
 from kinetic.models.encoder import Encoder
+from kinetic.training.precision import choose_precision, with_precision
 from kinetic.training.wgan import Diverged
 
 FAST = Path(__file__).parents[1] / "experiments" / "fast.yaml"
@@ -173,6 +174,7 @@ def train(row: str, seed: int, source: str, encoder: str, marks: Sequence[float]
     prepared = prepare(asked)
     training, network = prepared.train, load_run(encoder)
     judge = Judge(network.module.encoder, prepared.test.centred("first"))  # type: ignore[arg-type]
+    asked = with_precision(asked, choose_precision(asked.training).name)
     module = build(asked, skeleton=training.skeleton, classes=len(training.class_names), scaler=prepared.scaler)
     run = Run(Path(row), asked, module, training.skeleton, training.class_names, float(np.mean(training.fps)), "")
 

@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -381,3 +382,16 @@ def test_training_from_the_disk_is_compared_with_training_from_memory(tmp_path):
     assert set(kept["training"]["batches_per_second"]) == {"stored", "in memory"}
     assert kept["batches, cold"]["motions_per_second"] > 0
     assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]  # the set was removed
+
+
+def test_both_precisions_are_timed_here_and_on_a_lesser_processor():
+    command = [sys.executable, "-m", "benchmarks.precision", "--repeats", "1"]
+    for word in ("data.frames=16", "data.batch_size=4", "data.synthetic.subjects=4", "data.synthetic.repeats=1"):
+        command += ["--set", word]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    *_, this, lesser = done.stdout.splitlines()
+    assert re.fullmatch(
+        r"\| this one \| \d+\.\d\d times as fast \| (32|bf16) \| \d+ ms \| \d+ ms \| \d+\.\d\d \|", this
+    )
+    assert lesser.startswith("| playing AVX2 | ")
