@@ -1,6 +1,6 @@
 """`python -m benchmarks.precision`: a training step of the fast recipe in float32 and in bfloat16.
 
-On this processor, and on one without units for bfloat16, which the settings of oneDNN and torch play on any x86 machine.
+On this processor, and on one without units for bfloat16, which settings of oneDNN and torch play on any x86 machine.
 The number that matters is the last column: how many times as long the step takes in bfloat16. Steps of both precisions
 alternate, and the processor time of one thread counts, so that other processes do not decide.
 """
@@ -21,16 +21,18 @@ import torch
 from benchmarks.harness import machine
 from kinetic.config import TrainingConfig
 from kinetic.experiment import build, prepare
-from kinetic.loading import load_experiment
+from kinetic.loading import load_experiment, settings, value_from_text
 from kinetic.training.precision import choose_precision, race
 
 LESSER = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
 
 
-def measure(repeats: int, settings: Sequence[str]) -> dict[str, float | str]:
+def measure(repeats: int, chosen: Sequence[str]) -> dict[str, float | str]:
     """Milliseconds of a critic and a generator step in both precisions, in this process."""
     torch.set_num_threads(1)
-    asked = load_experiment("demo", "fast", **dict(word.split("=", 1) for word in settings))
+    typed = dict(word.split("=", 1) for word in chosen)
+    known = settings()
+    asked = load_experiment("demo", "fast", **{key: value_from_text(known[key], text) for key, text in typed.items()})
     prepared = prepare(asked)
     train = prepared.train
     module = build(asked, skeleton=train.skeleton, classes=len(train.class_names), scaler=prepared.scaler)
@@ -54,8 +56,8 @@ def measure(repeats: int, settings: Sequence[str]) -> dict[str, float | str]:
                 step()
             took[half].append(time.thread_time() - begun)
     single, half_ = (1e3 * statistics.median(took[half][1:]) for half in took)
-    chosen = choose_precision(TrainingConfig(accelerator="cpu"))
-    return {"race": race(), "auto": chosen.name, "32": single, "bf16": half_, "factor": half_ / single}
+    auto = choose_precision(TrainingConfig(accelerator="cpu"))
+    return {"race": race(), "auto": auto.name, "32": single, "bf16": half_, "factor": half_ / single}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,9 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     where = machine(torch.device("cpu"))
     print(f"{where['device']}, {where['cores']} cores, load {where['load']}, torch {where['torch']}")
-    print(
-        "\n| processor | product in bf16 | `auto` takes | step in 32 | step in bf16 | ratio |\n|---|---|---|---|---|---|"
-    )
+    print("\n| processor | product in bf16 | `auto` takes | step in 32 | step in bf16 | ratio |")
+    print("|---|---|---|---|---|---|")
     for name, environment in (("this one", {}), ("playing AVX2", LESSER)):
         words = [f"--repeats={asked.repeats}", *(f"--set={word}" for word in asked.set)]
         told = subprocess.run(
