@@ -20,6 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kinetic.charts import new_figure, save_figure
 from kinetic.files import checked_target, replacing
+from kinetic.messages import safe_line
 from kinetic.skeleton import Skeleton, SkeletonPyramid
 
 __all__ = ["animate", "clip_strip", "filmstrip", "sheet", "skeleton_levels"]
@@ -123,7 +124,9 @@ class _Canvas:
             self.pen.line(ends, fill=CROSS, width=2 * SMOOTH)
 
     def text(self, x: float, y: float, text: str, size: float, anchor: str = "la", width: float | None = None) -> None:
+        """A text in one line, with as much cut out of its middle as does not fit."""
         font = ImageFont.truetype(FONT, size * SMOOTH)
+        text = safe_line(text)
         shown, left = text, len(text)
         while width is not None and left > 2 and self.pen.textlength(shown, font=font) > width * SMOOTH:
             left -= 1  # out of the middle: names often differ at their ends
@@ -452,7 +455,7 @@ def skeleton_levels(pyramid: SkeletonPyramid, path: str | os.PathLike[str]) -> P
         ax.axis("off")
     half = -(-len(names) // 2) if len(names) > 20 else len(names)
     for column, begin in enumerate(range(0, len(names), half)):
-        text = "\n".join(f"{i} {names[i]}" for i in range(begin, min(begin + half, len(names))))
+        text = "\n".join(f"{i} {safe_line(names[i], 24)}" for i in range(begin, min(begin + half, len(names))))
         axes[-1].text(0.55 * column, 0.95, text, fontsize=6.5, va="top", transform=axes[-1].transAxes, parse_math=False)
     return save_figure(figure, target)
 

@@ -23,6 +23,7 @@ from kinetic.config import RayConfig, SlurmConfig
 from kinetic.engines.choice import choose_engine
 from kinetic.engines.interface import Engine, Task
 from kinetic.files import holding, replacing
+from kinetic.messages import LONGEST_MESSAGE, safe_line
 
 __all__ = ["PRELOAD", "Plan", "ablate", "engine_for", "plan", "table"]
 
@@ -281,7 +282,7 @@ class _Watch:
             done = sum(self.states[each.key] == "done" for each in self.asked.cells)
             word = {"ended": "done", "lost": "lost, to be tried again"}.get(kind, kind)
             line = f"kinetic: {done} of {len(self.asked.cells)} done; {cell.title}: {word}{f': {why}' if why else ''}"
-            tqdm.write(line, file=sys.stderr)
+            tqdm.write(safe_line(line, LONGEST_MESSAGE), file=sys.stderr)
         return self.tick()
 
     def tick(self) -> None:
@@ -292,7 +293,8 @@ class _Watch:
             told.append(f"{cell.title} {share:.0%}")
         failed = sum(self.states[each.key] == "failed" for each in self.asked.cells)
         self.bar.n = self._sum()
-        self.bar.set_postfix_str(f"{f'{failed} failed; ' if failed else ''}{len(told)} running: {', '.join(told)}")
+        running = safe_line(", ".join(told), LONGEST_MESSAGE)
+        self.bar.set_postfix_str(f"{f'{failed} failed; ' if failed else ''}{len(told)} running: {running}")
 
     def _sum(self) -> float:
         return round(sum(self.shares[cell.key] for cell in self.asked.cells), 3)
