@@ -13,7 +13,7 @@ import kinetic
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    {"files", "messages"},
+    {"files", "framing", "messages"},
     {"skeleton", "config"},
     {"loading", "charts"},
     {"nn", "data", "metrics", "plot", "viewer", "export"},

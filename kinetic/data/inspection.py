@@ -337,11 +337,8 @@ def _people(motions: MotionSet, split: str, train: np.ndarray, test: np.ndarray)
     for number in np.unique(motions.subject[test]).tolist():
         name = motions.subject_names[number]
         for other in sorted(known.get(_loose(name), ())):
-            yield Fault(
-                "fault",
-                "leak",
-                f"split {split}: {safe_line(repr(other))} trains and {safe_line(repr(name))} tests: is this one person?",
-            )
+            both = f"{safe_line(repr(other))} trains and {safe_line(repr(name))} tests"
+            yield Fault("fault", "leak", f"split {split}: {both}: is this one person?")
 
 
 def _loose(name: str) -> str:
