@@ -6,6 +6,7 @@ its title, letters that turn the reading direction, half of a surrogate pair, fi
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import sys
@@ -30,8 +31,8 @@ LONGEST_NAME = 60
 LONGEST_MESSAGE = 600
 """Letters of an error, a warning or a note that are shown."""
 
-PLAIN = str.maketrans({"±": "+-", "−": "-", "…": "...", "–": "-", "—": "-", "×": "x", "‘": "'", "’": "'", "│": "|"})
-"""What stands for our own signs where the encoding of a terminal does not have them."""
+PLAIN = {"±": "+-", "−": "-", "…": "...", "–": "-", "—": "-", "×": "x", "‘": "'", "’": "'", "│": "|"}
+"""What stands for common signs where the encoding of a terminal does not have them."""
 
 
 def safe_line(text: object, most: int | None = LONGEST_NAME) -> str:
@@ -126,8 +127,14 @@ def _fitting(pieces: list[str], room: int) -> list[str]:
 
 def _encodable(text: str, stream: TextIO) -> str:
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        return text.translate(PLAIN).encode(encoding, "backslashreplace").decode(encoding)
-    return text
+    return text.encode(encoding, "kinetic.plain").decode(encoding)
+
+
+def _substitute(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(PLAIN.get(x, x.encode("ascii", "backslashreplace").decode()) for x in letters), error.end
+
+
+codecs.register_error("kinetic.plain", _substitute)

@@ -354,7 +354,6 @@ def _spelling(motions: MotionSet) -> Iterator[Fault]:
         "joint": motions.skeleton.joints,
         "recording": motions.clip,
         "split": motions.splits,
-        "column": motions.columns,
         "source": [motions.source],
         "skeleton": [motions.skeleton.name],
     }

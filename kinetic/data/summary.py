@@ -539,7 +539,7 @@ def summary_text(found: Mapping[str, Any]) -> str:
     if "clips" in found:
         rows.append(("clips", str(found["clips"])))
     for name, (train, test) in found["splits"].items():
-        rows.append(("split", f"{name}: {train} to train, {test} to test"))
+        rows.append(("split", f"{safe_line(name)}: {train} to train, {test} to test"))
     rows += [("remark", remark) for remark in found["remarks"]]
     return "\n".join(f"{name:10}{text}" for name, text in rows)
 
