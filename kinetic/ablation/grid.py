@@ -69,7 +69,9 @@ class Plan:
         for cell in (*self.networks, *self.cells):
             state = self.states[cell.key]
             word = f"begun, {self.share(cell):.0%}" if state == "begun" else state
-            lines.append(f"{cell.key}  {word:11}  {f'{cell.batches} batches':15} {cell.title}")
+            lines.append(
+                f"{cell.key}  {word:11}  {f'{cell.batches} batches':15} {safe_line(cell.title, LONGEST_MESSAGE)}"
+            )
         counts = Counter(self.states[cell.key] for cell in self.cells)
         told = ", ".join(f"{counts[state]} {state}" for state in ("done", "failed", "begun", "new") if counts[state])
         return "\n".join([*lines, f"{len(self.cells)} cells: {told}"]) + "\n"
