@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
 from kinetic.files import checked_target, replacing
+from kinetic.framing import room
 from kinetic.messages import safe_line
 
 __all__ = [
@@ -56,7 +57,7 @@ def curves(table: Mapping[str, tuple[Sequence[float], Sequence[float]]], path: s
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, (name, (steps, values)) in zip(axes, table.items(), strict=False):
         ax.plot(steps, values, color=BLUE, linewidth=1.0, marker="." if len(steps) < 20 else None)
-        ax.set_title(safe_line(name), fontsize=9, parse_math=False)
+        ax.set_title(safe_line(name, 40), fontsize=9, parse_math=False)
         ax.tick_params(labelsize=7)
         ax.grid(alpha=0.25)
         finite = np.asarray(values)[np.isfinite(values)]
@@ -112,7 +113,7 @@ def truncation_chart(
         if name in floors:
             ax.axhline(floors[name], color=GREY, linestyle="--", linewidth=1, label="real (floor)")
             ax.legend(fontsize=6, frameon=False)
-        ax.set_title(safe_line(name), fontsize=9, parse_math=False)
+        ax.set_title(safe_line(name, 40), fontsize=9, parse_math=False)
         ax.set_xlabel("truncation psi", fontsize=8)
     for ax in axes[: len(scores) + 1]:
         ax.tick_params(labelsize=7)
@@ -150,9 +151,14 @@ def heat_chart(
     high = float(np.nanmax(table)) or 1.0 if extent is None else extent
     ax.imshow(table, cmap=colours, vmin=low, vmax=high, aspect="auto")
     ax.set_xticks(
-        range(len(columns)), list(map(safe_line, columns)), rotation=45, ha="right", fontsize=8, parse_math=False
+        range(len(columns)),
+        [safe_line(name, 24) for name in columns],
+        rotation=45,
+        ha="right",
+        fontsize=8,
+        parse_math=False,
     )
-    ax.set_yticks(range(len(rows)), list(map(safe_line, rows)), fontsize=8, parse_math=False)
+    ax.set_yticks(range(len(rows)), [safe_line(name, 24) for name in rows], fontsize=8, parse_math=False)
     for i, row in enumerate(table):
         for j, value in enumerate(row):
             text = f"{value:g}" if texts is None else texts[i][j]
@@ -201,7 +207,12 @@ def joint_chart(
         place = np.arange(len(joints)) + (i - (len(deviations) - 1) / 2) * width
         ax.bar(place, np.nan_to_num(np.asarray(values, dtype=float)), width, color=colour, label=name)
     ax.set_xticks(
-        range(len(joints)), list(map(safe_line, joints)), rotation=60, ha="right", fontsize=8, parse_math=False
+        range(len(joints)),
+        [safe_line(name, 24) for name in joints],
+        rotation=60,
+        ha="right",
+        fontsize=8,
+        parse_math=False,
     )
     ax.set_ylabel(f"standard deviation, {unit}", fontsize=8)
     ax.tick_params(axis="y", labelsize=7)
@@ -372,10 +383,13 @@ def _bodies(
     axes = figure.subplots(1, len(poses), squeeze=False)[0]
     figure.suptitle("the mean body, and of some classes the frame that is least like it", fontsize=9)
     seen = [np.stack([-pose[0] if len(pose) == 3 else pose[0], pose[1]]) for pose in poses.values()]
-    low, high = np.min([s.min(axis=1) for s in seen], axis=0), np.max([s.max(axis=1) for s in seen], axis=0)
+    sizes = np.array([np.ptp(pose, axis=1).max() for pose in seen])
+    whole = sizes <= room(sizes, sizes)  # an exploded body does not shrink the others
+    fitted = [pose for pose, fits in zip(seen, whole, strict=True) if fits]
+    low, high = np.min([s.min(axis=1) for s in fitted], axis=0), np.max([s.max(axis=1) for s in fitted], axis=0)
     half = max(0.5 * float(high[1] - low[1]), 1e-6) * 1.08
-    reach = max(0.6 * half, *(0.52 * float(np.ptp(x)) for x, _ in seen))
-    for ax, (x, y), name in zip(axes, seen, poses, strict=True):
+    reach = max(0.6 * half, *(0.52 * float(np.ptp(x)) for x, _ in fitted))
+    for ax, (x, y), name, fits in zip(axes, seen, poses, whole, strict=True):
         for a, b in links:
             colour = BLUE if {a, b} & left else RED if {a, b} & right else "#2d3038"
             ax.plot(x[[a, b]], y[[a, b]], color=colour, linewidth=2.0, solid_capstyle="round")
@@ -383,7 +397,7 @@ def _bodies(
         middle = 0.5 * float(x.max() + x.min())
         ax.set_xlim(middle - reach, middle + reach)
         ax.set_ylim(0.5 * float(high[1] + low[1]) - half, 0.5 * float(high[1] + low[1]) + half)
-        ax.set_title(safe_line(name, 17), fontsize=7, parse_math=False)
+        ax.set_title(safe_line(name, 17) + ("" if fits else "\n(leaves the frame)"), fontsize=7, parse_math=False)
         ax.axis("off")
 
 
