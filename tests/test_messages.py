@@ -327,7 +327,7 @@ def shell(command, **environment):
     done = subprocess.run(
         ["bash", "-c", f'kinetic() {{ {sys.executable} -m kinetic "$@"; }}; {command}'],
         capture_output=True,
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONUNBUFFERED": "", **environment},  # what is left is written at the end
         cwd=ROOT,
         check=False,
     )
@@ -371,6 +371,7 @@ def test_closed_and_full_streams_leave_no_traceback(umlauts, closed, status):
         pytest.skip("no /dev/full here")
     assert shell(f"kinetic data info {umlauts} {closed}").returncode == status
     assert shell(f"kinetic data info nowhere {closed}").returncode == 2
+    assert shell(f"kinetic fit --help {closed}").returncode == 0
 
 
 def test_a_file_never_takes_the_number_of_a_closed_stream(umlauts, tmp_path):
