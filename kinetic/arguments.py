@@ -80,5 +80,5 @@ def frame_rate(text: str) -> float:
 
 
 def json_text(plain: object) -> str:
-    """What `--json` prints."""
-    return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    """What `--json` prints: in ASCII, which any terminal can show and any program reads."""
+    return json.dumps(plain, indent=2, allow_nan=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -13,6 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 
 from kinetic.files import checked_target, replacing
+from kinetic.framing import room
+from kinetic.messages import safe_line
 
 __all__ = [
     "confusion_chart",
@@ -37,7 +40,8 @@ def new_figure(width: float, height: float) -> Figure:
 
 def save_figure(figure: Figure, path: Path) -> Path:
     """Write a figure as PNG, whole or not at all; the same figure gives the same bytes."""
-    with replacing(path) as beside:
+    with replacing(path) as beside, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # a box is drawn instead
         figure.savefig(beside, format="png", dpi=100, metadata={"Software": None})
     return path
 
@@ -53,7 +57,7 @@ def curves(table: Mapping[str, tuple[Sequence[float], Sequence[float]]], path: s
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for ax, (name, (steps, values)) in zip(axes, table.items(), strict=False):
         ax.plot(steps, values, color=BLUE, linewidth=1.0, marker="." if len(steps) < 20 else None)
-        ax.set_title(name, fontsize=9, parse_math=False)
+        ax.set_title(safe_line(name, 40), fontsize=9, parse_math=False)
         ax.tick_params(labelsize=7)
         ax.grid(alpha=0.25)
         finite = np.asarray(values)[np.isfinite(values)]
@@ -109,7 +113,7 @@ def truncation_chart(
         if name in floors:
             ax.axhline(floors[name], color=GREY, linestyle="--", linewidth=1, label="real (floor)")
             ax.legend(fontsize=6, frameon=False)
-        ax.set_title(name, fontsize=9, parse_math=False)
+        ax.set_title(safe_line(name, 40), fontsize=9, parse_math=False)
         ax.set_xlabel("truncation psi", fontsize=8)
     for ax in axes[: len(scores) + 1]:
         ax.tick_params(labelsize=7)
@@ -146,15 +150,22 @@ def heat_chart(
     low = 0.0 if extent is None else -extent
     high = float(np.nanmax(table)) or 1.0 if extent is None else extent
     ax.imshow(table, cmap=colours, vmin=low, vmax=high, aspect="auto")
-    ax.set_xticks(range(len(columns)), columns, rotation=45, ha="right", fontsize=8, parse_math=False)
-    ax.set_yticks(range(len(rows)), rows, fontsize=8, parse_math=False)
+    ax.set_xticks(
+        range(len(columns)),
+        [safe_line(name, 24) for name in columns],
+        rotation=45,
+        ha="right",
+        fontsize=8,
+        parse_math=False,
+    )
+    ax.set_yticks(range(len(rows)), [safe_line(name, 24) for name in rows], fontsize=8, parse_math=False)
     for i, row in enumerate(table):
         for j, value in enumerate(row):
             text = f"{value:g}" if texts is None else texts[i][j]
             middle = low + (high - low) * (0.5 if extent is not None else 0.0)
             dark = abs(min(max(value, low), high) - middle) > 0.6 * (high - middle)
             ax.text(j, i, text, ha="center", va="center", fontsize=6.5, color="white" if dark else "black")
-    ax.set_title(title, fontsize=10, parse_math=False)
+    ax.set_title(safe_line(title, 150), fontsize=10, parse_math=False)
     return save_figure(figure, target)
 
 
@@ -195,7 +206,14 @@ def joint_chart(
     for i, ((name, values), colour) in enumerate(zip(deviations.items(), (BLUE, RED, GREY), strict=False)):
         place = np.arange(len(joints)) + (i - (len(deviations) - 1) / 2) * width
         ax.bar(place, np.nan_to_num(np.asarray(values, dtype=float)), width, color=colour, label=name)
-    ax.set_xticks(range(len(joints)), joints, rotation=60, ha="right", fontsize=8, parse_math=False)
+    ax.set_xticks(
+        range(len(joints)),
+        [safe_line(name, 24) for name in joints],
+        rotation=60,
+        ha="right",
+        fontsize=8,
+        parse_math=False,
+    )
     ax.set_ylabel(f"standard deviation, {unit}", fontsize=8)
     ax.tick_params(axis="y", labelsize=7)
     ax.grid(axis="y", alpha=0.25)
@@ -246,7 +264,7 @@ def overview_chart(
     blocks = min(4, -(-len(classes) // 40)) if len(classes) <= 160 else 1
     wide = 2.2 + 1.5 * blocks
     figure = new_figure(10.5 + wide, 9.2)
-    figure.suptitle(_short(title, 150), fontsize=12, parse_math=False)
+    figure.suptitle(safe_line(title, 150), fontsize=12, parse_math=False)
     beside, main = cast(Sequence[SubFigure], figure.subfigures(1, 2, width_ratios=[wide, 10.5]))
     _class_bars(beside, classes, blocks)
     top, low = cast(Sequence[SubFigure], main.subfigures(2, 1, height_ratios=[6.0, 3.0]))
@@ -258,11 +276,6 @@ def overview_chart(
     if poses:
         _bodies(low, poses, links, set(left), set(right))
     return save_figure(figure, target)
-
-
-def _short(text: str, most: int) -> str:
-    plain = "".join(letter if letter.isprintable() else "?" for letter in text)
-    return plain if len(plain) <= most else f"{plain[: most // 2]}…{plain[len(plain) - most // 2 + 1 :]}"
 
 
 def _class_bars(figure: SubFigure, classes: Mapping[str, int], blocks: int) -> None:
@@ -282,7 +295,7 @@ def _class_bars(figure: SubFigure, classes: Mapping[str, int], blocks: int) -> N
     figure.suptitle(heading, fontsize=9)
     for i, ax in enumerate(axes):
         part = slice(i * size, (i + 1) * size)
-        shown = [_short(name, 22) for name in names[part]]
+        shown = [safe_line(name, 22) for name in names[part]]
         place = np.arange(len(shown))
         colours = [BLUE if count else RED for count in counts[part]]
         ax.barh(place, counts[part], 0.8, color=colours)
@@ -299,7 +312,7 @@ def _people(ax: Axes, table: np.ndarray, rows: Sequence[str], columns: Sequence[
     """Counts as colours, with numbers where they fit."""
     ax.imshow(table, cmap="Blues", vmin=0, vmax=max(1, table.max()) * 1.25, aspect="auto")
     step = -(-len(columns) // 30)
-    shown = [_short(name, 14) for name in columns[::step]]
+    shown = [safe_line(name, 14) for name in columns[::step]]
     turned = 45 if max(map(len, shown)) > 4 and len(shown) > 5 else 0
     align = "right" if turned else "center"
     ax.set_xticks(range(0, len(columns), step), shown, fontsize=7, rotation=turned, ha=align, parse_math=False)
@@ -331,7 +344,7 @@ def _bones(ax: Axes, bones: Sequence[str], variation: np.ndarray) -> None:
     place = np.arange(len(order))
     ax.bar(place, middle, 0.75, color=BLUE)
     ax.vlines(place, low, high, color="black", linewidth=1.0)
-    names = [_short(bones[i], 26) for i in order]
+    names = [safe_line(bones[i], 26) for i in order]
     ax.set_xticks(place, names, rotation=55, ha="right", rotation_mode="anchor", fontsize=6, parse_math=False)
     ax.set_ylim(bottom=0)
     ax.set_ylabel("percent of the length", fontsize=8)
@@ -370,10 +383,13 @@ def _bodies(
     axes = figure.subplots(1, len(poses), squeeze=False)[0]
     figure.suptitle("the mean body, and of some classes the frame that is least like it", fontsize=9)
     seen = [np.stack([-pose[0] if len(pose) == 3 else pose[0], pose[1]]) for pose in poses.values()]
-    low, high = np.min([s.min(axis=1) for s in seen], axis=0), np.max([s.max(axis=1) for s in seen], axis=0)
+    sizes = np.array([np.ptp(pose, axis=1).max() for pose in seen])
+    whole = sizes <= room(sizes, sizes)  # an exploded body does not shrink the others
+    fitted = [pose for pose, fits in zip(seen, whole, strict=True) if fits]
+    low, high = np.min([s.min(axis=1) for s in fitted], axis=0), np.max([s.max(axis=1) for s in fitted], axis=0)
     half = max(0.5 * float(high[1] - low[1]), 1e-6) * 1.08
-    reach = max(0.6 * half, *(0.52 * float(np.ptp(x)) for x, _ in seen))
-    for ax, (x, y), name in zip(axes, seen, poses, strict=True):
+    reach = max(0.6 * half, *(0.52 * float(np.ptp(x)) for x, _ in fitted))
+    for ax, (x, y), name, fits in zip(axes, seen, poses, whole, strict=True):
         for a, b in links:
             colour = BLUE if {a, b} & left else RED if {a, b} & right else "#2d3038"
             ax.plot(x[[a, b]], y[[a, b]], color=colour, linewidth=2.0, solid_capstyle="round")
@@ -381,7 +397,7 @@ def _bodies(
         middle = 0.5 * float(x.max() + x.min())
         ax.set_xlim(middle - reach, middle + reach)
         ax.set_ylim(0.5 * float(high[1] + low[1]) - half, 0.5 * float(high[1] + low[1]) + half)
-        ax.set_title(_short(name, 17), fontsize=7, parse_math=False)
+        ax.set_title(safe_line(name, 17) + ("" if fits else "\n(leaves the frame)"), fontsize=7, parse_math=False)
         ax.axis("off")
 
 

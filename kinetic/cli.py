@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import sys
-import textwrap
 import traceback
 from argparse import SUPPRESS, ArgumentParser, HelpFormatter, Namespace
 from collections.abc import Iterator, Sequence
@@ -33,6 +32,7 @@ from kinetic.arguments import (
     wanted_classes,
 )
 from kinetic.dataverbs import DATA_VERBS
+from kinetic.messages import complain, open_streams, safe_line, say, settle_streams, speaking
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -71,14 +71,14 @@ def fit(asked: Namespace) -> None:
     from kinetic.loading import load_experiment, to_plain, yaml_text
 
     if asked.list:
-        print(_presets_text("experiment"), end="")
+        say(_presets_text("experiment"))
         return
     overrides = {key: value for key, value in vars(asked).items() if key in _settings()}
     experiment = load_experiment(
         *asked.files, **{key: _typed(_settings()[key], text) for key, text in overrides.items()}
     )
     if asked.print_config:
-        print(yaml_text(to_plain(experiment)), end="")
+        say(yaml_text(to_plain(experiment)).rstrip("\n"))
         return
     if not asked.files and not overrides:
         raise WrongRequest("name a preset (--list shows them) or an experiment file, or at least --data.source")
@@ -88,10 +88,10 @@ def fit(asked: Namespace) -> None:
     try:
         folder = fit(experiment, out=asked.out, resume=asked.resume, progress=not asked.quiet)
     except Interrupted as stop:
-        print(f"kinetic: {stop}; the same command with --resume goes on", file=sys.stderr)
+        complain(f"{stop}; the same command with --resume goes on")
         raise Stopped(stop.number) from stop
     if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes speaks
-        print(folder)
+        say(str(folder))
 
 
 def _declare_fit(parser: ArgumentParser) -> None:
@@ -115,7 +115,7 @@ def _declare_files(parser: ArgumentParser, kind: Preset) -> None:
 def _presets_text(kind: Preset) -> str:
     from kinetic.presets import presets
 
-    return "".join(f"{name:22} {about}\n" for name, about in presets(kind).items())
+    return "\n".join(f"{name:22} {about}" for name, about in presets(kind).items())
 
 
 def _declare_setting(group: Any, key: str, setting: Setting) -> None:
@@ -138,7 +138,7 @@ def sample(asked: Namespace) -> None:
         out=asked.out,
         progress=True,
     )
-    print(asked.out)
+    say(str(asked.out))
 
 
 def _declare_sample(parser: ArgumentParser) -> None:
@@ -211,9 +211,9 @@ def evaluate(asked: Namespace) -> None:
 
         draw_joint_variation(joint_variation(contest.run, contest.real.train), asked.joints)
     if asked.json:
-        print(json_text(report.to_dict()))
+        say(json_text(report.to_dict()))
     else:
-        print((report if asked.per_class else replace(report, classes=None)).to_text().rstrip("\n"))
+        say((report if asked.per_class else replace(report, classes=None)).to_text().rstrip("\n"))
 
 
 def _check_evaluate(asked: Namespace) -> None:
@@ -289,7 +289,7 @@ def compare(asked: Namespace) -> None:
     """Put reports side by side; scores whose labels differ are refused."""
     from kinetic.report import compare, read_report
 
-    print(compare([read_report(file) for file in asked.reports], ignore=listed(asked.ignore) or ()).rstrip("\n"))
+    say(compare([read_report(file) for file in asked.reports], ignore=listed(asked.ignore) or ()).rstrip("\n"))
 
 
 def _declare_compare(parser: ArgumentParser) -> None:
@@ -310,7 +310,7 @@ def ablate(asked: Namespace) -> None:
     on where it stopped.
     """
     if asked.list:
-        print(_presets_text("ablation"), end="")
+        say(_presets_text("ablation"))
         return
     if not asked.files:
         raise WrongRequest("name a preset (--list shows them) or an ablation file")
@@ -333,27 +333,25 @@ def ablate(asked: Namespace) -> None:
     jobs = getattr(engine, "jobs", None) or 1
     found = plan(ablation, out)
     if asked.dry_run:
-        print(found.to_text(), end="", flush=True)
+        say(found.to_text().rstrip("\n"))
     else:
-        print(f"kinetic: {found.precision}", file=sys.stderr)
+        complain(found.precision)
     try:
         if asked.dry_run:
-            print(f"{found.precision}\n{estimate(found, retry=asked.retry).to_text(jobs)}", end="")
+            say(f"{found.precision}\n{estimate(found, retry=asked.retry).to_text(jobs)}".rstrip("\n"))
             return
         if asked.engine == "local" and (cost := estimate(found, retry=asked.retry)).seconds / jobs > LONG:
-            lines = [*cost.to_text(jobs).splitlines(), "it can be stopped, and the same command goes on"]
-            print("".join(f"kinetic: {line}\n" for line in lines), end="", file=sys.stderr)
+            for line in (*cost.to_text(jobs).splitlines(), "it can be stopped, and the same command goes on"):
+                complain(line)
     except Interrupted as stop:  # it trains a little
         raise Stopped(stop.number) from stop
     except Exception as error:
         if asked.dry_run:
             raise
-        print(f"kinetic: note: how long it takes could not be measured: {_one_line(error)}", file=sys.stderr)
+        complain(f"note: how long it takes could not be measured: {_one_line(error)}")
     table = ablate(ablation, out, engine=engine, retry=asked.retry)
     page = out / "report.html"
-    print(
-        json_text(table.to_dict()) if asked.json else f"{table.to_text()}{page if page.exists() else ''}".rstrip("\n")
-    )
+    say(json_text(table.to_dict()) if asked.json else f"{table.to_text()}{page if page.exists() else ''}".rstrip("\n"))
     if table.missing:
         raise RuntimeError(f"{len(table.missing)} cells have no result; --retry runs them again")
 
@@ -453,7 +451,7 @@ def view(asked: Namespace) -> None:
         title=asked.subject.name,
         most=asked.count,
     )
-    print(target)
+    say(str(target))
 
 
 def _declare_view(parser: ArgumentParser) -> None:
@@ -473,11 +471,11 @@ def skeleton_check(asked: Namespace) -> None:
     levels = SkeletonPyramid.of(skeleton).keep
     if asked.json:
         plain = {"name": skeleton.name, "hash": skeleton.hash, "levels": [list(level) for level in levels]}
-        print(json_text({**plain, "joints": list(skeleton.joints), "bones": [list(bone) for bone in skeleton.bones]}))
+        say(json_text({**plain, "joints": list(skeleton.joints), "bones": [list(bone) for bone in skeleton.bones]}))
         return
-    print(f"{asked.skeleton}: sound; {len(skeleton.joints)} joints, {len(skeleton.bones)} bones")
+    say(f"{asked.skeleton}: sound; {len(skeleton.joints)} joints, {len(skeleton.bones)} bones")
     for number, level in enumerate(levels):
-        print(f"level {number}: {len(level):2} joints: {', '.join(skeleton.joints[joint] for joint in level)}")
+        say(f"level {number}: {len(level):2} joints: {', '.join(safe_line(skeleton.joints[joint]) for joint in level)}")
 
 
 def _declare_skeleton_check(parser: ArgumentParser) -> None:
@@ -548,24 +546,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was typed; the exit status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in arguments
-    with _sigterm_stops():
+    open_streams()
+    with _sigterm_stops(), speaking():
         try:
             asked = parse(arguments)
             asked.run(asked)
-            sys.stdout.flush()
         except KeyboardInterrupt:
-            print("kinetic: interrupted", file=sys.stderr)
+            complain("interrupted")
             return 130
         except Stopped as stop:
             return 128 + stop.number
         except BrokenPipeError:  # `kinetic ... | head`: nobody reads on
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         except Exception as error:
             if debug:
-                traceback.print_exc()
-            print(f"kinetic: {_one_line(error)}", file=sys.stderr)
+                say(traceback.format_exc().rstrip("\n"), error=True)
+            complain(_one_line(error))
             return 2 if isinstance(error, WRONG_REQUEST) else 1
+        finally:
+            settle_streams()
         return 0
 
 
@@ -627,22 +626,21 @@ def _no_verb(words: list[str]) -> NoReturn:
     group = [verb for verb in VERBS if words and verb.startswith(f"{words[0]} ")]
     asks = {"-h", "--help"} & set(words[:2])
     if not words or asks:
-        print("usage: kinetic VERB ...   (kinetic VERB --help says more)\n")
+        say("usage: kinetic VERB ...   (kinetic VERB --help says more)\n")
         for verb in group or VERBS:
-            print(f"  {verb:16}{VERBS[verb].meaning}")
-        print(f"\n{textwrap.dedent(EXIT_STATUS)}" if not group else "", end="")
+            say(f"  {verb:16}{VERBS[verb].meaning}")
+        if not group:
+            say(f"\n{EXIT_STATUS}")
         raise SystemExit(0)
     if words[0] == "--version":
-        print(f"kinetic {kinetic.__version__}")
+        say(f"kinetic {kinetic.__version__}")
         raise SystemExit(0)
     if group:
         raise WrongRequest(f"{' '.join(words[:2])}: unknown verb; expected one of: {', '.join(group)}")
     raise WrongRequest(f"{words[0]}: unknown verb; {unknown(words[0], VERBS)}")
 
 
-EXIT_STATUS = """\
-Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 stopped by Ctrl-C, 143 by SIGTERM.
-"""
+EXIT_STATUS = "Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 stopped by Ctrl-C, 143 by SIGTERM."
 
 
 def _settings() -> Any:

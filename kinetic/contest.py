@@ -20,6 +20,7 @@ from kinetic.data.motion import MotionSet
 from kinetic.data.reading import read_motions
 from kinetic.data.synthetic import ACTIONS
 from kinetic.experiment import Prepared, Run, draw, load_run, prepare
+from kinetic.messages import safe_line
 from kinetic.metrics.measures import Sample
 from kinetic.models.encoder import Encoder
 from kinetic.models.tensors import weights_hash
@@ -338,7 +339,7 @@ def _fitting(
                 f"{name}: has class {len(motions.class_names) - 1}, the real motions have 0 to {len(names) - 1}"
             )
         numbers = np.unique(motions.label).tolist()
-        shown = ", ".join(f"{k} = {names[k]}" for k in numbers[:12])
+        shown = ", ".join(f"{k} = {safe_line(names[k])}" for k in numbers[:12])
         notes.append(f"classes of the file are numbers: {shown}{' ...' if len(numbers) > 12 else ''}")
         motions = replace(motions, class_names=names[: len(motions.class_names)])
     if unknown := sorted({motions.class_names[k] for k in motions.label.tolist()} - set(test.class_names)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from kinetic.arguments import Verb, WrongRequest, declare_json, json_text, natural, positive, wanted_classes
+from kinetic.messages import complain, say
 
 if TYPE_CHECKING:
     from kinetic.data.motion import MotionSet
@@ -41,9 +41,9 @@ def data_build(asked: Namespace) -> None:
             progress=not asked.quiet,
         )
     except KeyboardInterrupt:
-        print("kinetic: what is done is kept; the same command goes on from there", file=sys.stderr)
+        complain("what is done is kept; the same command goes on from there")
         raise
-    print(json_text(report.to_dict()) if asked.json else report.to_text())
+    say(json_text(report.to_dict()) if asked.json else report.to_text())
     if report.failed and not asked.allow_failures:
         raise RuntimeError(
             f"{report.failed} files could not be used, see {report.listing}; --allow-failures accepts it"
@@ -90,7 +90,7 @@ def data_example(asked: Namespace) -> None:
 
     wrong = write_example(asked.out, clips=asked.clips, faults=asked.faults, broken=asked.broken, seed=asked.seed)
     odd = sum(bool(what) for what in wrong.values())
-    print(f"{asked.out}: {len(wrong)} recordings{f', {odd} of them with something wrong' if odd else ''}")
+    say(f"{asked.out}: {len(wrong)} recordings{f', {odd} of them with something wrong' if odd else ''}")
 
 
 def _declare_data_example(parser: ArgumentParser) -> None:
@@ -133,7 +133,7 @@ def data_info(asked: Namespace) -> None:
     found = summarise(motions, seen)
     if asked.out is not None:
         overview_chart(asked.out, **overview(motions, seen))
-    print(json_text(found) if asked.json else summary_text(found))
+    say(json_text(found) if asked.json else summary_text(found))
 
 
 def _declare_data_info(parser: ArgumentParser) -> None:
@@ -152,7 +152,7 @@ def data_check(asked: Namespace) -> None:
         {"severity": each.severity, "what": each.what, "text": each.text, "motions": list(each.motions)}
         for each in found
     ]
-    print(json_text({"faults": len(faults), "found": plain}) if asked.json else inspection_text(found))
+    say(json_text({"faults": len(faults), "found": plain}) if asked.json else inspection_text(found))
     if faults:
         raise WrongRequest(f"{asked.file}: {', '.join(dict.fromkeys(fault.what for fault in faults))}")
 
@@ -177,18 +177,18 @@ def data_recipes(asked: Namespace) -> None:
         raise ValueError(f"{asked.file}: {error}") from error
     clips, titles = {}, []
     for remark in recording.remarks:
-        print(f"{'recording':10}{remark}")
+        say(f"{'recording':10}{remark}")
     for name, recipe in CLEANING.items():
         try:
             clip = recipe(recording)
         except Unusable as error:
-            print(f"{name:10}unusable: {error}")
+            say(f"{name:10}unusable: {error}")
             continue
         clips[name] = clip.motion
         bodies, frames = clip.motion.shape[:2]
         titles.append(f"{name}\n{frames} frames, {bodies} {'body' if bodies == 1 else 'bodies'}")
         for remark in clip.remarks or ("nothing dropped",):
-            print(f"{name:10}{remark}")
+            say(f"{name:10}{remark}")
     if not clips:
         raise ValueError(f"{asked.file}: no recipe can use this recording")
     up = [2 if name == "pyskl" else 1 for name in clips]
@@ -294,7 +294,7 @@ def data_convert(asked: Namespace) -> None:
         motions = motions.resampled(asked.frames)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     for file in FORMATS[kind].write(motions, asked.out, asked.split):
-        print(file)
+        say(str(file))
 
 
 def _declare_data_convert(parser: ArgumentParser) -> None:

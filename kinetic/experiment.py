@@ -25,6 +25,7 @@ from kinetic.data.storage import MotionWriter
 from kinetic.data.synthetic import synthesise
 from kinetic.files import holding, replacing
 from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
+from kinetic.messages import complain, safe_line
 from kinetic.models.encoder import Encoder
 from kinetic.models.stgcn import Critic, Generator
 from kinetic.nn.noise import GaussianNoise, QuantileNoise, plain_draw
@@ -490,13 +491,14 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
         there = [name for name in train.class_names if name not in empty]
         side = "set" if experiment.data.split == "none" else f"training side of {experiment.data.split}"
         raise ValueError(
-            f"{train.source}: the {side} has no motions of {', '.join(empty[:8])}"
+            f"{train.source}: the {side} has no motions of {', '.join(map(safe_line, empty[:8]))}"
             f"{f' and {len(empty) - 8} more' if len(empty) > 8 else ''}; choose others with data.classes, such as "
             f"--data.classes {json.dumps(','.join(there[:40]), ensure_ascii=False)}"
         )
     odd = train.check("training motions")
     if leader:
-        print("".join(f"kinetic: note: {each}\n" for each in odd), end="", file=sys.stderr)
+        for each in odd:
+            complain(f"note: {each}")
     data = MotionData(
         train,
         scaler=prepared.scaler,
@@ -523,7 +525,7 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
             raise ValueError(f"{last}: does not fit this experiment: {' '.join(str(error).split())[:300]}") from error
         done = int(content["batches"])
     if done >= steps:
-        print(f"kinetic: {folder} is complete: {done} batches", file=sys.stderr)
+        complain(f"{folder} is complete: {done} batches")
         return
     data.steps, data.start = steps, done
     with interruptible() as asked:
@@ -590,7 +592,7 @@ def _decided(experiment: Experiment, begun: Path | None, *, told: bool) -> Exper
 
     if experiment.training.precision != "auto":
         if told and (warning := slow_request(experiment.training)):
-            print(f"kinetic: warning: {warning}", file=sys.stderr)
+            complain(f"warning: {warning}")
         return experiment
     chosen = choose_precision(experiment.training)
     if begun is not None and (begun / "config.yaml").is_file():
@@ -598,7 +600,7 @@ def _decided(experiment: Experiment, begun: Path | None, *, told: bool) -> Exper
         if before != "auto":
             chosen = Precision(before, "as the run was begun")
     if told:
-        print(f"kinetic: {chosen}", file=sys.stderr)
+        complain(chosen)
     return with_precision(experiment, chosen.name)
 
 
@@ -632,7 +634,7 @@ def _claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
             raise FileExistsError(f"{folder}: holds something that is no run; choose another folder with --out")
         if not any((folder / "checkpoints").glob("*.ckpt")):
             if resume:
-                print(f"kinetic: note: {folder} has no checkpoint yet; it begins anew", file=sys.stderr)
+                complain(f"note: {folder} has no checkpoint yet; it begins anew")
             return False  # it stopped before it had anything to lose
         if not resume:
             raise FileExistsError(f"{folder}: holds a run already; go on with --resume, or choose another with --out")
@@ -826,10 +828,7 @@ def _tester(folder: Path, experiment: Experiment, prepared: Prepared) -> Callabl
         }
         with replacing(folder / "recognition.json") as beside:
             beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        print(
-            f"kinetic: after {done} batches {share:.3f} of {len(test)} test motions are recognised ({facts['hash']})",
-            file=sys.stderr,
-        )
+        complain(f"after {done} batches {share:.3f} of {len(test)} test motions are recognised ({facts['hash']})")
         return share
 
     return look

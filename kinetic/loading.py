@@ -24,6 +24,7 @@ import yaml
 
 from kinetic.config import AblationConfig, Experiment
 from kinetic.files import read_yaml, replacing
+from kinetic.messages import safe_line
 from kinetic.presets import preset_file
 
 __all__ = [
@@ -171,7 +172,10 @@ def ablation_to_plain(ablation: AblationConfig) -> dict[str, Any]:
 
 def yaml_text(plain: Mapping[str, Any]) -> str:
     """Nested plain values as YAML, sections as blocks and lists in one line."""
-    return yaml.dump(dict(plain), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    options: dict[str, Any] = {"Dumper": _Dumper, "sort_keys": False, "width": 120}
+    text = yaml.dump(dict(plain), allow_unicode=True, **options)
+    safe = all(safe_line(line, None) == line for line in text.split("\n"))
+    return text if safe else yaml.dump(dict(plain), **options)  # with escapes, which mean the same
 
 
 def save_experiment(experiment: Experiment, path: str | os.PathLike[str]) -> None:
@@ -397,4 +401,4 @@ def unknown(word: str, known: Iterable[str]) -> str:
     """What to say after an unknown word: the one that was probably meant, or the list of all."""
     known = list(known)
     near = _nearest(word, known)
-    return f"did you mean {near}?" if near else f"expected one of: {', '.join(known)}"
+    return f"did you mean {safe_line(near)}?" if near else f"expected one of: {', '.join(map(safe_line, known))}"

@@ -20,6 +20,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kinetic.charts import new_figure, save_figure
 from kinetic.files import checked_target, replacing
+from kinetic.framing import body_size, room
+from kinetic.messages import safe_line
 from kinetic.skeleton import Skeleton, SkeletonPyramid
 from kinetic.version import install_hint
 
@@ -28,6 +30,9 @@ __all__ = ["animate", "clip_strip", "filmstrip", "sheet", "skeleton_levels"]
 LEFT, RIGHT, MIDDLE = (33, 113, 181), (214, 69, 46), (45, 48, 56)
 FONT = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf").as_posix()
 PAPER, FLOOR, CROSS, INK = (255, 255, 255), (222, 224, 229), (150, 152, 160), (40, 42, 48)
+LEAVES = "leaves the frame"
+FAR = 1e5
+"""Pixels, beyond which all is equally far."""
 SMOOTH = 3
 """Pictures are drawn this much larger and then shrunk, which smooths edges."""
 
@@ -98,22 +103,37 @@ class _Canvas:
         self.pen = ImageDraw.Draw(self.image)
 
     def person(
-        self, pose: np.ndarray, skeleton: Skeleton, *, at: tuple[float, float], scale: float, fade: float = 0.0
+        self,
+        pose: np.ndarray,
+        skeleton: Skeleton,
+        *,
+        at: tuple[float, float],
+        scale: float,
+        fade: float = 0.0,
+        inside: tuple[float, float, float, float] | None = None,
     ) -> None:
-        """A pose (3, V) with its origin at a pixel, `scale` pixels per metre; far limbs first."""
+        """A pose (3, V) with its origin at a pixel, `scale` pixels per metre; far limbs first.
+
+        Args:
+            inside: left, upper, right and lower edge, beyond which nothing of it is drawn; None = everywhere
+        """
         x, y = at[0] * SMOOTH + pose[0] * scale * SMOOTH, at[1] * SMOOTH - pose[1] * scale * SMOOTH
+        x, y = np.clip(x, -FAR, FAR), np.clip(y, -FAR, FAR)
+        left, upper, right, lower = (0.0, 0.0, *self.size) if inside is None else inside
+        box = (round(left * SMOOTH), round(upper * SMOOTH), round(right * SMOOTH), round(lower * SMOOTH))
+        part = self.image if inside is None else self.image.crop(box)
+        pen, x, y = ImageDraw.Draw(part), x - box[0], y - box[1]
         thick = max(2.0, 0.052 * scale * SMOOTH)
         bones = sorted(_sides(skeleton), key=lambda bone: pose[2, bone[0]] + pose[2, bone[1]])
         for a, b, colour in bones:
             colour = _faded(colour, fade)
-            self.pen.line([(x[a], y[a]), (x[b], y[b])], fill=colour, width=round(thick))
+            pen.line([(x[a], y[a]), (x[b], y[b])], fill=colour, width=round(thick))
             for joint in (a, b):
-                self._dot(x[joint], y[joint], thick / 2, colour)
+                _dot(pen, x[joint], y[joint], thick / 2, colour)
         if (head := _head(skeleton)) is not None:
-            self._dot(x[head], y[head], 0.085 * scale * SMOOTH, _faded(MIDDLE, fade))
-
-    def _dot(self, x: float, y: float, radius: float, colour: tuple[int, int, int]) -> None:
-        self.pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
+            _dot(pen, x[head], y[head], 0.085 * scale * SMOOTH, _faded(MIDDLE, fade))
+        if part is not self.image:
+            self.image.paste(part, box)
 
     def floor(self, x0: float, x1: float, y: float) -> None:
         self.pen.line([(x0 * SMOOTH, y * SMOOTH), (x1 * SMOOTH, y * SMOOTH)], fill=FLOOR, width=2 * SMOOTH)
@@ -124,7 +144,9 @@ class _Canvas:
             self.pen.line(ends, fill=CROSS, width=2 * SMOOTH)
 
     def text(self, x: float, y: float, text: str, size: float, anchor: str = "la", width: float | None = None) -> None:
+        """A text in one line, with as much cut out of its middle as does not fit."""
         font = ImageFont.truetype(FONT, size * SMOOTH)
+        text = safe_line(text)
         shown, left = text, len(text)
         while width is not None and left > 2 and self.pen.textlength(shown, font=font) > width * SMOOTH:
             left -= 1  # out of the middle: names often differ at their ends
@@ -133,6 +155,10 @@ class _Canvas:
 
     def done(self) -> Image.Image:
         return self.image.resize(self.size, Image.Resampling.BOX)
+
+
+def _dot(pen: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: tuple[int, int, int]) -> None:
+    pen.ellipse([x - radius, y - radius, x + radius, y + radius], fill=colour)
 
 
 def _faded(colour: tuple[int, int, int], share: float) -> tuple[int, int, int]:
@@ -155,11 +181,13 @@ def _grounded(seen: np.ndarray) -> np.ndarray:
     return seen
 
 
-def _extent(seen: np.ndarray) -> tuple[float, float]:
-    """Half width and height of everything: robust against single wild joints."""
-    half, high = (float(np.quantile(np.abs(seen[:, axis]), 0.999)) for axis in (0, 1))
+def _extent(seen: np.ndarray) -> tuple[float, float, np.ndarray]:
+    """Half width and height of a frame for motions (N, 3, T, V), and which of them leave it: (N,)."""
+    reach, size = np.quantile(np.abs(seen[:, :2]), 0.999, axis=(2, 3)), body_size(seen)  # but for single wild joints
+    half, high = (room(each, size) for each in reach.T)
+    leaves = (reach > (max(half, 0.6 * high), high)).any(axis=1)  # spread arms are no fault
     high = max(high + 0.12, 0.5)
-    return max(half, 0.25 * high), high
+    return max(half, 0.25 * high), high, leaves
 
 
 def filmstrip(
@@ -172,6 +200,8 @@ def filmstrip(
 ) -> Path:
     """A PNG with a row for each motion (N, C, T, V): `frames` poses in time order, on one scale, titles on the left.
 
+    The scale fits most of the motions; what leaves the frame is cut off there, and the picture says so.
+
     Raises:
         ValueError: for another suffix, other shapes, or coordinates that are not finite
     """
@@ -182,7 +212,7 @@ def filmstrip(
         raise ValueError(f"frames must be at least 1, got {frames}")
     chosen = np.linspace(0, motion.shape[2] - 1, frames).round().astype(int)
     seen = _grounded(_rooted(_Camera().see(motion), skeleton))[:, :, chosen]
-    half, high = _extent(seen)
+    half, high, leaves = _extent(seen)
     margin = 118 if any(names) else 10
     cell = (1000 - margin - 10) / frames
     scale = min(cell / (1.75 * half), 150 / high)
@@ -193,7 +223,11 @@ def filmstrip(
         canvas.floor(margin, 990, bottom + 2)
         canvas.text(10, bottom - height / 2 + 8, name, 14, "lm", margin - 14)
         for i in range(frames):
-            canvas.person(poses[:, i], skeleton, at=(margin + (i + 0.5) * cell, bottom), scale=scale)
+            left = margin + i * cell
+            inside = (left, row * height + 2, left + cell, bottom + 1) if leaves[row] else None
+            canvas.person(poses[:, i], skeleton, at=(left + cell / 2, bottom), scale=scale, inside=inside)
+        if leaves[row]:
+            canvas.text(margin, row * height + 2, LEAVES, 10)
     return _save(target, canvas.done())
 
 
@@ -211,7 +245,7 @@ def sheet(
     poses = 5
     chosen = np.linspace(0, motion.shape[2] - 1, poses).round().astype(int)
     seen = _grounded(_rooted(_Camera().see(motion), skeleton))[:, :, chosen]
-    half, high = _extent(seen)
+    half, high, leaves = _extent(seen)
     columns = min(4, len(motion))
     rows = -(-len(motion) // columns)
     width = 1000 / columns
@@ -223,9 +257,12 @@ def sheet(
         left, bottom = (i % columns) * width, (i // columns + 1) * height - 8
         canvas.floor(left + 8, left + width - 8, bottom + 2)
         canvas.text(left + width / 2, bottom - height + 12, name, 13, "ma", width - 20)
+        inside = (left + 8, bottom - height + 28, left + width - 8, bottom + 1) if leaves[i] else None
         for j in range(poses):
-            at = (left + (j + 0.8) * step, bottom)
-            canvas.person(own[:, j], skeleton, at=at, scale=scale, fade=0.55 * (1 - j / (poses - 1)))
+            at, fade = (left + (j + 0.8) * step, bottom), 0.55 * (1 - j / (poses - 1))
+            canvas.person(own[:, j], skeleton, at=at, scale=scale, fade=fade, inside=inside)
+        if leaves[i]:
+            canvas.text(left + 10, bottom - height + 28, LEAVES, 10)
     return _save(target, canvas.done())
 
 
@@ -322,7 +359,7 @@ def animate(
     seen = _Camera().see(motion)
     seen[:, 0] -= seen[:, 0, :, skeleton.center].mean(axis=1)[:, None, None]
     seen = _grounded(seen)
-    half, high = _extent(seen)
+    half, high, leaves = _extent(seen)
     columns = min(len(motion), 4)
     rows = -(-len(motion) // columns)
     scale = (size - 34) / high
@@ -334,7 +371,10 @@ def animate(
             left, bottom = (i % columns) * width, (i // columns + 1) * size - 10
             canvas.floor(left + 8, left + width - 8, bottom + 2)
             canvas.text(left + width / 2, bottom - size + 14, name, 12, "ma", width - 10)
-            canvas.person(seen[i][:, t], skeleton, at=(left + width / 2, bottom), scale=scale)
+            inside = (left + 8, bottom - size + 30, left + width - 8, bottom + 1) if leaves[i] else None
+            canvas.person(seen[i][:, t], skeleton, at=(left + width / 2, bottom), scale=scale, inside=inside)
+            if leaves[i]:
+                canvas.text(left + 10, bottom - size + 28, LEAVES, 9)
         return canvas.done()
 
     with replacing(target) as beside:
@@ -451,7 +491,7 @@ def skeleton_levels(pyramid: SkeletonPyramid, path: str | os.PathLike[str]) -> P
         ax.axis("off")
     half = -(-len(names) // 2) if len(names) > 20 else len(names)
     for column, begin in enumerate(range(0, len(names), half)):
-        text = "\n".join(f"{i} {names[i]}" for i in range(begin, min(begin + half, len(names))))
+        text = "\n".join(f"{i} {safe_line(names[i], 24)}" for i in range(begin, min(begin + half, len(names))))
         axes[-1].text(0.55 * column, 0.95, text, fontsize=6.5, va="top", transform=axes[-1].transAxes, parse_math=False)
     return save_figure(figure, target)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kinetic.files import checked_target, replacing
+from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.metrics.score import Score
 
 __all__ = ["ClassTable", "Report", "Row", "compare", "read_report", "write_report"]
@@ -126,10 +127,11 @@ class Report:
             lines.append(
                 (score.metric, _number(score), _number(floor), WAYS[better], score.estimator, score.fingerprint)
             )
-        parts = [self.subject, _table(lines)]
+        parts = [safe_line(self.subject, None), _table(lines)]
         if self.classes is not None:
             parts.append(self.classes.to_text())
-        return "\n".join([*parts, *(f"ALARM: {each}" for each in self.alarms), *self.notes]) + "\n"
+        told = [*(f"ALARM: {each}" for each in self.alarms), *self.notes]
+        return "\n".join([*parts, *(safe_line(each, None) for each in told)]) + "\n"
 
 
 WAYS = {"low": "lower", "high": "higher", "real": "= real"}
@@ -204,7 +206,7 @@ def compare(reports: Sequence[Report], *, ignore: Iterable[str] = ()) -> str:
         notes.append(f"not in all of them: {', '.join(alone)}")
     for report in reports:
         notes += [f"{report.subject}: ALARM: {alarm}" for alarm in report.alarms]
-    return "\n".join([_table(lines), *notes]) + "\n"
+    return "\n".join([_table(lines), *(safe_line(note, LONGEST_MESSAGE) for note in notes)]) + "\n"
 
 
 def _number(score: Score) -> str:
@@ -214,6 +216,7 @@ def _number(score: Score) -> str:
 
 def _table(lines: Sequence[tuple[str, ...]]) -> str:
     """Columns as wide as their widest cell, a rule below the first line."""
+    lines = [tuple(map(safe_line, line)) for line in lines]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
     return "\n".join([text[0], "-" * (sum(widths) + 2 * len(widths) - 2), *text[1:]])

@@ -17,6 +17,7 @@ import numpy as np
 import yaml
 
 from kinetic.files import read_yaml, replacing
+from kinetic.messages import safe_line
 from kinetic.presets import preset_file
 
 __all__ = [
@@ -102,12 +103,13 @@ class Skeleton:
         if self.channels not in (2, 3):
             raise ValueError(f"channels must be 2 or 3, got {self.channels}")
         if apart := [i for i, distance in enumerate(self._hops_from(self.center)) if distance < 0]:
-            raise ValueError(f"not connected to the centre {self.joints[self.center]}: {self._named(apart)}")
+            raise ValueError(f"not connected to the centre {self._named([self.center])}: {self._named(apart)}")
         before: set[int] = set(range(v))
         for i, kept in enumerate(self.keep):
             _check_ids(f"keep[{i}]", kept, v)
             if self.center not in kept:
-                raise ValueError(f"keep[{i}] must hold the centre {self.joints[self.center]}, got {self._named(kept)}")
+                centre = self._named([self.center])
+                raise ValueError(f"keep[{i}] must hold the centre {centre}, got {self._named(kept)}")
             if extra := sorted(set(kept) - before):
                 raise ValueError(f"keep[{i}] holds {self._named(extra)}, which did not survive the level before")
             if set(kept) == before:
@@ -115,7 +117,7 @@ class Skeleton:
             before = set(kept)
 
     def _named(self, joints: Collection[int]) -> str:
-        some = ", ".join(self.joints[i] for i in list(joints)[:10])
+        some = ", ".join(safe_line(self.joints[i]) for i in list(joints)[:10])
         return f"{some} and {len(joints) - 10} more" if len(joints) > 10 else some or "none"
 
     def _hops_from(self, start: int) -> list[int]:
@@ -242,7 +244,7 @@ def _list(value: Any, what: str) -> list[Any]:
 
 def _near(word: str, known: Collection[str]) -> str:
     near = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {near[0]}?)" if near else ""
+    return f" (did you mean {safe_line(near[0])}?)" if near else ""
 
 
 def _repeated(things: Iterable[_Thing]) -> list[_Thing]:

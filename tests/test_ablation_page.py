@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from kinetic.ablation.recipes import REAL, Ablation, Benchmark, Recipe
 from kinetic.ablation.results import read_grid
 from kinetic.config import ScoresConfig
 from kinetic.data.reading import read_motions
+from kinetic.data.storage import write_motions
 from kinetic.engines.interface import Event
 from kinetic.loading import load_experiment, to_plain
 
@@ -61,6 +63,25 @@ def test_the_page_has_real_motions_beside_one_of_each_seed_and_recipe(grid):
     assert scene["rows"] == ["walk", "sit down", "wave"]
     assert len(scene["clips"]) == 3 * 3
     assert {clip["samples"] for clip in scene["clips"]} == {2}
+
+
+def test_the_scale_follows_the_real_motions(grid):
+    (scene,) = scenes(grid / "report.html")
+    assert len(scene["frames"]) == 3
+    assert not any(any(clip["leaves"]) for clip in scene["clips"] if scene["columns"][clip["column"]] == REAL)
+
+
+def test_an_exploded_generator_is_marked_and_real_people_keep_their_size(grid, tmp_path):
+    shutil.copytree(grid, tmp_path / "wild")
+    for file in (tmp_path / "wild").glob("cells/*-Baseline-*/samples.npz"):
+        made = read_motions(file)
+        write_motions(replace(made, motion=made.motion * 30 + 1), file)
+    write_pages(tmp_path / "wild")
+    (before,), (after,) = (scenes(folder / "report.html") for folder in (grid, tmp_path / "wild"))
+    out = {scene_column for clip in after["clips"] if any(clip["leaves"]) for scene_column in [clip["column"]]}
+    assert after["columns"].index("Baseline") in out and after["columns"].index(REAL) not in out
+    for old, new in zip(before["frames"], after["frames"], strict=True):
+        assert np.all(np.array(new) <= np.array(old) + 1e-9)
 
 
 def test_real_motions_are_held_out_ones_and_are_kept(grid, prepared):

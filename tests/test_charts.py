@@ -1,5 +1,7 @@
 """Diagrams: they are drawn whole, alike each time, and say what they lack."""
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -92,6 +94,30 @@ def test_an_overview_is_drawn_for_few_and_many(tmp_path, classes, people, camera
 )
 def test_an_overview_is_drawn_of_sets_that_lack_things(tmp_path, changes):
     assert pixels(overview_chart(tmp_path / "a.png", **overview(**changes))).std() > 5
+
+
+def test_one_exploded_body_does_not_shrink_the_others(tmp_path):
+    body = np.array([[0.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    ink = []
+    for other in (body, 50 * body):
+        picture = pixels(
+            overview_chart(tmp_path / "a.png", **overview(poses={"one": body, "two": body, "three": other}))
+        )
+        blue = np.abs(picture - (33, 113, 181)).sum(axis=2) < 20
+        ink.append(blue[-200:, 400:].sum())  # the row of bodies
+    assert ink[1] > 0.6 * ink[0]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[31m\x00", "\ud800", "x" * 5000, "$\\frac{$", "\u202e", "\U0001f483"])
+def test_any_name_can_be_drawn(tmp_path, name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a letter without a glyph is no news
+        curves({name: ([1, 2], [1.0, 2.0])}, tmp_path / "a.png")
+        confusion_chart([[1, 2], [3, 4]], [name, "b"], tmp_path / "b.png")
+        joint_chart([name], {"ours": [1.0]}, tmp_path / "c.png", unit="m")
+        names = {"title": name, "classes": {name: 1}, "columns": [name, "b"], "poses": {name: np.eye(3)[:, :2]}}
+        overview_chart(tmp_path / "d.png", **overview(**names, bones=[name]))
+    assert all(pixels(tmp_path / f"{letter}.png").std() > 5 for letter in "abcd")
 
 
 def test_an_overview_shows_left_and_right_in_their_colours(tmp_path):

@@ -28,6 +28,23 @@ def changed(edit) -> MotionSet:
     return sound(motion=motion)
 
 
+def test_names_that_cannot_be_shown_are_a_fault():
+    odd = ("a\nb", "\x1b[31m", "\u202e", "x" * 5000)
+    for changes in (
+        {"class_names": (*odd[:2], "clap")},
+        {"subject_names": odd, "subject": np.arange(len(SOUND)) % 4},
+        {"skeleton": replace(SOUND.skeleton, joints=(*odd, *SOUND.skeleton.joints[4:]))},
+        {"skeleton": replace(SOUND.skeleton, name=odd[0])},
+        {"clip": tuple(f"{odd[i % 4]}{i}" for i in range(len(SOUND)))},
+        {"source": odd[1]},
+        {"splits": {odd[2]: {"by": "view", "train": [1]}}},
+    ):
+        faults = [fault for fault in inspect(sound(**changes)) if fault.what == "spelling"]
+        assert len(faults) == 1 and faults[0].severity == "fault" and faults[0].text.isprintable()
+        assert len(faults[0].text) < 800
+    assert not [fault for fault in inspect(sound(class_names=("wäg", "走る", "$\\frac{$"))) if fault.what == "spelling"]
+
+
 def found(motions) -> dict[tuple[str, str], tuple[int, ...]]:
     return {(fault.severity, fault.what): fault.motions for fault in inspect(motions)}
 

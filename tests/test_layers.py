@@ -13,7 +13,7 @@ import kinetic
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    {"files", "version"},
+    {"files", "framing", "messages", "version"},
     {"presets"},
     {"skeleton", "config"},
     {"loading", "charts"},
@@ -37,6 +37,7 @@ OFF_LIMITS = {
 } | {
     "files": {"torch", "pytorch_lightning", "matplotlib", "numpy"},
     "presets": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
+    "messages": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
     "skeleton": {"torch", "pytorch_lightning", "matplotlib"},
     "config": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
     "loading": {"torch", "pytorch_lightning", "matplotlib", "numpy"},

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import json
+import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -191,6 +193,7 @@ def spoiled(value):
         ({"clips": {("walk", "real"): np.zeros((1, 3, 4, 25)), ("walk", "A"): np.zeros((1, 2, 4, 25))}}, "some 3"),
         ({"fps": 0.0}, "fps must be positive, got 0"),
         ({"fps": float("nan")}, "fps must be positive"),
+        ({"reference": "B"}, "s: the reference 'B' is no column"),
         ({"rows": ("walk", "walk")}, "two rows are called 'walk'"),
         ({"columns": ("real", "A", "A")}, "two columns are called 'A'"),
     ],
@@ -264,6 +267,103 @@ def test_motions_of_different_pace_are_played_at_their_median_and_the_page_says_
     assert Parsed(tmp_path / "a.html").scenes[0]["fps"] == 25.0
     text = "64 frames at 25 per second (the median: they were recorded at 10 to 40)"
     assert text in (tmp_path / "a.html").read_text("utf-8")
+
+
+WILD = {
+    "other": lambda motion, middle: motion + [[[0.05]], [[0.0]], [[-0.05]]],
+    "collapsed": lambda motion, middle: 0.01 * (motion - middle) + middle,
+    "exploded": lambda motion, middle: 20 * (motion - middle) + middle,
+    "drifting": lambda motion, middle: (
+        motion + 20 * np.linspace(0, 1, motion.shape[2])[:, None] * [[[1.0]], [[0]], [[0]]]
+    ),
+    "sunk": lambda motion, middle: (
+        motion - np.where(np.arange(motion.shape[2]) < 1, 9, 0)[:, None] * [[[0]], [[1.0]], [[0]]]
+    ),
+}
+OUT = ["exploded", "drifting", "sunk"]
+
+
+def wild_scene(people, *, reference="real", without=()):
+    """Real motions beside what bad generators make of them, in three classes."""
+    clips = {}
+    for k, row in enumerate(people.class_names):
+        motion = people.motion[people.label == k].astype(np.float64)
+        clips[row, "real"] = motion[:2]
+        middle = motion[:2].mean(axis=(2, 3), keepdims=True)
+        clips |= {(row, column): make(motion[:2], middle) for column, make in WILD.items()}
+    for pair in without:
+        del clips[pair]
+    return Scene("synthetic", NTU25, 30.0, ("real", *WILD), tuple(people.class_names), clips, reference)
+
+
+def leaving(scene):
+    plain = scene.to_dict()
+    names = {(plain["rows"][clip["row"]], plain["columns"][clip["column"]]): clip["leaves"] for clip in plain["clips"]}
+    return {pair for pair, each in names.items() if any(each)}
+
+
+def test_a_frame_follows_the_real_motions_and_says_what_leaves_it(people):
+    scene = wild_scene(people)
+    assert leaving(scene) == {(row, column) for row in people.class_names for column in OUT}
+    alone = {pair: motion for pair, motion in scene.clips.items() if pair[1] in ("real", "other")}
+    for row, frame in replace(scene, clips=alone).frames().items():
+        assert np.allclose(scene.frames()[row], frame, atol=0.2)
+    for side, front, below, above in scene.frames().values():
+        assert 0.3 < side < 2 and 0.3 < front < 3 and 0.12 <= below < 0.5 and 1.5 < above < 2.5
+    clip = next(clip for clip in scene.to_dict()["clips"] if clip["column"] == scene.columns.index("exploded"))
+    assert re.fullmatch(r"reaches [23]\d\.\d m upwards, its frame 1\.\d+ m", clip["leaves"][0])
+
+
+def test_real_motions_never_leave_their_frames_however_far_they_go(people):
+    for column in WILD:
+        assert not {pair for pair in leaving(wild_scene(people, reference=column)) if pair[1] == column}
+
+
+def test_a_row_without_real_motions_has_the_frame_of_the_others(people):
+    scene = wild_scene(people, without=[("wave", "real")])
+    assert leaving(scene) == {(row, column) for row in people.class_names for column in OUT}
+
+
+def test_without_real_motions_the_frame_fits_most(people):
+    scene = wild_scene(people, reference=None)
+    assert leaving(scene) >= {(row, column) for row in people.class_names for column in ("exploded", "drifting")}
+    assert leaving(scene) <= {(row, column) for row in people.class_names for column in OUT}
+    pairs = {pair: motion for pair, motion in scene.clips.items() if pair[1] in ("collapsed", "exploded", "real")}
+    assert leaving(replace(scene, clips=pairs)) == {(row, "exploded") for row in people.class_names}
+    collapsed = {pair: motion for pair, motion in scene.clips.items() if pair[1] == "collapsed"}
+    assert leaving(replace(scene, clips=collapsed)) == set()
+    assert min(replace(scene, clips=collapsed).frames()["walk"]) >= 0.12
+
+
+def test_the_page_says_in_words_what_its_scale_follows(tmp_path, people):
+    page = write_page(tmp_path / "a.html", title="A", blocks=[wild_scene(people)]).read_text("utf-8")
+    assert "The scale of a class follows its motions in the column real; 18 of 36 motions leave their frames" in page
+    page = write_page(tmp_path / "a.html", title="A", blocks=[wild_scene(people, reference=None)]).read_text("utf-8")
+    assert "The scale of a class follows most of its motions; " in page
+    page = write_page(tmp_path / "a.html", title="A", blocks=[scene(people.motion[:1])]).read_text("utf-8")
+    assert "The scale of a class" not in page
+
+
+def test_a_browser_shows_real_people_whole_and_marks_what_leaves_its_frame(browser, tmp_path, people):
+    path = write_page(tmp_path / "a.html", title="A", blocks=[wild_scene(people)])
+    marked = (
+        "[...document.querySelectorAll('.cell')].map((cell) => [cell.className, cell.title, cell.innerText.trim(), "
+        "cell.querySelector('canvas').ariaLabel, getComputedStyle(cell.querySelector('canvas')).outlineStyle])"
+    )
+    for row, turn in ((0, ""), (1, "&yaw=1.5&tilt=0.6"), (2, "&yaw=-2&tilt=-0.2")):
+        for frame in (0, 30, 63):
+            browser.open(path, f"#scene=0&row={row}&frame={frame}&paused{turn}", width=1400 if row else 420)
+            assert browser.run("document.body.dataset.errors") == "0"
+            for index in (0, 1):  # real and other: all of them is inside, and large
+                box = browser.run(f"({BOXES})({index})")
+                left, right = (pick(box[side][end] for side in box) for pick, end in ((min, 0), (max, 1)))
+                top, low = (pick(box[side][end] for side in box) for pick, end in ((min, 2), (max, 3)))
+                assert left > 0.005 and right < 0.995 and top > 0.005 and low < 0.995
+                assert low - top > 0.3
+    for column, (kind, title, text, label, outline) in zip(("real", *WILD), browser.run(marked), strict=True):
+        out = column in OUT
+        assert (kind, text, outline) == (("cell leaves", "leaves the frame", "dashed") if out else ("cell", "", "none"))
+        assert title.startswith("reaches ") is out and ("; leaves the frame: reaches " in label) is out
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,13 @@
 import subprocess
 import sys
+import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kinetic.plot import CROSS, LEFT, RIGHT, animate, clip_strip, filmstrip, sheet, skeleton_levels
+from kinetic.plot import CROSS, LEFT, RIGHT, _Canvas, animate, clip_strip, filmstrip, sheet, skeleton_levels
 from kinetic.skeleton import COCO17, NTU25, SkeletonPyramid
 
 
@@ -48,6 +50,64 @@ def test_a_joint_that_moves_changes_the_picture(tmp_path):
 def test_titles_tell_motions_apart(tmp_path, names):
     one, other = (pixels(filmstrip(standing(1), NTU25, tmp_path / f"{i}.png", titles=[names[i]])) for i in (0, 1))
     assert (one != other).any()
+
+
+def wild(kind):
+    """A person, and one that a bad generator made of it."""
+    motion = standing(2, 12).astype(float)
+    middle = motion[1].mean(axis=(1, 2), keepdims=True)
+    motion[1] = middle + {"collapsed": 0.001, "exploded": 20, "huge": 1e12}[kind] * (motion[1] - middle)
+    return motion
+
+
+def inked(picture):
+    return (picture < 200).any(axis=2).sum()
+
+
+@pytest.mark.parametrize("kind", ["collapsed", "exploded", "huge"])
+@pytest.mark.parametrize("draw", [filmstrip, sheet])
+def test_a_wild_motion_does_not_shrink_the_others(tmp_path, draw, kind):
+    across = 1 if draw is sheet else 0
+    alone, beside = (
+        np.split(pixels(draw(motion, NTU25, tmp_path / "a.png")), 2, axis=across)[0]
+        for motion in (standing(2, 12), wild(kind))
+    )
+    assert alone.shape == beside.shape and (alone != beside).mean() < 0.001  # not drawn over either
+
+
+def test_a_wild_motion_does_not_shrink_the_others_of_an_animation(tmp_path):
+    for kind in ("collapsed", "exploded"):
+        pictures = []
+        for motion in (standing(2, 12), wild(kind)):
+            with Image.open(animate(motion, NTU25, tmp_path / "a.apng", size=120)) as image:
+                pictures.append(np.asarray(image.convert("RGB")).astype(int))
+        alone, beside = (picture[:, : picture.shape[1] // 2] for picture in pictures)
+        assert alone.shape == beside.shape and (alone != beside).mean() < 0.001
+
+
+def test_what_leaves_its_frame_is_labelled(tmp_path, monkeypatch):
+    texts = []
+    draw = _Canvas.text
+    monkeypatch.setattr(
+        _Canvas, "text", lambda self, x, y, text, *more: texts.append(text) or draw(self, x, y, text, *more)
+    )
+    for kind, count in (("collapsed", 0), ("exploded", 1)):
+        for call in (filmstrip, sheet):
+            texts.clear()
+            call(wild(kind), NTU25, tmp_path / "a.png", titles=["a", "b"])
+            assert texts.count("leaves the frame") == count and {"a", "b"} <= set(texts)
+
+
+@pytest.mark.parametrize("title", ["a\nb", "\x1b[31m\x00", "\ud800", "x" * 5000, "$\\frac{$", "\u202e", "\U0001f483"])
+def test_any_title_can_be_drawn(tmp_path, title):
+    motion, named = standing(1), replace(NTU25, joints=(title, *NTU25.joints[1:]))
+    for draw in (filmstrip, sheet):
+        assert inked(pixels(draw(motion, NTU25, tmp_path / "a.png", titles=[title])))
+    animate(motion, NTU25, tmp_path / "a.gif", titles=[title], size=80)
+    clip_strip([np.moveaxis(motion, 1, -1)], NTU25, tmp_path / "a.png", titles=[f"{title}\nb"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        skeleton_levels(SkeletonPyramid.of(named), tmp_path / "a.png")
 
 
 def test_two_coordinates_are_drawn_too(tmp_path):

@@ -360,4 +360,4 @@ def test_settings_of_recognition_networks_go_to_them_and_not_to_generators(tmp_p
 
 
 def test_a_title_is_one_printable_line():
-    assert cell(recipe="a\n\x1b[2Jb").title == "xsub: a  [2Jb, seed 0"
+    assert cell(recipe="a\n\x1b[2Jb").title == r"xsub: a\n\x1b[2Jb, seed 0"

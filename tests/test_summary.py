@@ -400,7 +400,8 @@ def test_names_from_files_are_printable():
     moving = rigid(frames=40)
     moving[:, 0, 20, 0] += 50
     found = summarise(motions(motion=moving, source="c\ud800\x1b", skeleton=odd))
-    assert "b??" in found["bone_variation"]["worst_bone"] and found["speed"]["worst"][0]["joint"] == "b??"
+    name = r"b\ud800\x1b"
+    assert name in found["bone_variation"]["worst_bone"] and found["speed"]["worst"][0]["joint"] == name
     for text in (json_text(found), summary_text(found)):
         assert text.replace("\n", "").isprintable()
         text.encode()

@@ -389,7 +389,10 @@ def nasty():
 
 
 def test_names_stay_text_in_markdown():
-    name = r"=1\|2 &lt;b&gt;&amp;\_%\$\#\{\}\~\^\\ \*x\* \`y\` \[z\](http\://e.vil) \# head \[31m"  # in one line
+    name = (
+        r"=1\|2 &lt;b&gt;&amp;\_%\$\#\{\}\~\^\\ \*x\* \`y\` \[z\](http\://e.vil) \# head "
+        r"\\u202e\\x1b\[31m"  # in one line
+    )
     text = nasty().to_markdown()
     assert lines_of(text, "## \\@b\\|&lt;i&gt;")[3][0] == name
     assert f"- no result of {name}, seed 3: a \\| b \\| &lt;/td&gt;\n" in text
@@ -412,7 +415,8 @@ def test_markdown_makes_one_table_of_names_and_no_markup():
 def test_names_stay_text_in_latex():
     name = (
         r"=1\textbar{}2 \textless{}b\textgreater{}\&\_\%\$\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{} "
-        r"{*}x{*} {`}y{`} {[}z{]}(http://e.vil) \# head {[}31m"
+        r"{*}x{*} {`}y{`} {[}z{]}(http://e.vil) \# head "
+        r"\textbackslash{}u202e\textbackslash{}x1b{[}31m"
     )
     text = nasty().to_latex()
     assert f"\n{name} & 3 of 4 seeds & \\textbf{{2.0 $\\pm$ 2.5}} \\\\\n" in text
@@ -428,7 +432,8 @@ def test_names_are_in_one_line_of_ascii_signs_in_a_terminal():
     assert lines[0] == "== @b|<i> =="
     assert lines[2].split() == ["recipe", "seeds", "frechet", "(lower)"]
     assert lines[4].split() == ["Baseline", "3", "of", "4", "seeds", "2.3", "+-", "3.8"]
-    assert lines[5].startswith("=1|2 <b>&_%$#{}~^\\ *x* `y` [z](http://e.vil) # head [31m") and lines[5].endswith(" *")
+    assert lines[5].startswith("=1|2 <b>&_%$#{}~^\\ *x* `y` ")
+    assert " # head \\u202e\\x1b[31m  " in lines[5] and lines[5].endswith(" *")
     assert all(line.isascii() and line.isprintable() for line in lines)
 
 

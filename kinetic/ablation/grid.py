@@ -23,6 +23,7 @@ from kinetic.config import RayConfig, SlurmConfig
 from kinetic.engines.choice import choose_engine
 from kinetic.engines.interface import Engine, Task
 from kinetic.files import holding, replacing
+from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.training.precision import Precision
 
 __all__ = ["PRELOAD", "Plan", "ablate", "engine_for", "plan", "table"]
@@ -71,7 +72,9 @@ class Plan:
         for cell in (*self.networks, *self.cells):
             state = self.states[cell.key]
             word = f"begun, {self.share(cell):.0%}" if state == "begun" else state
-            lines.append(f"{cell.key}  {word:11}  {f'{cell.batches} batches':15} {cell.title}")
+            lines.append(
+                f"{cell.key}  {word:11}  {f'{cell.batches} batches':15} {safe_line(cell.title, LONGEST_MESSAGE)}"
+            )
         counts = Counter(self.states[cell.key] for cell in self.cells)
         told = ", ".join(f"{counts[state]} {state}" for state in ("done", "failed", "begun", "new") if counts[state])
         return "\n".join([*lines, f"{len(self.cells)} cells: {told}"]) + "\n"
@@ -288,7 +291,7 @@ class _Watch:
             done = sum(self.states[each.key] == "done" for each in self.asked.cells)
             word = {"ended": "done", "lost": "lost, to be tried again"}.get(kind, kind)
             line = f"kinetic: {done} of {len(self.asked.cells)} done; {cell.title}: {word}{f': {why}' if why else ''}"
-            tqdm.write(line, file=sys.stderr)
+            tqdm.write(safe_line(line, LONGEST_MESSAGE), file=sys.stderr)
         return self.tick()
 
     def tick(self) -> None:
@@ -299,7 +302,8 @@ class _Watch:
             told.append(f"{cell.title} {share:.0%}")
         failed = sum(self.states[each.key] == "failed" for each in self.asked.cells)
         self.bar.n = self._sum()
-        self.bar.set_postfix_str(f"{f'{failed} failed; ' if failed else ''}{len(told)} running: {', '.join(told)}")
+        running = safe_line(", ".join(told), LONGEST_MESSAGE)
+        self.bar.set_postfix_str(f"{f'{failed} failed; ' if failed else ''}{len(told)} running: {running}")
 
     def _sum(self) -> float:
         return round(sum(self.shares[cell.key] for cell in self.asked.cells), 3)

@@ -112,7 +112,7 @@ def _scene(grid: Grid, benchmark: str) -> Scene | None:
             clips[name, REAL] = real.motion[real.label == k]
     columns = (REAL, *(row.name for row in grid.rows if row.name in made))
     fps = float(np.median(some.fps))
-    return Scene(f"{benchmark}: motions", some.skeleton, fps, columns, some.class_names, clips)
+    return Scene(f"{benchmark}: motions", some.skeleton, fps, columns, some.class_names, clips, REAL)
 
 
 def _real(grid: Grid, benchmark: str, home: Path, *, count: int) -> MotionSet | None:

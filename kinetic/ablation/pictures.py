@@ -17,6 +17,7 @@ from kinetic.ablation.table import ARROWS, Finding, GridTable, RowInfo
 from kinetic.charts import BLUE, GREY, RED, new_figure, save_figure
 from kinetic.evaluation import interval
 from kinetic.files import checked_target
+from kinetic.messages import safe_line
 
 __all__ = ["curve_chart", "metric_chart"]
 
@@ -51,10 +52,11 @@ def metric_chart(table: GridTable, benchmark: str, path: str | os.PathLike[str])
     for ax in axes.ravel()[len(metrics) :]:
         ax.axis("off")
     for ax in axes[:, 0]:
-        names = [_short(row.name) for row in table.rows]
+        names = [safe_line(row.name, LONGEST) for row in table.rows]
         ax.set_yticks(range(len(names)), names, fontsize=8, parse_math=False)
         ax.set_ylim(len(names) - 0.4, -0.6)  # the first row on top
-    _title(figure, f"{_short(benchmark)}: mean, 95% interval over seeds, every seed; red: best mean; dashed: real")
+    meaning = "mean, 95% interval over seeds, every seed; red: best mean; dashed: real"
+    _title(figure, f"{safe_line(benchmark, LONGEST)}: {meaning}")
     return save_figure(figure, target)
 
 
@@ -140,7 +142,7 @@ def curve_chart(
         if floor is not None:
             ax.axhline(floor, color=GREY, linestyle=":", linewidth=1.2)
         seeds = len(curves[row.name])
-        ax.set_title(f"{_short(row.name)} ({seeds} seed{'s' * (seeds > 1)})", fontsize=8, parse_math=False)
+        ax.set_title(f"{safe_line(row.name, LONGEST)} ({seeds} seed{'s' * (seeds > 1)})", fontsize=8, parse_math=False)
         ax.tick_params(labelsize=7)
         ax.grid(alpha=0.25)
         if logarithmic:
@@ -153,7 +155,7 @@ def curve_chart(
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.tick_params(labelbottom=True)
     meaning = "band: 95% interval over seeds; dashed: the row it builds on; pale: the others"
-    _title(figure, f"{_short(benchmark)}: {metric}; {meaning}{'' if floor is None else '; dotted: real'}")
+    _title(figure, f"{safe_line(benchmark, LONGEST)}: {metric}; {meaning}{'' if floor is None else '; dotted: real'}")
     return save_figure(figure, target)
 
 
@@ -190,9 +192,3 @@ def _grid(panels: int) -> tuple[int, int]:
 def _title(figure: Figure, text: str) -> None:
     """Above all panels, in as many lines as the figure is narrow."""
     figure.suptitle(textwrap.fill(text, int(14 * figure.get_figwidth())), fontsize=9, parse_math=False)
-
-
-def _short(name: str) -> str:
-    """A name that fits beside a panel, with letters that can be drawn."""
-    name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 3]}..."

@@ -19,6 +19,7 @@ from kinetic.config import AblationConfig, Experiment, ProfileConfig, RecipeConf
 from kinetic.experiment import prepare
 from kinetic.files import read_yaml
 from kinetic.loading import checked_settings, from_plain, load_ablation, load_experiment, to_plain, unknown
+from kinetic.messages import safe_line
 from kinetic.metrics.measures import BETTER, choose
 from kinetic.presets import preset_file, presets
 from kinetic.skeleton import SKELETONS
@@ -122,7 +123,7 @@ class Cell:
     def title(self) -> str:
         """What a reader calls it, in one line."""
         text = f"{self.benchmark}: {self.recipe}, seed {self.seed}" if self.recipe else f"{self.benchmark}: encoder"
-        return "".join(letter if letter.isprintable() else " " for letter in text)
+        return safe_line(text, None)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import stats
 
 from kinetic.evaluation import interval
+from kinetic.messages import safe_line
 from kinetic.metrics.measures import BETTER
 from kinetic.metrics.score import Score
 from kinetic.report import Report
@@ -247,7 +248,7 @@ class GridTable:
             for sheet in self.sheets(benchmark, mark="*"):
                 parts += [f"-- {sheet.title}"] if sheet.title else []
                 lines = [list(sheet.header), *([_mark(cell, str, "{} *") for cell in line] for line in sheet.lines)]
-                plain = [[_plain(cell) for cell in line] for line in lines]
+                plain = [[safe_line(_plain(cell)) for cell in line] for line in lines]
                 parts += [*_blocks(plain, sheet.names, width), "\n".join(_plain(note) for note in sheet.notes)]
             parts.append("\n".join(_plain(each) for each in self.reading(benchmark)))
         return "\n\n".join(part for part in parts if part) + "\n"
@@ -753,7 +754,7 @@ def _mark(cell: SheetCell, escape: Any, form: str) -> str:
 
 def _clean(text: str) -> str:
     """In one line, without what moves the cursor, hides or turns round what follows."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return safe_line(" ".join(text.split()), None)
 
 
 def _plain(text: str) -> str:

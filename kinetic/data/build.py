@@ -35,6 +35,7 @@ from kinetic.data.ntu import BENCHMARKS, MISSING, MUTUAL, Benchmark, ClipName
 from kinetic.data.recording import read_recording
 from kinetic.data.storage import MotionWriter, check_target, restore_target
 from kinetic.files import holding, replacing
+from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.skeleton import NTU25
 
 __all__ = ["BuildReport", "build_ntu", "in_camera_space"]
@@ -226,7 +227,7 @@ class BuildReport:
             lines.append(f"{self.remarked:,} motions have something odd that the recipe dealt with")
         if self.failed:
             lines.append(f"{self.failed:,} failed:")
-            lines += [f"  {failure}" for failure in self.first]
+            lines += [f"  {safe_line(failure, LONGEST_MESSAGE)}" for failure in self.first]
             if (more := self.failed - len(self.first)) > 0:
                 lines.append(f"  and {more:,} more, see {self.listing}")
         other = [

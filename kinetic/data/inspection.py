@@ -12,6 +12,7 @@ import numpy as np
 
 from kinetic.data.motion import SPLITS, MotionSet
 from kinetic.data.summary import FAST, Survey, named, sides, survey
+from kinetic.messages import safe_line
 
 __all__ = ["Fault", "inspect", "inspection_text"]
 
@@ -34,6 +35,8 @@ UPRIGHT = 0.7
 """Cosine of 45 degrees: from the feet to the head people point so much along one axis, in the median over motions."""
 FEW = 5
 """Motions, below which all of the people may lie."""
+LETTERS = 200
+"""Most letters of a name."""
 ALIKE = 3.0
 """Times that a partner may be larger than the motion or smaller, in the median: one is a child at most."""
 ROOM = 10.0
@@ -75,6 +78,7 @@ def inspect(motions: MotionSet, surveyed: Survey | None = None) -> list[Fault]:
         *_classes(motions),
         *_splits(motions),
         *_names(motions),
+        *_spelling(motions),
     ]
     return sorted(found, key=lambda fault: fault.severity != "fault")
 
@@ -159,7 +163,8 @@ def _measures(motions: MotionSet, seen: Survey) -> Iterator[Fault]:
             length = np.median(seen.length[bodily], axis=0)  # (bones,)
             a, b = motions.skeleton.bones[int(length.argmax())]
             if length.max() > LONGEST:
-                text = f"{motions.skeleton.joints[a]} - {motions.skeleton.joints[b]} is {length.max():.2f} m long"
+                ends = " - ".join(safe_line(motions.skeleton.joints[joint]) for joint in (a, b))
+                text = f"{ends} is {length.max():.2f} m long"
                 yield Fault("fault", "joints", f"{text}: do the joints stand in the order of the skeleton?")
     if motions.skeleton.bones:
         bending = np.median(seen.variation, axis=1) > BENDING
@@ -289,7 +294,7 @@ def _classes(motions: MotionSet) -> Iterator[Fault]:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+    return ", ".join(map(safe_line, names[:10])) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 def _splits(motions: MotionSet) -> Iterator[Fault]:
@@ -332,12 +337,31 @@ def _people(motions: MotionSet, split: str, train: np.ndarray, test: np.ndarray)
     for number in np.unique(motions.subject[test]).tolist():
         name = motions.subject_names[number]
         for other in sorted(known.get(_loose(name), ())):
-            yield Fault("fault", "leak", f"split {split}: {other!r} trains and {name!r} tests: is this one person?")
+            both = f"{safe_line(repr(other))} trains and {safe_line(repr(name))} tests"
+            yield Fault("fault", "leak", f"split {split}: {both}: is this one person?")
 
 
 def _loose(name: str) -> str:
     """A name without case, marks, and zeros before numbers: P01, p1 and "P 1" are alike."""
     return re.sub(r"(?<![0-9])0+(?=[0-9])", "", re.sub(r"[\W_]+", "", name)).casefold()
+
+
+def _spelling(motions: MotionSet) -> Iterator[Fault]:
+    """Names that no terminal, table or picture can show as they are."""
+    kinds: dict[str, Iterable[str]] = {
+        "class": motions.class_names,
+        "person": motions.subject_names,
+        "joint": motions.skeleton.joints,
+        "recording": motions.clip,
+        "split": motions.splits,
+        "source": [motions.source],
+        "skeleton": [motions.skeleton.name],
+    }
+    for kind, names in kinds.items():
+        odd = [name for name in dict.fromkeys(names) if safe_line(name, LETTERS) != name]
+        if odd:
+            text = f"{_many(len(odd), 'name')} of a {kind} with control characters, line ends, letters that cannot be "
+            yield Fault("fault", "spelling", f"{text}shown, or more than {LETTERS} letters: {_some(odd)}")
 
 
 def _names(motions: MotionSet) -> Iterator[Fault]:

@@ -15,6 +15,7 @@ import numpy as np
 from kinetic.data.arrays import CHUNK
 from kinetic.data.changes import Centre, CentreOn, Cut, Stretch
 from kinetic.data.stored import Change, StoredMotion, is_stored, release
+from kinetic.messages import safe_line
 from kinetic.skeleton import Skeleton
 
 __all__ = ["SPLITS", "MotionSet", "check_shape", "chunks", "largest_coordinate", "natural_order"]
@@ -149,7 +150,8 @@ class MotionSet:
         if re.fullmatch(r"[0-9]{1,9}", str(name)):
             return self.class_id(int(name))
         near = difflib.get_close_matches(str(name), self.class_names, n=3, cutoff=0.4) or self.class_names[:12]
-        raise ValueError(f"no class is called {name!r}; there are {len(self.class_names)}, such as {', '.join(near)}")
+        known = f"there are {len(self.class_names)}, such as {', '.join(map(safe_line, near))}"
+        raise ValueError(f"no class is called {safe_line(repr(name))}; {known}")
 
     def counts(self) -> dict[str, int]:
         """Motions per class, in the order of the labels."""
@@ -357,7 +359,8 @@ class MotionSet:
         empty = [known for known, count in self.counts().items() if count == 0]
         if empty:
             more = f" and {len(empty) - 8} more" if len(empty) > 8 else ""
-            odd.append(f"no motions of {len(empty)} of {len(self.class_names)} classes: {', '.join(empty[:8])}{more}")
+            some = ", ".join(map(safe_line, empty[:8]))
+            odd.append(f"no motions of {len(empty)} of {len(self.class_names)} classes: {some}{more}")
         if largest > 100:
             odd.append(f"the largest coordinate is {largest:.4g}: are these metres?")
         return odd
@@ -377,7 +380,7 @@ class MotionSet:
             elif by == "subject" and value in self.subject_names:
                 ids.append(self.subject_names.index(value))
             else:
-                known = ", ".join(self.subject_names[:12]) if by == "subject" else ""
+                known = ", ".join(map(safe_line, self.subject_names[:12])) if by == "subject" else ""
                 raise ValueError(f"no {by} is called {value!r}; expected numbers{known and ' or names: ' + known}")
         return ids
 
@@ -452,7 +455,7 @@ def _names(what: str, names: Sequence[str]) -> tuple[str, ...]:
         raise ValueError(f"{what} has a name that is no text: {ascii(plain)[:80]}")
     if len(set(plain)) != len(plain):
         twice = [name for name, count in Counter(plain).items() if count > 1]
-        raise ValueError(f"{what} has a name twice: {', '.join(twice[:5])}")
+        raise ValueError(f"{what} has a name twice: {', '.join(map(safe_line, twice[:5]))}")
     return plain
 
 

@@ -53,7 +53,7 @@ def _decode_meta(text: str) -> dict[str, Any]:
     if not isinstance(skeleton, dict) or not all(
         len(value) < 1000 for value in skeleton.values() if hasattr(value, "__len__")
     ):
-        raise ValueError("meta.skeleton must be a mapping with fewer than 1000 joints")
+        raise ValueError("meta.skeleton must be a mapping with fewer than 1000 joints and letters of its name")
     try:
         meta["skeleton"] = Skeleton.from_dict(meta["skeleton"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -12,6 +12,7 @@ import numpy as np
 
 from kinetic.data.motion import MotionSet
 from kinetic.data.stored import release
+from kinetic.messages import safe_line
 from kinetic.skeleton import Skeleton
 
 __all__ = ["Survey", "length_variation", "named", "overview", "sides", "summarise", "summary_text", "survey"]
@@ -355,13 +356,7 @@ def named(motions: MotionSet, rows: Sequence[int] | np.ndarray, most: int = 10) 
 
 
 def _one(motions: MotionSet, row: int) -> str:
-    return f"{row} ({_shown(motions.clip[row])})" if motions.clip else str(row)
-
-
-def _shown(name: str) -> str:
-    """A name in one short line, whatever a file calls it."""
-    plain = "".join(letter if letter.isprintable() else "?" for letter in name)
-    return plain if len(plain) <= 60 else f"{plain[:29]}...{plain[-28:]}"
+    return f"{row} ({safe_line(motions.clip[row])})" if motions.clip else str(row)
 
 
 # ----------------------------------------------------------------------------------------------------------- in words
@@ -371,10 +366,10 @@ def summarise(motions: MotionSet, surveyed: Survey | None = None) -> dict[str, A
     """Plain numbers and words about a set, ready for JSON; `surveyed` where `survey` has been there already."""
     seen = survey(motions) if surveyed is None else surveyed
     n, channels, frames, joints = motions.shape
-    found: dict[str, Any] = {"source": _shown(motions.source), "motions": n, "channels": channels, "frames": frames}
+    found: dict[str, Any] = {"source": safe_line(motions.source), "motions": n, "channels": channels, "frames": frames}
     found |= {
         "joints": joints,
-        "skeleton": _shown(motions.skeleton.name),
+        "skeleton": safe_line(motions.skeleton.name),
         "fps": sorted({float(rate) for rate in np.ravel(motions.fps)}),
     }
     held = np.isfinite(seen.low).all()
@@ -447,7 +442,7 @@ def _bone_words(motions: MotionSet, seen: Survey, bodily: np.ndarray) -> dict[st
 
 
 def _bone_names(skeleton: Skeleton) -> list[str]:
-    return [f"{_shown(skeleton.joints[a])} - {_shown(skeleton.joints[b])}" for a, b in skeleton.bones]
+    return [f"{safe_line(skeleton.joints[a])} - {safe_line(skeleton.joints[b])}" for a, b in skeleton.bones]
 
 
 def _speed_words(motions: MotionSet, seen: Survey) -> dict[str, Any]:
@@ -466,7 +461,7 @@ def _speed_words(motions: MotionSet, seen: Survey) -> dict[str, Any]:
                 "motion": _one(motions, row),
                 "speed": round(float(seen.speed[row]), 2),
                 "frame": int(seen.where[row, 0]),
-                "joint": _shown(motions.skeleton.joints[seen.where[row, 1]]),
+                "joint": safe_line(motions.skeleton.joints[seen.where[row, 1]]),
             }
             for row in outliers[:5].tolist()
         ],
@@ -484,7 +479,8 @@ def _remarks(found: Mapping[str, Any]) -> list[str]:
     empty = [name for name, count in found["classes"].items() if not count]
     if empty:
         more = f" and {len(empty) - 8} more" if len(empty) > 8 else ""
-        odd.append(f"no motions of {len(empty)} of {len(found['classes'])} classes: {', '.join(empty[:8])}{more}")
+        some = ", ".join(map(safe_line, empty[:8]))
+        odd.append(f"no motions of {len(empty)} of {len(found['classes'])} classes: {some}{more}")
     largest = max((abs(end) for ends in found["range"] for end in ends), default=0.0)
     if found["channels"] == 3 and largest > 100:
         odd.append(f"the largest coordinate is {largest:.4g}: are these metres?")
@@ -543,7 +539,7 @@ def summary_text(found: Mapping[str, Any]) -> str:
     if "clips" in found:
         rows.append(("clips", str(found["clips"])))
     for name, (train, test) in found["splits"].items():
-        rows.append(("split", f"{name}: {train} to train, {test} to test"))
+        rows.append(("split", f"{safe_line(name)}: {train} to train, {test} to test"))
     rows += [("remark", remark) for remark in found["remarks"]]
     return "\n".join(f"{name:10}{text}" for name, text in rows)
 
@@ -566,11 +562,11 @@ def _motions(count: int) -> str:
 
 def _counted(counts: Mapping[str, int]) -> str:
     if len(counts) <= MOST:
-        return ", ".join(f"{_shown(name)} {count}" for name, count in counts.items())
+        return ", ".join(f"{safe_line(name)} {count}" for name, count in counts.items())
     order = sorted(counts, key=lambda name: counts[name])
     few, many = order[0], order[-1]
     middle = float(np.median(list(counts.values())))
-    return f"{counts[few]} ({_shown(few)}) to {counts[many]} ({_shown(many)}) motions each, median {middle:g}"
+    return f"{counts[few]} ({safe_line(few)}) to {counts[many]} ({safe_line(many)}) motions each, median {middle:g}"
 
 
 # --------------------------------------------------------------------------------------------------------- a picture

@@ -22,6 +22,7 @@ from kinetic.data.arrays import MAX_TEXT, Archive, mebibytes
 from kinetic.data.mocap import brief, check_room, quoted
 from kinetic.data.motion import MotionSet, natural_order
 from kinetic.files import read_yaml
+from kinetic.messages import safe_line
 from kinetic.presets import preset_file, presets
 from kinetic.skeleton import SKELETONS, Skeleton, load_skeleton
 
@@ -207,7 +208,11 @@ def _known(what: str, names: Sequence[str] | Mapping[str, Any], known: Sequence[
 def _near(name: str, known: Sequence[str]) -> str:
     some = [one[:60] for one in islice(known, 2000)]  # comparing takes long, the more so the longer they are
     near = difflib.get_close_matches(name[:60], some, n=3, cutoff=0.5)
-    return f" (did you mean {' or '.join(near)}?)" if near else f"; there are {', '.join(some[:12])}"
+    return (
+        f" (did you mean {' or '.join(map(safe_line, near))}?)"
+        if near
+        else f"; there are {', '.join(map(safe_line, some[:12]))}"
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ the YAML file

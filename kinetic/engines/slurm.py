@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
 from kinetic.data.pickles import decode_pickle
 from kinetic.engines.interface import Event, Task
+from kinetic.messages import complain
 from kinetic.version import install_hint
 
 if TYPE_CHECKING:
@@ -444,4 +445,4 @@ def _requeue(timeouts: int) -> None:
         if state == "RUNNING":
             _ask("scontrol", "requeue", job)
     except (_NoAnswer, ValueError) as error:
-        print(f"job {job} was not put back into the queue: {_line(error)}", file=sys.stderr)
+        complain(f"job {job} was not put back into the queue: {error}")

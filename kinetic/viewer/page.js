@@ -10,7 +10,7 @@
   addEventListener("unhandledrejection", count);
   document.addEventListener("securitypolicyviolation", count);
 
-  const LINE = 0.052, HEAD = 0.085, MARGIN = 0.12; // metres
+  const LINE = 0.052, HEAD = 0.085; // metres
   const TURN = Math.PI / 9, TILT = Math.PI * 8 / 180;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const colours = {};
@@ -25,47 +25,19 @@
   /** A name as it is; what does not fit scrolls, and is shown where the pointer rests. */
   const named = (tag, text) => make(tag, { className: "name", textContent: text, dir: "auto", title: text });
 
-  /** The largest number, but at most twice the middle one: a single wild motion does not shrink all others. */
-  function common(numbers) {
-    const sorted = [...numbers].sort((a, b) => a - b);
-    return Math.min(sorted[sorted.length - 1], 2 * sorted[(sorted.length - 1) >> 1]);
-  }
-
-  /**
-   * One motion in metres as the camera sees it: points (T, V, 3) with x to the right, y up, z towards the viewer.
-   * The middle of its way is at x = z = 0 and its feet are at y = 0 (but for the lowest twentieth of the frames).
-   */
-  function unpack(clip, sample, center) {
+  /** One motion in metres as the camera sees it: points (T, V, 3) with x to the right, y up, z towards the viewer. */
+  function unpack(clip, sample) {
     const bytes = Uint8Array.from(atob(clip.data), (letter) => letter.charCodeAt(0));
     const codes = new DataView(bytes.buffer);
     const { channels: C, frames: T, step } = clip;
     const V = bytes.length / (2 * clip.samples * T * C);
-    const points = new Float32Array(T * V * 3);
+    const points = new Float32Array(T * V * 3), origin = clip.origin[sample];
     for (let i = 0; i < T * V; i++) {
       const at = 2 * C * (sample * T * V + i);
-      const [x, y, z] = [0, 2, 4].map((offset) => (offset < 2 * C ? step * codes.getInt16(at + offset, true) : 0));
+      const [x, y, z] = [0, 1, 2].map((axis) => (axis < C ? step * codes.getInt16(at + 2 * axis, true) : 0) - origin[axis]);
       points.set(C === 2 ? [x, y, 0] : [-x, y, -z], 3 * i);
     }
-    const lowest = [], low = [Infinity, 0, Infinity], high = [-Infinity, 0, -Infinity];
-    for (let t = 0; t < T; t++) {
-      let least = Infinity;
-      for (let v = 0; v < V; v++) least = Math.min(least, points[3 * (t * V + v) + 1]);
-      lowest.push(least);
-      for (const axis of [0, 2]) {
-        const x = points[3 * (t * V + center) + axis];
-        low[axis] = Math.min(low[axis], x);
-        high[axis] = Math.max(high[axis], x);
-      }
-    }
-    lowest.sort((a, b) => a - b);
-    const origin = [(low[0] + high[0]) / 2, lowest[Math.floor(0.05 * T)], (low[2] + high[2]) / 2];
-    let reach = 0, top = 0;
-    for (let i = 0; i < T * V; i++) {
-      for (let axis = 0; axis < 3; axis++) points[3 * i + axis] -= origin[axis];
-      reach = Math.max(reach, Math.hypot(points[3 * i], points[3 * i + 2]));
-      top = Math.max(top, points[3 * i + 1]);
-    }
-    return { points, T, V, reach, top, flat: C === 2 };
+    return { points, T, V, flat: C === 2, leaves: clip.leaves[sample] };
   }
 
   /** A camera that turns around the middle of a motion, `distance` metres away, at the height `middle`. */
@@ -79,26 +51,22 @@
     };
   }
 
-  /** What motions of one row look like from an angle: a camera, and the frame (in metres) that fits all of them. */
-  function framed(motions, yaw, tilt) {
-    const top = common(motions.map((motion) => motion.top)), reach = common(motions.map((motion) => motion.reach));
+  /** What the frame of a row looks like from an angle: a camera, and the part of its picture that holds the frame. */
+  function framed([side, front, bottom, top], yaw, tilt) {
+    const reach = Math.hypot(side, front);
     const see = camera(yaw, tilt, top / 2, Math.max(7, 5 * reach));
-    const boxes = motions.map(({ points }) => {
-      const box = [Infinity, -Infinity, Infinity, -Infinity];
-      for (let i = 0; i < points.length; i += 3) {
-        const [u, v] = see(points[i], points[i + 1], points[i + 2]);
-        box[0] = Math.min(box[0], u);
-        box[1] = Math.max(box[1], u);
-        box[2] = Math.min(box[2], v);
-        box[3] = Math.max(box[3], v);
+    let half = 0, low = Infinity, high = -Infinity;
+    for (const x of [-side, side]) {
+      for (const y of [-bottom, top]) {
+        for (const z of [-front, front]) {
+          const [u, v] = see(x, y, z);
+          half = Math.max(half, Math.abs(u));
+          low = Math.min(low, v);
+          high = Math.max(high, v);
+        }
       }
-      return box;
-    });
-    const half = common(boxes.map((box) => (box[1] - box[0]) / 2)) + MARGIN;
-    const low = -common(boxes.map((box) => -box[2])) - MARGIN, high = common(boxes.map((box) => box[3])) + MARGIN;
-    const slack = MARGIN / 2;
-    const outside = boxes.map((box) => (box[1] - box[0]) / 2 > half - slack || box[2] < low + slack || box[3] > high - slack);
-    return { see, half: Math.max(half, 0.3), low, high, reach, shift: boxes.map((box) => (box[0] + box[1]) / 2), outside };
+    }
+    return { see, half, low, high, reach };
   }
 
   class Scene {
@@ -178,7 +146,7 @@
     /** The motion in a cell; null where there is none. */
     motion(row, column) {
       const clip = this.data.clips.find((one) => one.row === row && one.column === column);
-      return clip && this.sample < clip.samples ? unpack(clip, this.sample, this.data.center) : null;
+      return clip && this.sample < clip.samples ? unpack(clip, this.sample) : null;
     }
 
     /** Lay out what was chosen: one class as large cells, or a table of all classes. */
@@ -195,11 +163,12 @@
       const group = (i) => {
         const cells = columns.map((column, j) => this.cell(i, j)), shown = cells.filter((cell) => cell.motion);
         if (shown.length) {
-          // The cells of a row are as wide or as high as its motions, within reason.
-          const view = framed(shown.map((cell) => cell.motion), ...(this.flat ? [0, 0] : [TURN, TILT]));
+          // The cells of a row are as wide or as high as its frame, within reason.
+          const view = framed(this.data.frames[i], ...(this.flat ? [0, 0] : [TURN, TILT]));
           const shape = clamp((2 * view.half) / (view.high - view.low), 0.7, 1.35);
           for (const cell of cells) (cell.canvas ?? cell.box).style.aspectRatio = String(shape);
         }
+        shown.frame = this.data.frames[i];
         this.groups.push(shown);
         return cells;
       };
@@ -233,8 +202,10 @@
         note.textContent = "no motion";
         return { motion, box: make("div", { className: "cell" }, note) };
       }
-      const canvas = make("canvas", { role: "img", ariaLabel: `${this.data.columns[column]}: ${this.data.rows[row]}` });
-      const box = make("div", { className: "cell" }, canvas, note);
+      const name = `${this.data.columns[column]}: ${this.data.rows[row]}`, { leaves } = motion;
+      const canvas = make("canvas", { role: "img", ariaLabel: leaves ? `${name}; leaves the frame: ${leaves}` : name });
+      const box = make("div", { className: leaves ? "cell leaves" : "cell", title: leaves }, canvas, note);
+      note.textContent = leaves ? "leaves the frame" : "";
       const cell = { motion, canvas, note, box, pen: canvas.getContext("2d"), visible: false, drawn: -1 };
       canvas.cell = cell;
       return cell;
@@ -267,25 +238,24 @@
           `${frame + 1} of ${this.last + 1}, ${(frame / this.data.fps).toFixed(2)} s`;
       }
       for (const group of this.groups) {
-        for (const [i, cell] of group.entries()) {
+        for (const cell of group) {
           const own = frame % cell.motion.T; // shorter motions begin again
           if (!(cell.visible || all) || own === cell.drawn) continue;
-          group.view ??= framed(group.map((each) => each.motion), this.yaw, this.tilt);
+          group.view ??= framed(group.frame, this.yaw, this.tilt);
           cell.drawn = own;
-          this.paint(cell, own, group.view, group.view.shift[i]);
-          cell.note.textContent = group.view.outside[i] ? "reaches beyond its frame" : "";
+          this.paint(cell, own, group.view);
         }
       }
     }
 
-    paint({ canvas, pen, motion }, frame, view, shift) {
+    paint({ canvas, pen, motion }, frame, view) {
       const ratio = devicePixelRatio || 1;
       const width = Math.round(canvas.clientWidth * ratio), height = Math.round(canvas.clientHeight * ratio);
       if (canvas.width !== width) canvas.width = width;
       if (canvas.height !== height) canvas.height = height;
       const scale = Math.min(width / (2 * view.half), height / (view.high - view.low));
       const ground = height / 2 + (scale * (view.high + view.low)) / 2;
-      const place = (u, v) => [width / 2 + scale * (u - shift), ground - scale * v];
+      const place = (u, v) => [width / 2 + scale * u, ground - scale * v];
       pen.clearRect(0, 0, width, height);
       pen.lineCap = "round";
 

@@ -18,6 +18,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from kinetic.files import checked_target, replacing
+from kinetic.framing import body_size, room
 from kinetic.skeleton import Skeleton
 
 __all__ = ["PictureBlock", "Scene", "TableBlock", "TableCell", "TextBlock", "view", "write_page"]
@@ -30,6 +31,17 @@ LARGEST_CODE = 32767
 
 FURTHEST = 1e6
 """Metres from the origin beyond which nothing is a motion."""
+
+MARGIN = 0.12
+"""Metres around the motions that a frame is fitted to: heads and hands are thicker than joints."""
+
+STRETCH = (1.5, 0.3)
+"""A frame is widened for motions that reach at most so many times as far as its reference and so many metres more."""
+
+SMALLEST = 0.3
+"""Metres: no frame is smaller, or what does not move would look large."""
+
+DIRECTIONS = ("to a side", "forwards or backwards", "below its feet", "upwards")
 
 
 @dataclass(frozen=True)
@@ -44,10 +56,14 @@ class Scene:
         rows: names from top to bottom
         clips: (row, column) -> motions (K, C, T, V) in metres, y up, C 2 or 3; pairs may be missing, K and T may
             differ. Three coordinates are shown as the camera sees them: x to its left, z away from it.
+        reference: the column, such as that of real motions, whose motions are always inside their frames. The frame of
+            a row is fitted to its reference, or to those of all rows where it has none, and to what reaches not much
+            further; without any reference, to what most of its motions need. What leaves its frame is cut off there
+            and marked.
 
     Raises:
-        ValueError: for names given twice, clips of rows or columns that are not there or none at all, other shapes,
-            coordinates that are not finite or more than 1000 km away
+        ValueError: for names given twice, clips of rows or columns that are not there or none at all, a reference that
+            is no column, other shapes, coordinates that are not finite or more than 1000 km away
     """
 
     name: str
@@ -56,6 +72,7 @@ class Scene:
     columns: tuple[str, ...]
     rows: tuple[str, ...]
     clips: Mapping[tuple[str, str], np.ndarray]
+    reference: str | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fps) and self.fps > 0):
@@ -65,6 +82,8 @@ class Scene:
                 raise ValueError(f"{self.name}: two {what}s are called {twice[0]!r}")
         if not self.clips:
             raise ValueError(f"{self.name}: there are no motions to show")
+        if self.reference is not None and self.reference not in self.columns:
+            raise ValueError(f"{self.name}: the reference {self.reference!r} is no column")
         for (row, column), motion in self.clips.items():
             where = f"{self.name}, {column}, {row}"
             if row not in self.rows or column not in self.columns:
@@ -73,8 +92,33 @@ class Scene:
         if len({np.shape(motion)[1] for motion in self.clips.values()}) > 1:
             raise ValueError(f"{self.name}: some motions have 2 coordinates and some 3, expected the same for all")
 
+    def frames(self) -> dict[str, tuple[float, float, float, float]]:
+        """Row -> metres from the middle of its frame to its sides, to front and back, to its bottom and its top.
+
+        The middle of a motion is on the floor below the middle of its way.
+        """
+        placed = {pair: _placed(np.asarray(motion), self.skeleton.center) for pair, motion in self.clips.items()}
+        anywhere = [reach for (_, column), (_, reach, _) in placed.items() if column == self.reference]
+        frames = {}
+        for row in dict.fromkeys(row for row, _ in placed):
+            own = {column: (reach, size) for (where, column), (_, reach, size) in placed.items() if where == row}
+            reach, size = (np.concatenate(parts) for parts in zip(*own.values(), strict=True))
+            if anywhere:
+                known = np.concatenate([own[self.reference][0]] if self.reference in own else anywhere).max(axis=0)
+                near = np.where(reach <= STRETCH[0] * known + STRETCH[1], reach, 0)
+                fitted = np.maximum(known, near.max(axis=0))
+            else:
+                fitted = np.array([room(each, size) for each in reach.T])
+            sides = np.maximum(fitted, (SMALLEST, SMALLEST, 0, SMALLEST)) + MARGIN
+            frames[row] = (float(sides[0]), float(sides[1]), float(sides[2]), float(sides[3]))
+        return frames
+
     def to_dict(self) -> dict[str, Any]:
-        """What the page's script reads. A clip's data are little-endian 16-bit numbers (K, T, V, C) of steps."""
+        """What the page's script reads. A clip's data are little-endian 16-bit numbers (K, T, V, C) of steps.
+
+        `origin` is the middle of each motion, `leaves` says where it leaves its frame, or nothing.
+        """
+        frames = self.frames()
         left, right = set(self.skeleton.left), set(self.skeleton.right)
 
         def side(a: int, b: int) -> str:
@@ -84,12 +128,23 @@ class Scene:
         for i, row in enumerate(self.rows):
             for j, column in enumerate(self.columns):
                 if (row, column) in self.clips:
-                    clips.append({"row": i, "column": j, **_packed(np.asarray(self.clips[row, column]))})
+                    motion = np.asarray(self.clips[row, column])
+                    origin, reach, _ = _placed(motion, self.skeleton.center)
+                    clips.append(
+                        {
+                            "row": i,
+                            "column": j,
+                            "origin": origin.round(6).tolist(),
+                            "leaves": [_leaves(each, frames[row]) for each in reach],
+                            **_packed(motion),
+                        }
+                    )
         joints = [name.lower() for name in self.skeleton.joints]
         return {
             "fps": float(self.fps),
             "columns": list(self.columns),
             "rows": list(self.rows),
+            "frames": [frames.get(row) for row in self.rows],
             "bones": [[a, b, side(a, b)] for a, b in self.skeleton.bones],
             "center": self.skeleton.center,
             "head": next((joints.index(name) for name in ("head", "nose") if name in joints), None),
@@ -261,6 +316,33 @@ def _check(motion: np.ndarray, joints: int, where: str) -> None:
         raise ValueError(f"{where}: a joint is {far:.3g} m from the origin, expected metres")
 
 
+def _placed(motion: np.ndarray, center: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Middles, reaches and body sizes of motions: (K, C, T, V) -> (K, 3), (K, 4) in the order of `DIRECTIONS`, (K,).
+
+    The middle is that of the way of the centre joint, at the height of the feet (but for the lowest twentieth of the
+    frames).
+    """
+    motion = np.asarray(motion, dtype=np.float64)
+    flat = motion.shape[1] == 2
+    x, y, z = np.moveaxis(motion, 1, 0) if not flat else (*np.moveaxis(motion, 1, 0), np.zeros_like(motion[:, 0]))
+    way = np.stack([x[:, :, center], z[:, :, center]])  # (2, K, T)
+    middle = (way.min(axis=2) + way.max(axis=2)) / 2
+    floor = np.sort(y.min(axis=2), axis=1)[:, int(0.05 * motion.shape[2])]
+    origin = np.stack([middle[0], floor, middle[1]], axis=1)
+    x, y, z = (part - origin[:, axis, None, None] for axis, part in enumerate((x, y, z)))
+    sides = [np.abs(x).max(axis=(1, 2)), np.abs(z).max(axis=(1, 2)), -y.min(axis=(1, 2)), y.max(axis=(1, 2))]
+    return origin, np.stack(sides, axis=1), body_size(motion)
+
+
+def _leaves(reach: np.ndarray, frame: Sequence[float]) -> str:
+    """Where and how far a motion leaves its frame; nothing where it stays inside."""
+    over = reach - np.asarray(frame)
+    if (over <= -MARGIN / 2).all():
+        return ""
+    worst = int(over.argmax())
+    return f"reaches {reach[worst]:.3g} m {DIRECTIONS[worst]}, its frame {frame[worst]:.3g} m"
+
+
 def _step(motion: np.ndarray) -> float:
     return max(STEP, float(np.abs(motion).max()) / LARGEST_CODE)
 
@@ -285,6 +367,7 @@ def _plain(block: Block) -> dict[str, Any]:
                 "samples": max(len(motion) for motion in block.clips.values()),
                 "frames": max(np.shape(motion)[2] for motion in block.clips.values()),
                 "sides": bool(block.skeleton.left),
+                "leaving": _leaving(block),
                 "coarse": f"Some motions reach so far that they are stored in steps of {1000 * step:.2g} mm."
                 if step > STEP
                 else "",
@@ -318,6 +401,21 @@ def _plain(block: Block) -> dict[str, Any]:
         case TextBlock():
             return {"kind": "text", "title": block.title, "paragraphs": block.paragraphs}
     raise TypeError(f"expected a Scene, TableBlock, PictureBlock or TextBlock, got {type(block).__name__}")
+
+
+def _leaving(scene: Scene) -> str:
+    """How many motions leave their frames, in words."""
+    frames, center = scene.frames(), scene.skeleton.center
+    out = [
+        bool(_leaves(reach, frames[row]))
+        for (row, _), motion in scene.clips.items()
+        for reach in _placed(np.asarray(motion), center)[1]
+    ]
+    if not any(out):
+        return ""
+    follows = "most of its motions" if scene.reference is None else f"its motions in the column {scene.reference}"
+    count = f"{sum(out)} of {len(out)} motions {'leaves its frame' if sum(out) == 1 else 'leave their frames'}"
+    return f"The scale of a class follows {follows}; {count}, marked by a dashed edge."
 
 
 def _digest(text: str) -> str:
