@@ -68,7 +68,8 @@ class Stopped(BaseException):
 
 def fit(asked: Namespace) -> None:
     """Train what experiment files describe; the run folder is printed at the end."""
-    from kinetic.loading import load_experiment, to_plain, yaml_text
+    from kinetic.loading import load_experiment, to_plain
+    from kinetic.plain import yaml_text
 
     overrides = {key: value for key, value in vars(asked).items() if key in _settings()}
     experiment = load_experiment(

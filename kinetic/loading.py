@@ -21,11 +21,10 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 from kinetic.config import AblationConfig, Experiment
 from kinetic.files import read_yaml, replacing
 from kinetic.messages import safe_line
+from kinetic.plain import yaml_text, yaml_values
 
 __all__ = [
     "Setting",
@@ -40,14 +39,11 @@ __all__ = [
     "to_plain",
     "unknown",
     "value_from_text",
-    "yaml_text",
 ]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2  # as in `kinetic.skeleton`
 _SHORT.maxstring = _SHORT.maxother = 60
-
-NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -169,14 +165,6 @@ def ablation_to_plain(ablation: AblationConfig) -> dict[str, Any]:
     return plain
 
 
-def yaml_text(plain: Mapping[str, Any]) -> str:
-    """Nested plain values as YAML, sections as blocks and lists in one line."""
-    options: dict[str, Any] = {"Dumper": _Dumper, "sort_keys": False, "width": 120}
-    text = yaml.dump(dict(plain), allow_unicode=True, **options)
-    safe = all(safe_line(line, None) == line for line in text.split("\n"))
-    return text if safe else yaml.dump(dict(plain), **options)  # with escapes, which mean the same
-
-
 def save_experiment(experiment: Experiment, path: str | os.PathLike[str]) -> None:
     """Write every setting, defaults included, as YAML that `load_experiment` reads back to an equal experiment."""
     with replacing(path) as beside:
@@ -209,20 +197,10 @@ def value_from_text(setting: Setting, text: str) -> object:
         return text
     if get_origin(kind) in (list, tuple) and not text.lstrip().startswith("["):
         text = f"[{text}]"
-    words = get_origin(kind) is list and get_args(kind) == (str,)
     try:
-        return (
-            yaml.load(text, Loader=yaml.BaseLoader) if words else yaml.safe_load(text)
-        )  # a base loader makes words only
-    except (yaml.YAMLError, ValueError):
+        return yaml_values(text, words=get_origin(kind) is list and get_args(kind) == (str,))
+    except ValueError:
         return text
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML's safe dumper with lists in one line."""
-
-
-_Dumper.add_representer(list, lambda dumper, rows: dumper.represent_sequence("tag:yaml.org,2002:seq", rows, True))
 
 
 def _read_file(path: Path) -> object:
@@ -303,8 +281,6 @@ def _checked_value(kind: Any, value: Any, key: str) -> Any:
     if wanted is int and isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     if wanted is float and not isinstance(value, bool):
-        if isinstance(value, str) and NUMBER.fullmatch(value):
-            value = float(value)  # 1e-4 is a word to YAML 1.1
         if isinstance(value, Real) and math.isfinite(value):
             return float(value)
     close = f"; did you mean {near!r}?" if (near := _nearest(text, inner if origin is Literal else ())) else ""

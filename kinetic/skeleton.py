@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml
 
 from kinetic.files import read_yaml, replacing
 from kinetic.messages import safe_line
+from kinetic.plain import yaml_text
 
 __all__ = [
     "ACCLAIM31",
@@ -429,8 +429,8 @@ def save_skeleton(skeleton: Skeleton, path: str | os.PathLike[str]) -> None:
         ValueError: for a skeleton that no file holds: a single joint, or bones in a circle
     """
     Skeleton.from_dict(skeleton.to_dict())
-    with replacing(path) as beside, open(beside, "w", encoding="utf-8") as file:
-        yaml.safe_dump(skeleton.to_dict(), file, sort_keys=False, default_flow_style=None)
+    with replacing(path) as beside:
+        beside.write_text(yaml_text(skeleton.to_dict()), encoding="utf-8")
 
 
 def _pairs(text: str) -> tuple[tuple[int, int], ...]:
