@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from kinetic.messages import safe_line
 from kinetic.plain import json_values, yaml_values
 
 __all__ = [
@@ -39,8 +41,14 @@ def read_text(path: str | os.PathLike[str], most: int = LARGEST_TEXT) -> str:
         ValueError: naming the file, for something else than a plain text file of at most so many bytes
     """
     path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file")
+    try:
+        there = path.exists()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        there = False
+    if not there:
+        raise FileNotFoundError(f"{safe_line(path, 200)}: there is no such file")
     if not path.is_file():
         raise ValueError(f"{path}: expected a plain file, found something else")
     if (size := path.stat().st_size) > most:

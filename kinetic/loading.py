@@ -1,6 +1,6 @@
 """Experiments from YAML files and overrides, and back: the typed reader of `kinetic.config`.
 
-A file holds differences from the defaults. Only YAML's plain values are read, and only into what the annotations of the
+A file holds differences from the defaults. Only plain values are read, and only into what the annotations of the
 dataclasses allow: nothing is imported or called because a file says so. Every complaint is one line with the file, the
 dotted key and what is possible there. (jsonargparse was tried first: it takes `critik: {}` and `critic: 3` in silence,
 and explains a wrong value under an optional section in ten lines.)
@@ -9,22 +9,23 @@ and explains a wrong value under an optional section in ten lines.)
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
 import reprlib
+import sys
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
+from itertools import islice
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from kinetic.config import AblationConfig, Experiment
 from kinetic.files import read_yaml, replacing
-from kinetic.messages import safe_line
-from kinetic.plain import yaml_text, yaml_values
+from kinetic.messages import LONGEST_MESSAGE, safe_line
+from kinetic.plain import DEEPEST, yaml_text, yaml_values
 
 __all__ = [
     "Setting",
@@ -91,7 +92,8 @@ def load_ablation(*paths: str | os.PathLike[str], **overrides: Any) -> AblationC
         return loaded
     where = paths[-1] if paths else "profiles"
     if loaded.profile not in loaded.profiles:
-        raise ValueError(f"{where}: there is no profile {loaded.profile!r}; {unknown(loaded.profile, loaded.profiles)}")
+        wanted = safe_line(repr(loaded.profile))
+        raise ValueError(f"{where}: there is no profile {wanted}; {unknown(loaded.profile, loaded.profiles)}")
     profile = loaded.profiles[loaded.profile]
     own: dict[str, Any] = {"scores": dict(profile.scores)} | ({} if profile.seeds is None else {"seeds": profile.seeds})
     final: AblationConfig = _loaded(
@@ -119,7 +121,7 @@ def _loaded(
     except ValueError as error:  # a value out of its range: blame the last one who named it
         word = str(error).split()[0]
         named = [where for where, source in sources if any(f".{key}".endswith(f".{word}") for key in _dotted(source))]
-        raise ValueError(f"{named[-1] if named else ''.join(where for where, _ in sources)}{error}") from None
+        raise ValueError(f"{named[-1] if named else ''.join(where for where, _ in sources)}{_line(error)}") from None
 
 
 def checked_settings(*layers: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -138,7 +140,10 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted keys as sections."""
     given: dict[str, Any] = {}
     for key, value in flat.items():
-        for part in reversed(str(key).split(".")):
+        parts = str(key).split(".")
+        if len(parts) > DEEPEST:
+            raise ValueError(f"{safe_line(key)}: unknown key")
+        for part in reversed(parts):
             value = {part: value}
         given = _merged(given, value)
     return given
@@ -150,7 +155,7 @@ def from_plain(plain: Mapping[str, Any], *, where: str = "") -> Experiment:
     try:
         return _built(Experiment, _checked(plain, ""))
     except ValueError as error:
-        raise ValueError(f"{prefix}{error}") from None
+        raise ValueError(f"{prefix}{_line(error)}") from None
 
 
 def to_plain(experiment: Experiment) -> dict[str, Any]:
@@ -204,9 +209,10 @@ def value_from_text(setting: Setting, text: str) -> object:
 
 
 def _read_file(path: Path) -> object:
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file; expected a YAML file such as experiments/demo.yaml")
-    plain = read_yaml(path)
+    try:
+        plain = read_yaml(path)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}; expected a YAML file such as experiments/demo.yaml") from None
     return {} if plain is None else plain
 
 
@@ -221,7 +227,7 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 def _dotted(plain: Mapping[str, Any], prefix: str = "") -> set[str]:
     keys = set()
     for key, value in plain.items():
-        keys |= {prefix + key} | (_dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else set())
+        keys |= {f"{prefix}{key}"} | (_dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else set())
     return keys
 
 
@@ -232,7 +238,11 @@ def _checked(plain: object, prefix: str, owner: type = Experiment) -> dict[str, 
     try:
         return _checked_section(owner, plain, "")
     except ValueError as error:
-        raise ValueError(f"{prefix}{error}") from None
+        raise ValueError(f"{prefix}{_line(error)}") from None
+
+
+def _line(error: ValueError) -> str:
+    return safe_line(error, LONGEST_MESSAGE)
 
 
 def _checked_section(owner: type, plain: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
@@ -240,7 +250,7 @@ def _checked_section(owner: type, plain: Mapping[Any, Any], prefix: str) -> dict
     result = {}
     for key, value in plain.items():
         if key not in kinds:
-            raise ValueError(f"{prefix}{key}: unknown key; {_instead(str(key), prefix, list(kinds))}")
+            raise ValueError(f"{prefix}{safe_line(key)}: unknown key; {_instead(str(key), prefix, list(kinds))}")
         result[key] = _checked_value(kinds[key], value, prefix + key)
     return result
 
@@ -248,9 +258,9 @@ def _checked_section(owner: type, plain: Mapping[Any, Any], prefix: str) -> dict
 def _instead(key: str, prefix: str, known: list[str]) -> str:
     section, dot, rest = key.partition(".")
     if dot and section in known:
-        return f"in a file, sections nest: {section}: {{{rest}: ...}}"
+        return f"in a file, sections nest: {section}: {{{safe_line(rest)}: ...}}"
     near = _nearest(key, known)
-    return f"did you mean {prefix}{near}?" if near else f"expected one of: {', '.join(prefix + name for name in known)}"
+    return f"did you mean {prefix}{near}?" if near else f"expected one of: {_listed(prefix + name for name in known)}"
 
 
 def _checked_value(kind: Any, value: Any, key: str) -> Any:
@@ -260,7 +270,7 @@ def _checked_value(kind: Any, value: Any, key: str) -> Any:
         return None
     if is_dataclass(wanted) and isinstance(value, Mapping):
         return _checked_section(wanted, value, f"{key}.")  # type: ignore[arg-type]
-    text = "" if isinstance(value, (Mapping, list)) else str(value)  # lists can nest by reference
+    text = "" if isinstance(value, (Mapping, list)) else str(value)
     if origin is Literal and not isinstance(value, bool) and text in inner:
         return text  # `precision: 32` is a number to YAML
     if origin in (list, tuple) and isinstance(value, list | tuple):
@@ -271,7 +281,7 @@ def _checked_value(kind: Any, value: Any, key: str) -> Any:
     if origin is dict and isinstance(value, Mapping):
         if odd := [each for each in value if not isinstance(each, str) or not each]:
             raise ValueError(f"{key}: expected names, got {_shown(odd[0])}; quote a name that is a number")
-        return {each: _checked_value(inner[1], own, f"{key}.{each}") for each, own in value.items()}
+        return {each: _checked_value(inner[1], own, f"{key}.{safe_line(each)}") for each, own in value.items()}
     if wanted is Any:
         return value
     if wanted is str and isinstance(value, str):
@@ -281,10 +291,15 @@ def _checked_value(kind: Any, value: Any, key: str) -> Any:
     if wanted is int and isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     if wanted is float and not isinstance(value, bool):
-        if isinstance(value, Real) and math.isfinite(value):
+        if isinstance(value, Real) and -sys.float_info.max <= value <= sys.float_info.max:  # type: ignore[operator]
             return float(value)
-    close = f"; did you mean {near!r}?" if (near := _nearest(text, inner if origin is Literal else ())) else ""
-    raise ValueError(f"{key}: expected {_possible(kind)}, got {_shown(value)}{close}")
+    if near := _nearest(text, inner if origin is Literal else ()):
+        advice = f"; did you mean {near!r}?"
+    elif wanted is int and isinstance(value, float) and value.is_integer():
+        advice = f"; write {value:.0f}"
+    else:
+        advice = "; put a word in quotes" if wanted is str and isinstance(value, Real) else ""
+    raise ValueError(f"{key}: expected {_possible(kind)}, got {_shown(value)}{advice}")
 
 
 def _built(owner: Any, plain: Mapping[str, Any]) -> Any:
@@ -371,11 +386,24 @@ def _shown(value: object) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
+    some = [name for name in islice(known, 1000) if len(name) <= 100]  # comparing takes long
+    return next(iter(difflib.get_close_matches(word[:100], some, n=1)), None)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """As many names as a message has room for."""
+    names = [safe_line(name) for name in names]
+    some, size = [], 0
+    for name in names:
+        size += len(name) + 2
+        if size > 400:
+            break
+        some.append(name)
+    return ", ".join(some) + (f" and {len(names) - len(some)} more" if len(some) < len(names) else "")
 
 
 def unknown(word: str, known: Iterable[str]) -> str:
     """What to say after an unknown word: the one that was probably meant, or the list of all."""
     known = list(known)
     near = _nearest(word, known)
-    return f"did you mean {safe_line(near)}?" if near else f"expected one of: {', '.join(map(safe_line, known))}"
+    return f"did you mean {safe_line(near)}?" if near else f"expected one of: {_listed(known)}"

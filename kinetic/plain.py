@@ -1,9 +1,9 @@
 """Plain values (mappings, lists, words, numbers, true, false, null) from YAML and JSON texts, and YAML texts of them.
 
 YAML is read as its version 1.2 has it (the core schema): `yes`, `12:30:00` and `2020-01-01` are words, `1e-4` is a
-number. So are digits after a zero words, `0777`, which one version takes for 511 and the other for 777. Tags are refused,
-so that a text never says what is built from it. Aliases and merge keys (`<<`) are followed, and what they stand for
-counts as if it were written out: a few lines can stand for billions of values.
+number. Whole numbers that begin with a zero are words too: `0777` is 511 to one version and 777 to the other. Tags are
+refused, so that a text never says what is built from it. Aliases and merge keys (`<<`) are followed, and what they
+stand for counts as if it were written out: a few lines can stand for billions of values.
 
 The events come from libyaml, which every wheel of PyYAML holds: no text of 1 MiB takes 0.2 seconds until it is read or
 refused, where PyYAML's scanner in Python takes up to 4. That one takes its place where libyaml is missing.
@@ -109,12 +109,13 @@ class _Document:
     def node(self, event: Any, level: int) -> _Node:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                _refuse(event, f"*{event.anchor[:60]} stands for nothing that is complete before it")
+                _refuse(event, f"*{safe_line(event.anchor)} stands for nothing that is complete before it")
             node = self.anchors[event.anchor]
             self.check(event, node.size, level + node.depth)
             return node
         if event.tag is not None:
-            _refuse(event, f"found the tag {safe_line(event.tag)}, expected plain values without tags")
+            tag = safe_line(event.tag.replace("tag:yaml.org,2002:", "!!"))
+            _refuse(event, f"found the tag {tag}, expected plain values without tags")
         if event.anchor is not None:
             self.anchors.pop(event.anchor, None)
         if isinstance(event, yaml.ScalarEvent):

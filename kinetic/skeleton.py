@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kinetic.files import read_yaml, replacing
-from kinetic.messages import safe_line
+from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.plain import yaml_text
 
 __all__ = [
@@ -40,7 +40,7 @@ MOST_JOINTS = 1000
 """Joints of the largest skeleton: distances are a table of all pairs."""
 
 _SHORT = reprlib.Repr()
-_SHORT.maxlevel = 2  # lists within lists, which YAML can nest by reference, make long texts otherwise
+_SHORT.maxlevel = 2  # lists within lists make long texts otherwise
 
 _Thing = TypeVar("_Thing", bound=Hashable)
 
@@ -198,6 +198,8 @@ class Skeleton:
         joints = plain["joints"]
         if not isinstance(joints, (list, tuple)) or not all(isinstance(joint, str) for joint in joints):
             raise ValueError(f"joints must be a list of names, got {_SHORT.repr(joints)}")
+        if len(joints) > MOST_JOINTS:
+            raise ValueError(f"a skeleton has 1 to {MOST_JOINTS} joints, got {len(joints)}")
         joints = tuple(joints)
 
         def joint(value: Any) -> int:
@@ -242,7 +244,7 @@ def _list(value: Any, what: str) -> list[Any]:
 
 
 def _near(word: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word[:100], [name for name in known if len(name) <= 100], n=1)
     return f" (did you mean {safe_line(near[0])}?)" if near else ""
 
 
@@ -419,7 +421,7 @@ def load_skeleton(path: str | os.PathLike[str]) -> Skeleton:
     try:
         return Skeleton.from_dict({"name": file.stem, **plain})
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {safe_line(error, LONGEST_MESSAGE)}") from error
 
 
 def save_skeleton(skeleton: Skeleton, path: str | os.PathLike[str]) -> None:

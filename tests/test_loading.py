@@ -69,7 +69,7 @@ def test_tuples_stay_tuples_and_whole_numbers_become_floats():
     assert isinstance(training.penalty, float)
 
 
-def test_numbers_that_yaml_takes_for_words_are_numbers(file):
+def test_numbers_are_read_as_python_writes_them(file):
     training = load_experiment(write(file, "training: {learning_rate: 1e-4, precision: 32}")).training
     assert training.learning_rate == 1e-4
     assert training.precision == "32"
@@ -108,9 +108,18 @@ def test_numbers_that_yaml_takes_for_words_are_numbers(file):
         ("just words", "expected settings such as `seed: 0`, got 'just words'"),
         ("seed: 1\nname: a\nseed: 2", ", line 3: 'seed' stands there twice"),
         ("seed: [1", ", line 1: "),
-        ("seed: !!python/object/apply:os.system ['true']", ", line 1: could not determine a constructor"),
-        ("seed: 2020-99-99", "not a YAML text file: "),
-        ("a: " + "[" * 5000, "nested too deeply"),
+        ("seed: !!python/object/apply:os.system ['true']", ", line 1: found the tag !!python/object/apply:os.system"),
+        ("seed: 2020-99-99", "seed: expected a whole number, got '2020-99-99'"),
+        ("seed: 12:30:00", "seed: expected a whole number, got '12:30:00'"),
+        ("seed: 0777", "seed: expected a whole number, got '0777'"),
+        ("seed: 1e3", "seed: expected a whole number, got 1000.0; write 1000"),
+        ("data: {balanced: yes}", "data.balanced: expected true or false, got 'yes'"),
+        ("data: {classes: [walk, 3]}", "data.classes: expected a word, got 3; put a word in quotes"),
+        ("data: {classes: {a: 1}}", "data.classes: expected a list of words, or null, got {'a': 1}"),
+        ("training: {betas: [a, b]}", "training.betas: expected a number, got 'a'"),
+        ("training: {1: 2}", "training.1: unknown key; expected one of: training.steps, "),
+        ("data: {2: {3: 4}}", "data.2: unknown key; expected one of: data.source, "),
+        ("a: " + "[" * 5000, ", line 1: nested too deeply"),
         ("seed: -1", "experiment.seed must lie between 0 and 9223372036854775807, got -1"),
         ("data: {frames: 30}", "data.frames must be a multiple of 16, got 30"),
         ("name: a/b", "name must be a plain file name, got 'a/b'"),
@@ -141,11 +150,13 @@ def test_settings_that_clash_only_together_are_refused(tmp_path):
 
 
 def test_files_that_are_not_there_or_not_text_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml: no such file"):
+    with pytest.raises(
+        FileNotFoundError, match=r"nowhere\.yaml: there is no such file; expected a YAML file such as experiments/demo"
+    ):
         load_experiment(tmp_path / "nowhere.yaml")
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(ValueError, match=r"binary\.yaml: not a YAML text file"):
+    with pytest.raises(ValueError, match=r"binary\.yaml: expected text in UTF-8"):
         load_experiment(binary)
     huge = tmp_path / "huge.yaml"
     huge.write_bytes(b"#" * 1_048_577)

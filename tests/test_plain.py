@@ -99,9 +99,12 @@ TOO_MANY = f"expected at most {MOST_VALUES} keys and values, found more"
         ("a: *b", "line 1: *b stands for nothing"),
         ("a: {<<: 1}", "line 1: << takes a mapping or a list of them, found 1"),
         ("a: {<<: [1]}", "line 1: << takes a mapping or a list of them, found 1"),
-        ("a:\n  - !!python/object/apply:os.system ['true']", "line 2: found the tag tag:yaml.org,2002:python/object"),
+        (
+            "a:\n  - !!python/object/apply:os.system ['true']",
+            "line 2: found the tag !!python/object/apply:os.system, expected",
+        ),
         *((f"a: 1\nb: {tag} a", "line 2: found the tag ") for tag in ("!!binary", "!!str", "!own", "!", "!<x>")),
-        ("a: !!set {x}", "line 1: found the tag tag:yaml.org,2002:set, expected plain values without tags"),
+        ("a: !!set {x}", "line 1: found the tag !!set, expected plain values without tags"),
         ("%TAG ! x\n--- 1", "line 1: found %TAG, expected plain values without tags"),
         ("a: 1\n---\nb: 2", "line 2: a second document begins, expected one"),
         ("a: 1\nb: {c: 1, d: 2, c: 3}", "line 2: 'c' stands there twice"),
@@ -176,7 +179,7 @@ def test_no_text_takes_long(name):
     assert time.process_time() - since < 1  # 0.2 on a quiet machine
 
 
-ODD = ("yes", "on", "12:30:00", "0777", "08", "1e4", "1_000", "0o17", "0x1F", "null", "~", "2020-01-01", "<<", "=", "")
+ODD = ("yes", "on", "12:30:00", "0777", "08", "1e4", "1_000", "0o17", "0x1F", "null", "~", "2020-01-01", "<<", "=")
 WORDS = st.sampled_from(
     [*ODD, ".inf", "-.5", "+1", "1.", " a ", "a: b", "- a", "# a", "a\nb\n", "\ufeff", "\x85", "*a"]
 )

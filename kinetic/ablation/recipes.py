@@ -17,8 +17,9 @@ import kinetic
 from kinetic.ablation.table import FLOOR_ROW
 from kinetic.config import AblationConfig, Experiment, ProfileConfig, RecipeConfig, ScoresConfig, check_name
 from kinetic.experiment import prepare
-from kinetic.files import read_yaml
+from kinetic.files import read_json, read_yaml
 from kinetic.loading import checked_settings, from_plain, load_ablation, load_experiment, to_plain, unknown
+from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.metrics.measures import BETTER, choose
 from kinetic.skeleton import SKELETONS
 
@@ -311,7 +312,7 @@ def _hash(folder: Path) -> str:
     """Of the weights of a trained recognition network."""
     file = folder / "recognition.json"
     try:
-        return str(json.loads(file.read_text(encoding="utf-8"))["hash"])
+        return str(read_json(file)["hash"])
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{folder}: expected an experiment file or the run of a recognition network; there is no {file.name}"
@@ -404,7 +405,8 @@ def read_ablation(
             about=profile.about,
         )
     except (ValueError, FileNotFoundError) as error:
-        raise type(error)(f"{paths[-1]}: {error}" if paths else str(error)) from error
+        line = safe_line(error, LONGEST_MESSAGE)
+        raise type(error)(f"{paths[-1]}: {line}" if paths else line) from error
     return made, config
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from kinetic.data.arrays import MAX_BYTES, MAX_TEXT, Archive, map_array, mebibytes
 from kinetic.data.motion import MotionSet, check_shape, chunks, largest_coordinate
 from kinetic.files import flush
+from kinetic.plain import json_values
 from kinetic.skeleton import Skeleton
 
 __all__ = ["MotionWriter", "check_target", "read_archive", "read_folder", "restore_target", "write_motions"]
@@ -32,9 +33,9 @@ _ROWS = ("subject", "view", "setup")
 def _decode_meta(text: str) -> dict[str, Any]:
     """The json text of our formats as arguments of a MotionSet, where it says whether `fps` is an array (null)."""
     try:
-        meta = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"meta is not JSON: {error}") from error
+        meta = json_values(text)
+    except ValueError as error:
+        raise ValueError(f"meta: {error}") from error
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise ValueError(f"meta does not say that its format is {FORMAT}")
     if meta.get("version") != VERSION:
