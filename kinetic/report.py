@@ -157,7 +157,7 @@ def read_report(path: str | os.PathLike[str]) -> Report:
     try:
         return Report.from_dict(plain)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {safe_line(error, LONGEST_MESSAGE)}") from error
 
 
 def compare(reports: Sequence[Report], *, ignore: Iterable[str] = ()) -> str:

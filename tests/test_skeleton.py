@@ -13,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kinetic.plain import yaml_text, yaml_values
 from kinetic.skeleton import (
     ACCLAIM31,
     COCO17,
@@ -405,7 +406,14 @@ def test_a_skeleton_survives_a_dictionary_and_a_file(skeleton, tmp_path):
 @settings(max_examples=30, deadline=None)
 @given(trees(least=2))
 def test_any_tree_survives_a_dictionary(skeleton):
-    assert Skeleton.from_dict(yaml.safe_load(yaml.safe_dump(skeleton.to_dict()))) == skeleton
+    assert Skeleton.from_dict(yaml_values(yaml_text(skeleton.to_dict()))) == skeleton
+
+
+def test_joints_may_be_called_anything(tmp_path):
+    names = ("yes", "on", "12:30:00", "0777", "1e4", "null", "~", "2020-01-01", "", " a: b", "<<", "\u202e", "a\nb")
+    skeleton = replace(path(len(names)), joints=names, name="1.5")
+    save_skeleton(skeleton, tmp_path / "own.yaml")
+    assert load_skeleton(tmp_path / "own.yaml") == skeleton
 
 
 def test_what_no_file_holds_is_not_written(tmp_path):
@@ -510,6 +518,8 @@ def test_missing_and_overlarge_files_are_named(tmp_path):
         load_skeleton(tmp_path / "own.yaml")
     with pytest.raises(ValueError, match="expected a plain file"):
         load_skeleton(tmp_path)
+    assert_refused(tmp_path, f"joints: [{'a, ' * 1001}]\nbones: []\ncenter: 0", "1 to 1000 joints, got 1001")
+    assert_refused(tmp_path, SOUND + f"{'k' * 500}: 1", "unknown key 'kkk")
     assert_refused(tmp_path, "#" * (1 << 20) + "#", "at most 1048576 bytes")
 
 

@@ -79,6 +79,11 @@ def read_grid(folder: Path) -> Grid:
         rows = tuple(RowInfo(str(each["name"]), _word(each["after"]), str(each["about"])) for each in plain["rows"])
         benchmarks = {str(each["name"]): str(each["about"]) for each in plain["benchmarks"]}
         cells = {(str(c["benchmark"]), str(c["recipe"]), int(c["seed"])): str(c["key"]) for c in plain["cells"]}
+        known = {row.name for row in rows}
+        if strange := [where for where in cells if where[0] not in benchmarks or where[1] not in known]:
+            raise ValueError(f"found a cell of {safe_line(strange[0], 100)}, which no row or benchmark is called")
+        if lost := [row for row in rows if row.after is not None and row.after not in known - {row.name}]:
+            raise ValueError(f"row {safe_line(repr(lost[0].name))} builds on {safe_line(repr(lost[0].after))}")
         if odd := [key for key in cells.values() if not re.fullmatch("[0-9a-f]{12}", key)]:
             raise ValueError(f"found {safe_line(repr(odd[0]))} as the key of a cell")
         metrics = tuple(str(name) for name in plain["scores"]["only"])
