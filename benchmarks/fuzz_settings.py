@@ -156,7 +156,8 @@ def kinds(scratch: Path) -> Mapping[str, Kind]:
     tables = [
         (EXPERIMENTS / "tables" / "kinect20_csv.yaml").read_bytes(),
         b"skeleton: {joints: [hip, head], bones: [[0, 1]], center: hip}\n"
-        b"coordinates: {hip: [x, y, z], head: [a, b, c]}\nunit: cm\naxes: [x, z, -y]\nfps: 30\ncolumns: {time: t}\nheader: true\nfile_name: s{subject:d}_{label}\n"
+        b"coordinates: {hip: [x, y, z], head: [a, b, c]}\nunit: cm\naxes: [x, z, -y]\nfps: 30\n"
+        b"columns: {time: t}\nheader: true\nfile_name: s{subject:d}_{label}\n"
         b"constant: {view: 1}\nclasses: {0: walk, b: wave}\n",
     ]
     score = Score(

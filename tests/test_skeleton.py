@@ -518,7 +518,7 @@ def test_missing_and_overlarge_files_are_named(tmp_path):
         load_skeleton(tmp_path / "own.yaml")
     with pytest.raises(ValueError, match="expected a plain file"):
         load_skeleton(tmp_path)
-    assert_refused(tmp_path, f"joints: [{'a, ' * 1001}]\nbones: []\ncenter: 0", "1 to 1000 joints, got 1001")
+    assert_refused(tmp_path, f"joints: [{'a, ' * 1001}]\nbones: [[b, c]]\ncenter: 0", "1 to 1000 joints, got 1001")
     assert_refused(tmp_path, SOUND + f"{'k' * 500}: 1", "unknown key 'kkk")
     assert_refused(tmp_path, "#" * (1 << 20) + "#", "at most 1048576 bytes")
 
