@@ -28,6 +28,9 @@ __all__ = ["REAL", "SILENT", "Ablation", "Benchmark", "Cell", "Recipe", "digest"
 FORMAT = 1
 """Of what a key stands for; a new number makes every cell of an older one be run again."""
 
+MOST = 300
+"""Rows of an ablation, benchmarks, and files that a profile names."""
+
 REAL = "real"
 """What recorded motions are called beside the recipes."""
 
@@ -375,9 +378,12 @@ def read_ablation(
     profile = ProfileConfig() if config.profile is None else config.profiles[config.profile]
     over, networks = _routed(settings or {})
     try:
-        files = [checked_settings(_mapping(where / file), where=str(where / file)) for file in profile.files]
         groups = {each: _swept(each, own) for each, own in config.recipes.items()}
         rows = [row for group in groups.values() for row in group]
+        for what, many in (("rows", rows), ("benchmarks", config.benchmarks), ("files", profile.files)):
+            if len(many) > MOST:
+                raise ValueError(f"found {len(many)} {what}, expected at most {MOST}")
+        files = [checked_settings(_mapping(where / file), where=str(where / file)) for file in profile.files]
         names = groups | {row.name: [row] for row in rows}
         wanted = _chosen("recipe", names, profile.recipes if recipes is None else recipes)
         kept = {row.name for each in wanted for row in names[each]}
@@ -445,16 +451,23 @@ def _chosen(what: str, known: Mapping[str, object], wanted: Iterable[str] | None
 def _folded(rows: Sequence[Recipe], kept: set[str]) -> list[Recipe]:
     """The rows that are kept; what one builds on that is not among them becomes part of it."""
     known = {row.name: row for row in rows}
+    whole: dict[str, Recipe] = {}  # those that are not kept, each with all that it builds on
     folded = []
     for row in rows:
         if row.name not in kept:
             continue
-        seen = {row.name}
-        while row.after is not None and row.after in known and row.after not in kept and row.after not in seen:
-            seen.add(row.after)
-            parent = known[row.after]
-            changes = checked_settings(parent.changes, row.changes, where=f"recipes.{row.name}")
-            row = replace(row, after=parent.after, changes=changes)
+        chain = [row]
+        names = {row.name}
+        while (after := chain[-1].after) in known and not (after in kept or after in names or after in whole):
+            chain.append(known[after])
+            names.add(after)
+        while chain:
+            row = chain.pop()
+            if (parent := whole.get(row.after or "")) is not None:
+                changes = checked_settings(parent.changes, row.changes, where=f"recipes.{row.name}")
+                row = replace(row, after=parent.after, changes=changes)
+            if chain:
+                whole[row.name] = row
         folded.append(row)
     return folded
 
