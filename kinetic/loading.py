@@ -246,13 +246,18 @@ def _line(error: ValueError) -> str:
 
 
 def _checked_section(owner: type, plain: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
-    kinds = get_type_hints(owner)
+    kinds = _kinds(owner)
     result = {}
     for key, value in plain.items():
         if key not in kinds:
             raise ValueError(f"{prefix}{safe_line(key)}: unknown key; {_instead(str(key), prefix, list(kinds))}")
         result[key] = _checked_value(kinds[key], value, prefix + key)
     return result
+
+
+@cache
+def _kinds(owner: Any) -> dict[str, Any]:
+    return get_type_hints(owner)
 
 
 def _instead(key: str, prefix: str, known: list[str]) -> str:
@@ -303,7 +308,7 @@ def _checked_value(kind: Any, value: Any, key: str) -> Any:
 
 
 def _built(owner: Any, plain: Mapping[str, Any]) -> Any:
-    kinds = get_type_hints(owner)
+    kinds = _kinds(owner)
     values = {}
     for key, value in plain.items():
         wanted, _ = _without_none(kinds[key])
@@ -333,7 +338,7 @@ def _plain(value: Any) -> Any:
 
 
 def _settings(owner: Any, prefix: str) -> Iterable[tuple[str, Setting]]:
-    kinds = get_type_hints(owner)
+    kinds = _kinds(owner)
     meanings = _meanings(owner.__doc__ or "")
     for entry in fields(owner):
         kind = kinds[entry.name]
