@@ -68,7 +68,8 @@ class Stopped(BaseException):
 
 def fit(asked: Namespace) -> None:
     """Train what experiment files describe; the run folder is printed at the end."""
-    from kinetic.loading import load_experiment, to_plain, yaml_text
+    from kinetic.loading import load_experiment, to_plain
+    from kinetic.plain import yaml_text
 
     if asked.list:
         say(_presets_text("experiment"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import time
@@ -10,55 +11,80 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
+from kinetic.messages import safe_line
+from kinetic.plain import json_values, yaml_values
 
-__all__ = ["LARGEST_YAML", "checked_target", "flush", "holding", "read_yaml", "replacing"]
+__all__ = [
+    "LARGEST_TEXT",
+    "LARGEST_YAML",
+    "checked_target",
+    "flush",
+    "holding",
+    "read_json",
+    "read_text",
+    "read_yaml",
+    "replacing",
+]
+
+LARGEST_TEXT = 64 << 20
+"""Bytes of the largest text of ours, such as the result of a cell, that is read unless it is known to be smaller."""
 
 LARGEST_YAML = 1 << 20
 """Bytes of the largest YAML file that is opened."""
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML's safe loader that refuses a key given twice, which YAML itself forgives in silence."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    raise yaml.MarkedYAMLError(problem=f"{key.value!r} stands there twice", problem_mark=key.start_mark)
-                seen.add(key.value)
-        return super().construct_mapping(node, deep)
-
-
-def read_yaml(path: Path) -> object:
-    """The plain values of a YAML file; None for an empty one.
+def read_text(path: str | os.PathLike[str], most: int = LARGEST_TEXT) -> str:
+    """The text of a plain file in UTF-8.
 
     Raises:
         FileNotFoundError: when there is no such file
-        ValueError: names the file, and the line where YAML knows it
+        ValueError: naming the file, for something else than a plain text file of at most so many bytes
     """
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file")
-    if not path.is_file():
-        raise ValueError(f"{path}: expected a YAML file, found something else")
-    if (size := path.stat().st_size) > LARGEST_YAML:
-        raise ValueError(f"{path}: expected a YAML file of at most {LARGEST_YAML} bytes, found {size}")
+    path = Path(path)
     try:
-        return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ValueError(f"{path}{line}: {_short(error.problem or error.context)}") from None
-    except RecursionError:
-        raise ValueError(f"{path}: nested too deeply") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{path}: not a YAML text file: {_short(error)}") from None
+        there = path.exists()
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        there = False
+    if not there:
+        raise FileNotFoundError(f"{safe_line(path, 200)}: there is no such file")
+    if not path.is_file():
+        raise ValueError(f"{path}: expected a plain file, found something else")
+    if (size := path.stat().st_size) > most:
+        raise ValueError(f"{path}: expected a file of at most {most} bytes, found {size}")
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected text in UTF-8, found another byte at {error.start}") from None
 
 
-def _short(reason: object) -> str:
-    """In one line, also where it repeats a file."""
-    text = " ".join(str(reason).split())
-    return text if len(text) <= 200 else f"{text[:100]} ... {text[-100:]}"
+def read_yaml(path: str | os.PathLike[str]) -> Any:
+    """The plain values of a YAML file, see `yaml_values`; None for an empty one.
+
+    Raises:
+        FileNotFoundError: when there is no such file
+        ValueError: names the file and the line
+    """
+    text = read_text(path, LARGEST_YAML)
+    try:
+        return yaml_values(text)
+    except ValueError as error:
+        raise ValueError(f"{path}, {error}") from None
+
+
+def read_json(path: str | os.PathLike[str], most: int = LARGEST_TEXT) -> Any:
+    """The plain values of a JSON file of at most so many bytes, see `json_values`.
+
+    Raises:
+        FileNotFoundError: when there is no such file
+        ValueError: names the file
+    """
+    text = read_text(path, most)
+    try:
+        return json_values(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def checked_target(path: str | os.PathLike[str], known: Sequence[str]) -> Path:

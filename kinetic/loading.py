@@ -1,6 +1,6 @@
 """Experiments from YAML files and overrides, and back: the typed reader of `kinetic.config`.
 
-A file holds differences from the defaults. Only YAML's plain values are read, and only into what the annotations of the
+A file holds differences from the defaults. Only plain values are read, and only into what the annotations of the
 dataclasses allow: nothing is imported or called because a file says so. Every complaint is one line with the file, the
 dotted key and what is possible there. (jsonargparse was tried first: it takes `critik: {}` and `critic: 3` in silence,
 and explains a wrong value under an optional section in ten lines.)
@@ -9,22 +9,22 @@ and explains a wrong value under an optional section in ten lines.)
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
 import reprlib
+import sys
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
+from itertools import islice
 from numbers import Integral, Real
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import yaml
-
 from kinetic.config import AblationConfig, Experiment
 from kinetic.files import read_yaml, replacing
-from kinetic.messages import safe_line
+from kinetic.messages import LONGEST_MESSAGE, safe_line
+from kinetic.plain import DEEPEST, yaml_text, yaml_values
 from kinetic.presets import preset_file
 
 __all__ = [
@@ -40,14 +40,11 @@ __all__ = [
     "to_plain",
     "unknown",
     "value_from_text",
-    "yaml_text",
 ]
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2  # as in `kinetic.skeleton`
 _SHORT.maxstring = _SHORT.maxother = 60
-
-NUMBER = re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)([eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,8 @@ def load_ablation(*paths: str | os.PathLike[str], **overrides: Any) -> AblationC
         return loaded
     where = paths[-1] if paths else "profiles"
     if loaded.profile not in loaded.profiles:
-        raise ValueError(f"{where}: there is no profile {loaded.profile!r}; {unknown(loaded.profile, loaded.profiles)}")
+        wanted = safe_line(repr(loaded.profile))
+        raise ValueError(f"{where}: there is no profile {wanted}; {unknown(loaded.profile, loaded.profiles)}")
     profile = loaded.profiles[loaded.profile]
     own: dict[str, Any] = {"scores": dict(profile.scores)} | ({} if profile.seeds is None else {"seeds": profile.seeds})
     final: AblationConfig = _loaded(
@@ -124,7 +122,7 @@ def _loaded(
     except ValueError as error:  # a value out of its range: blame the last one who named it
         word = str(error).split()[0]
         named = [where for where, source in sources if any(f".{key}".endswith(f".{word}") for key in _dotted(source))]
-        raise ValueError(f"{named[-1] if named else ''.join(where for where, _ in sources)}{error}") from None
+        raise ValueError(f"{named[-1] if named else ''.join(where for where, _ in sources)}{_line(error)}") from None
 
 
 def checked_settings(*layers: Mapping[str, Any], where: str = "") -> dict[str, Any]:
@@ -143,7 +141,10 @@ def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted keys as sections."""
     given: dict[str, Any] = {}
     for key, value in flat.items():
-        for part in reversed(str(key).split(".")):
+        parts = str(key).split(".")
+        if len(parts) > DEEPEST:
+            raise ValueError(f"{safe_line(key)}: unknown key")
+        for part in reversed(parts):
             value = {part: value}
         given = _merged(given, value)
     return given
@@ -155,7 +156,7 @@ def from_plain(plain: Mapping[str, Any], *, where: str = "") -> Experiment:
     try:
         return _built(Experiment, _checked(plain, ""))
     except ValueError as error:
-        raise ValueError(f"{prefix}{error}") from None
+        raise ValueError(f"{prefix}{_line(error)}") from None
 
 
 def to_plain(experiment: Experiment) -> dict[str, Any]:
@@ -168,14 +169,6 @@ def ablation_to_plain(ablation: AblationConfig) -> dict[str, Any]:
     """Every setting of an ablation, as `to_plain` gives those of an experiment."""
     plain: dict[str, Any] = _plain(ablation)
     return plain
-
-
-def yaml_text(plain: Mapping[str, Any]) -> str:
-    """Nested plain values as YAML, sections as blocks and lists in one line."""
-    options: dict[str, Any] = {"Dumper": _Dumper, "sort_keys": False, "width": 120}
-    text = yaml.dump(dict(plain), allow_unicode=True, **options)
-    safe = all(safe_line(line, None) == line for line in text.split("\n"))
-    return text if safe else yaml.dump(dict(plain), **options)  # with escapes, which mean the same
 
 
 def save_experiment(experiment: Experiment, path: str | os.PathLike[str]) -> None:
@@ -210,20 +203,10 @@ def value_from_text(setting: Setting, text: str) -> object:
         return text
     if get_origin(kind) in (list, tuple) and not text.lstrip().startswith("["):
         text = f"[{text}]"
-    words = get_origin(kind) is list and get_args(kind) == (str,)
     try:
-        return (
-            yaml.load(text, Loader=yaml.BaseLoader) if words else yaml.safe_load(text)
-        )  # a base loader makes words only
-    except (yaml.YAMLError, ValueError):
+        return yaml_values(text, words=get_origin(kind) is list and get_args(kind) == (str,))
+    except ValueError:
         return text
-
-
-class _Dumper(yaml.SafeDumper):
-    """YAML's safe dumper with lists in one line."""
-
-
-_Dumper.add_representer(list, lambda dumper, rows: dumper.represent_sequence("tag:yaml.org,2002:seq", rows, True))
 
 
 def _read_file(path: str | os.PathLike[str], owner: type) -> object:
@@ -242,7 +225,7 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 def _dotted(plain: Mapping[str, Any], prefix: str = "") -> set[str]:
     keys = set()
     for key, value in plain.items():
-        keys |= {prefix + key} | (_dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else set())
+        keys |= {f"{prefix}{key}"} | (_dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else set())
     return keys
 
 
@@ -253,25 +236,34 @@ def _checked(plain: object, prefix: str, owner: type = Experiment) -> dict[str, 
     try:
         return _checked_section(owner, plain, "")
     except ValueError as error:
-        raise ValueError(f"{prefix}{error}") from None
+        raise ValueError(f"{prefix}{_line(error)}") from None
+
+
+def _line(error: ValueError) -> str:
+    return safe_line(error, LONGEST_MESSAGE)
 
 
 def _checked_section(owner: type, plain: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
-    kinds = get_type_hints(owner)
+    kinds = _kinds(owner)
     result = {}
     for key, value in plain.items():
         if key not in kinds:
-            raise ValueError(f"{prefix}{key}: unknown key; {_instead(str(key), prefix, list(kinds))}")
+            raise ValueError(f"{prefix}{safe_line(key)}: unknown key; {_instead(str(key), prefix, list(kinds))}")
         result[key] = _checked_value(kinds[key], value, prefix + key)
     return result
+
+
+@cache
+def _kinds(owner: Any) -> dict[str, Any]:
+    return get_type_hints(owner)
 
 
 def _instead(key: str, prefix: str, known: list[str]) -> str:
     section, dot, rest = key.partition(".")
     if dot and section in known:
-        return f"in a file, sections nest: {section}: {{{rest}: ...}}"
+        return f"in a file, sections nest: {section}: {{{safe_line(rest)}: ...}}"
     near = _nearest(key, known)
-    return f"did you mean {prefix}{near}?" if near else f"expected one of: {', '.join(prefix + name for name in known)}"
+    return f"did you mean {prefix}{near}?" if near else f"expected one of: {_listed(prefix + name for name in known)}"
 
 
 def _checked_value(kind: Any, value: Any, key: str) -> Any:
@@ -281,7 +273,7 @@ def _checked_value(kind: Any, value: Any, key: str) -> Any:
         return None
     if is_dataclass(wanted) and isinstance(value, Mapping):
         return _checked_section(wanted, value, f"{key}.")  # type: ignore[arg-type]
-    text = "" if isinstance(value, (Mapping, list)) else str(value)  # lists can nest by reference
+    text = "" if isinstance(value, (Mapping, list)) else str(value)
     if origin is Literal and not isinstance(value, bool) and text in inner:
         return text  # `precision: 32` is a number to YAML
     if origin in (list, tuple) and isinstance(value, list | tuple):
@@ -292,7 +284,7 @@ def _checked_value(kind: Any, value: Any, key: str) -> Any:
     if origin is dict and isinstance(value, Mapping):
         if odd := [each for each in value if not isinstance(each, str) or not each]:
             raise ValueError(f"{key}: expected names, got {_shown(odd[0])}; quote a name that is a number")
-        return {each: _checked_value(inner[1], own, f"{key}.{each}") for each, own in value.items()}
+        return {each: _checked_value(inner[1], own, f"{key}.{safe_line(each)}") for each, own in value.items()}
     if wanted is Any:
         return value
     if wanted is str and isinstance(value, str):
@@ -302,16 +294,19 @@ def _checked_value(kind: Any, value: Any, key: str) -> Any:
     if wanted is int and isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     if wanted is float and not isinstance(value, bool):
-        if isinstance(value, str) and NUMBER.fullmatch(value):
-            value = float(value)  # 1e-4 is a word to YAML 1.1
-        if isinstance(value, Real) and math.isfinite(value):
+        if isinstance(value, Real) and -sys.float_info.max <= value <= sys.float_info.max:  # type: ignore[operator]
             return float(value)
-    close = f"; did you mean {near!r}?" if (near := _nearest(text, inner if origin is Literal else ())) else ""
-    raise ValueError(f"{key}: expected {_possible(kind)}, got {_shown(value)}{close}")
+    if near := _nearest(text, inner if origin is Literal else ()):
+        advice = f"; did you mean {near!r}?"
+    elif wanted is int and isinstance(value, float) and value.is_integer():
+        advice = f"; write {value:.0f}"
+    else:
+        advice = "; put a word in quotes" if wanted is str and isinstance(value, Real) else ""
+    raise ValueError(f"{key}: expected {_possible(kind)}, got {_shown(value)}{advice}")
 
 
 def _built(owner: Any, plain: Mapping[str, Any]) -> Any:
-    kinds = get_type_hints(owner)
+    kinds = _kinds(owner)
     values = {}
     for key, value in plain.items():
         wanted, _ = _without_none(kinds[key])
@@ -341,7 +336,7 @@ def _plain(value: Any) -> Any:
 
 
 def _settings(owner: Any, prefix: str) -> Iterable[tuple[str, Setting]]:
-    kinds = get_type_hints(owner)
+    kinds = _kinds(owner)
     meanings = _meanings(owner.__doc__ or "")
     for entry in fields(owner):
         kind = kinds[entry.name]
@@ -394,11 +389,24 @@ def _shown(value: object) -> str:
 
 
 def _nearest(word: str, known: Iterable[str]) -> str | None:
-    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
+    some = [name for name in islice(known, 1000) if len(name) <= 100]  # comparing takes long
+    return next(iter(difflib.get_close_matches(word[:100], some, n=1)), None)
+
+
+def _listed(names: Iterable[str]) -> str:
+    """As many names as a message has room for."""
+    names = [safe_line(name) for name in names]
+    some, size = [], 0
+    for name in names:
+        size += len(name) + 2
+        if size > 400:
+            break
+        some.append(name)
+    return ", ".join(some) + (f" and {len(names) - len(some)} more" if len(some) < len(names) else "")
 
 
 def unknown(word: str, known: Iterable[str]) -> str:
     """What to say after an unknown word: the one that was probably meant, or the list of all."""
     known = list(known)
     near = _nearest(word, known)
-    return f"did you mean {safe_line(near)}?" if near else f"expected one of: {', '.join(map(safe_line, known))}"
+    return f"did you mean {safe_line(near)}?" if near else f"expected one of: {_listed(known)}"

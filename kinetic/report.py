@@ -6,16 +6,14 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from kinetic.files import checked_target, replacing
+from kinetic.files import checked_target, read_json, replacing
 from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.metrics.score import Score
 
 __all__ = ["ClassTable", "Report", "Row", "compare", "read_report", "write_report"]
 
-LARGEST = 64 << 20
 """Bytes of the largest report that is read."""
 
 
@@ -152,21 +150,14 @@ def read_report(path: str | os.PathLike[str]) -> Report:
         FileNotFoundError: when there is no such file
         ValueError: naming the file, when it is no report
     """
-    file = Path(path)
-    if not file.exists():
-        raise FileNotFoundError(f"{path}: no such file")
-    if not file.is_file() or file.stat().st_size > LARGEST:
-        raise ValueError(
-            f"{path}: expected a report, a file of at most {LARGEST >> 20} MiB; `kinetic evaluate -o` writes one"
-        )
     try:
-        plain = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: this is no report, not even JSON; `kinetic evaluate -o` writes one") from error
+        plain = read_json(path)
+    except ValueError as error:
+        raise ValueError(f"{error}; this is no report, `kinetic evaluate -o` writes one") from error
     try:
         return Report.from_dict(plain)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {safe_line(error, LONGEST_MESSAGE)}") from error
 
 
 def compare(reports: Sequence[Report], *, ignore: Iterable[str] = ()) -> str:

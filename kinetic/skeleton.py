@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import yaml
 
 from kinetic.files import read_yaml, replacing
-from kinetic.messages import safe_line
+from kinetic.messages import LONGEST_MESSAGE, safe_line
+from kinetic.plain import yaml_text
 from kinetic.presets import preset_file
 
 __all__ = [
@@ -41,7 +41,7 @@ MOST_JOINTS = 1000
 """Joints of the largest skeleton: distances are a table of all pairs."""
 
 _SHORT = reprlib.Repr()
-_SHORT.maxlevel = 2  # lists within lists, which YAML can nest by reference, make long texts otherwise
+_SHORT.maxlevel = 2  # lists within lists make long texts otherwise
 
 _Thing = TypeVar("_Thing", bound=Hashable)
 
@@ -199,6 +199,8 @@ class Skeleton:
         joints = plain["joints"]
         if not isinstance(joints, (list, tuple)) or not all(isinstance(joint, str) for joint in joints):
             raise ValueError(f"joints must be a list of names, got {_SHORT.repr(joints)}")
+        if len(joints) > MOST_JOINTS:
+            raise ValueError(f"a skeleton has 1 to {MOST_JOINTS} joints, got {len(joints)}")
         joints = tuple(joints)
 
         def joint(value: Any) -> int:
@@ -243,7 +245,7 @@ def _list(value: Any, what: str) -> list[Any]:
 
 
 def _near(word: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word[:100], [name for name in known if len(name) <= 100], n=1)
     return f" (did you mean {safe_line(near[0])}?)" if near else ""
 
 
@@ -426,7 +428,7 @@ def load_skeleton(path: str | os.PathLike[str], folder: Path = Path()) -> Skelet
     try:
         return Skeleton.from_dict({"name": file.stem, **plain})
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{path}: {safe_line(error, LONGEST_MESSAGE)}") from error
 
 
 def save_skeleton(skeleton: Skeleton, path: str | os.PathLike[str]) -> None:
@@ -436,8 +438,8 @@ def save_skeleton(skeleton: Skeleton, path: str | os.PathLike[str]) -> None:
         ValueError: for a skeleton that no file holds: a single joint, or bones in a circle
     """
     Skeleton.from_dict(skeleton.to_dict())
-    with replacing(path) as beside, open(beside, "w", encoding="utf-8") as file:
-        yaml.safe_dump(skeleton.to_dict(), file, sort_keys=False, default_flow_style=None)
+    with replacing(path) as beside:
+        beside.write_text(yaml_text(skeleton.to_dict()), encoding="utf-8")
 
 
 def _pairs(text: str) -> tuple[tuple[int, int], ...]:

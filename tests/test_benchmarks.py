@@ -369,6 +369,16 @@ def test_damaged_pickles_are_read_or_refused_and_nothing_runs(tmp_path):
         assert set(kept["results"][name]["outcomes"]) == {"refused", "read"}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a timer of processes")
+def test_damaged_settings_are_read_or_refused(tmp_path):
+    found = run_alone(tmp_path, "fuzz_settings", "--files", 800, "--seed", 1)["result"]
+    assert found["found"] == []
+    assert len(found["outcomes"]) == 8
+    for outcomes in found["outcomes"].values():
+        assert sum(outcomes.values()) == 100
+        assert set(outcomes) == {"refused", "read"}
+
+
 def test_builds_of_different_size_are_compared(tmp_path):
     kept = run_alone(tmp_path, "build_scale", "--counts", "20,40", "--repeats", 1, "--different", 6)
     assert [(each["files"], each["workers"]) for each in kept["builds"]] == [(20, 1), (40, 1), (20, 2), (40, 2)]

@@ -8,12 +8,12 @@ import signal
 import pytest
 import torch
 
-from kinetic.files import LARGEST_YAML, checked_target, read_yaml, replacing
+from kinetic.files import LARGEST_YAML, checked_target, read_json, read_yaml, replacing
 
 
 def test_yaml_is_read_as_plain_values(tmp_path):
     file = tmp_path / "a.yaml"
-    file.write_bytes(b"\xef\xbb\xbfa: [1, 2.5, yes]\nb: {c: caf\xc3\xa9}\n")
+    file.write_bytes(b"\xef\xbb\xbfa: [1, 2.5, true]\nb: {c: caf\xc3\xa9}\n")
     assert read_yaml(file) == {"a": [1, 2.5, True], "b": {"c": "café"}}
     file.write_text("")
     assert read_yaml(file) is None
@@ -23,12 +23,14 @@ def test_yaml_is_read_as_plain_values(tmp_path):
     ("text", "message"),
     [
         ("a: 1\nb: {c: 1, d: 2, c: 3}", r"a\.yaml, line 2: 'c' stands there twice$"),
-        ("a: [1", r"a\.yaml, line 1: expected ',' or ']', but got '<stream end>'$"),
-        ("a:\n  - !!python/object/apply:os.system ['true']", r"a\.yaml, line 2: could not determine a constructor"),
-        ("a: 2020-99-99", r"a\.yaml: not a YAML text file: month must be in"),
-        ("[" * 100_000, r"a\.yaml: nested too deeply$"),
-        ("#" * (LARGEST_YAML + 1), r"a\.yaml: expected a YAML file of at most 1048576 bytes, found 1048577$"),
-        (f"{'k' * 1000}: 1\n{'k' * 1000}: 2", r"a\.yaml, line 2: 'k{99} \.\.\. k+' stands there twice$"),
+        ("a: [1", r"a\.yaml, line 1: did not find expected ',' or '\]' while parsing a flow sequence$"),
+        (
+            "a:\n  - !!python/object/apply:os.system ['true']",
+            r"a\.yaml, line 2: found the tag !!python/object/apply:os.system, ",
+        ),
+        ("[" * 100_000, r"a\.yaml, line 1: nested too deeply, expected at most 50 "),
+        ("#" * (LARGEST_YAML + 1), r"a\.yaml: expected a file of at most 1048576 bytes, found 1048577$"),
+        (f"{'k' * 1000}: 1\n{'k' * 1000}: 2", r"a\.yaml, line 2: 'k+\.\.\.k+' stands there twice$"),
     ],
 )
 def test_yaml_that_cannot_be_is_refused_in_one_short_line(text, message, tmp_path):
@@ -40,12 +42,44 @@ def test_yaml_that_cannot_be_is_refused_in_one_short_line(text, message, tmp_pat
 
 def test_yaml_that_is_no_text_or_no_file_is_refused(tmp_path):
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ValueError, match=r"a\.yaml: not a YAML text file"):
+    with pytest.raises(ValueError, match=r"a\.yaml: expected text in UTF-8"):
         read_yaml(tmp_path / "a.yaml")
-    with pytest.raises(ValueError, match="expected a YAML file, found something else"):
+    with pytest.raises(ValueError, match="expected a plain file, found something else"):
         read_yaml(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"b\.yaml: there is no such file"):
         read_yaml(tmp_path / "b.yaml")
+
+
+def test_json_is_read_as_plain_values(tmp_path):
+    file = tmp_path / "a.json"
+    file.write_text('{"a": [1, 2.5, true, null, "caf\u00e9"]}', encoding="utf-8")
+    assert read_json(file) == {"a": [1, 2.5, True, None, "café"]}
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"[" * 100_000, "nested too deeply"),
+        (b"[NaN]", "found NaN, expected finite numbers"),
+        (b'{"a": 1, "a": 2}', "'a' stands there twice"),
+        (b"[" + b"1" * 5000 + b"]", "expected a number of at most 100 letters"),
+        (b"{", "line 1, column 2: not JSON"),
+        (b"\xff\xfe{\0}\0", "expected text in UTF-8, found another byte at 0"),
+        (b" " * 101, "expected a file of at most 100 bytes, found 101"),
+    ],
+)
+def test_json_that_cannot_be_is_refused_with_the_name_of_the_file(data, message, tmp_path):
+    (tmp_path / "a.json").write_bytes(data)
+    with pytest.raises(ValueError, match=rf"a\.json: {message}"):
+        read_json(tmp_path / "a.json", 100 if message.endswith("found 101") else 1 << 20)
+
+
+def test_json_that_is_not_there_or_no_file_is_refused(tmp_path):
+    for name in ("b.json", "b" * 5000):
+        with pytest.raises(FileNotFoundError, match=r"b: there is no such file|b\.json: there is no such file"):
+            read_json(tmp_path / name)
+    with pytest.raises(ValueError, match="expected a plain file, found something else"):
+        read_json(tmp_path)
 
 
 def names(folder):

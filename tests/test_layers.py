@@ -13,7 +13,9 @@ import kinetic
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    {"files", "framing", "messages", "version"},
+    {"framing", "messages", "version"},
+    {"plain"},
+    {"files"},
     {"presets"},
     {"skeleton", "config"},
     {"loading", "charts"},
@@ -35,12 +37,13 @@ OFF_LIMITS = {
     part: {"pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities"}
     for part in ("nn", "models", "metrics")
 } | {
-    "files": {"torch", "pytorch_lightning", "matplotlib", "numpy"},
+    "plain": {"torch", "pytorch_lightning", "matplotlib", "numpy"},
+    "files": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
     "presets": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
     "messages": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
-    "skeleton": {"torch", "pytorch_lightning", "matplotlib"},
+    "skeleton": {"torch", "pytorch_lightning", "matplotlib", "yaml"},
     "config": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
-    "loading": {"torch", "pytorch_lightning", "matplotlib", "numpy"},
+    "loading": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path

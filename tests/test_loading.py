@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinetic.config import CriticConfig, Experiment, QuantileConfig, TrainingConfig
-from kinetic.loading import from_plain, load_experiment, save_experiment, settings, to_plain, value_from_text
+from kinetic.loading import from_plain, load_experiment, save_experiment, settings, to_plain, unknown, value_from_text
+from kinetic.plain import yaml_text, yaml_values
 
 
 def write(path, text):
@@ -69,7 +70,7 @@ def test_tuples_stay_tuples_and_whole_numbers_become_floats():
     assert isinstance(training.penalty, float)
 
 
-def test_numbers_that_yaml_takes_for_words_are_numbers(file):
+def test_numbers_are_read_as_python_writes_them(file):
     training = load_experiment(write(file, "training: {learning_rate: 1e-4, precision: 32}")).training
     assert training.learning_rate == 1e-4
     assert training.precision == "32"
@@ -108,9 +109,18 @@ def test_numbers_that_yaml_takes_for_words_are_numbers(file):
         ("just words", "expected settings such as `seed: 0`, got 'just words'"),
         ("seed: 1\nname: a\nseed: 2", ", line 3: 'seed' stands there twice"),
         ("seed: [1", ", line 1: "),
-        ("seed: !!python/object/apply:os.system ['true']", ", line 1: could not determine a constructor"),
-        ("seed: 2020-99-99", "not a YAML text file: "),
-        ("a: " + "[" * 5000, "nested too deeply"),
+        ("seed: !!python/object/apply:os.system ['true']", ", line 1: found the tag !!python/object/apply:os.system"),
+        ("seed: 2020-99-99", "seed: expected a whole number, got '2020-99-99'"),
+        ("seed: 12:30:00", "seed: expected a whole number, got '12:30:00'"),
+        ("seed: 0777", "seed: expected a whole number, got '0777'"),
+        ("seed: 1e3", "seed: expected a whole number, got 1000.0; write 1000"),
+        ("data: {balanced: yes}", "data.balanced: expected true or false, got 'yes'"),
+        ("data: {classes: [walk, 3]}", "data.classes: expected a word, got 3; put a word in quotes"),
+        ("data: {classes: {a: 1}}", "data.classes: expected a list of words, or null, got {'a': 1}"),
+        ("training: {betas: [a, b]}", "training.betas: expected a number, got 'a'"),
+        ("training: {1: 2}", "training.1: unknown key; expected one of: training.steps, "),
+        ("data: {2: {3: 4}}", "data.2: unknown key; expected one of: data.source, "),
+        ("a: " + "[" * 5000, ", line 1: nested too deeply"),
         ("seed: -1", "experiment.seed must lie between 0 and 9223372036854775807, got -1"),
         ("data: {frames: 30}", "data.frames must be a multiple of 16, got 30"),
         ("name: a/b", "name must be a plain file name, got 'a/b'"),
@@ -141,11 +151,13 @@ def test_settings_that_clash_only_together_are_refused(tmp_path):
 
 
 def test_files_that_are_not_there_or_not_text_are_refused(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml: no such file"):
+    with pytest.raises(
+        FileNotFoundError, match=r"nowhere\.yaml: there is no such file; expected a YAML file such as experiments/demo"
+    ):
         load_experiment(tmp_path / "nowhere.yaml")
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(ValueError, match=r"binary\.yaml: not a YAML text file"):
+    with pytest.raises(ValueError, match=r"binary\.yaml: expected text in UTF-8"):
         load_experiment(binary)
     huge = tmp_path / "huge.yaml"
     huge.write_bytes(b"#" * 1_048_577)
@@ -164,7 +176,7 @@ def test_saving_and_loading_is_the_identity(tmp_path):
     experiment = load_experiment(
         name="two: words #1",
         seed=2**62,
-        data={"classes": ["walk", "no", "1e3", "null", "äöü"], "source": "~"},
+        data={"classes": ["walk", "no", "1e3", "null", "äöü", "12:30:00", "0777", "08", "2020-01-01"], "source": "~"},
         training={"learning_rate": 1e-05, "quantile": {"q": 0.25}, "loggers": ["tensorboard"], "max_norm": 3e300},
         critic={"features": ["velocity", "bone"]},
     )
@@ -185,8 +197,46 @@ def test_any_value_survives_yaml(penalty, name, classes):
         return
     experiment = Experiment(name=name)
     plain = to_plain(experiment) | {"training": {"penalty": penalty}, "data": {"classes": classes}}
-    again = from_plain(yaml.safe_load(yaml.safe_dump(plain)))
+    again = from_plain(yaml_values(yaml_text(plain)))
     assert (again.name, again.training.penalty, again.data.classes) == (name, penalty, classes)
+
+
+def test_files_that_were_written_as_yaml_1_1_are_read(file):
+    experiment = load_experiment(
+        seed=2**62,
+        data={"classes": ["walk", "no", "null", "12:30:00", "0777", "08", "2020-01-01"]},
+        training={"learning_rate": 1e-05, "quantile": {"q": 0.25}, "max_norm": 3e300},
+    )
+    assert load_experiment(write(file, yaml.safe_dump(to_plain(experiment)))) == experiment
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {"k" * 100_000: 1},
+        {"training": {"k" * 100_000: 1}},
+        {"name": "a/" * 5000},
+        {"data": {"scaling": "k" * 100_000}},
+        {"data": {"classes": [["walk"] * 5000]}},
+        {"data": {"bad\n\x1b[2J": 1}},
+        {".".join("a" * 5000): 1, ".".join("a" * 4999) + ".b": 1},
+        {"training": {"penalty": 10**400}},
+    ],
+)
+def test_no_complaint_is_longer_than_600_letters_or_a_line(plain):
+    for load in (lambda: load_experiment(**plain), lambda: from_plain(plain)):
+        with pytest.raises(ValueError, match=r".") as caught:
+            load()
+        assert len(str(caught.value)) <= 600
+        assert str(caught.value).isprintable()
+
+
+def test_a_long_list_of_names_is_cut_short():
+    assert unknown("zzz", ["walk", "sit"]) == "expected one of: walk, sit"
+    text = unknown("zzz", [f"class number {i}" for i in range(1000)])
+    assert text.startswith("expected one of: class number 0, class number 1, ")
+    assert text.endswith("and 976 more")
+    assert len(text) < 500
 
 
 def test_the_plain_form_holds_plain_values_only():
@@ -240,6 +290,12 @@ def test_every_field_is_a_setting():
         ("training.quantile", "null", None),
         ("critic.features", "", []),
         ("seed", "[", "["),
+        ("seed", "1e3", 1000.0),
+        ("training.steps", "1_000", "1_000"),
+        ("training.learning_rate", "1e-4", 1e-4),
+        ("data.balanced", "yes", "yes"),
+        ("data.views", "[1, *a]", "[1, *a]"),
+        ("data.subjects", "08,1e3,~", ["08", "1e3", "~"]),
     ],
 )
 def test_typed_text_becomes_the_value_that_was_meant(key, text, value):

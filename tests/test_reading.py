@@ -132,7 +132,7 @@ def test_damaged_notes_are_refused(tmp_path, case):
         ("skeleton", {"joints": ["a"]}, "meta.skeleton"),
         ("skeleton", None, "meta.skeleton"),
         ("fps", "fast", "meta.fps"),
-        ("fps", float("nan"), "fps must be positive"),
+        ("fps", float("nan"), "found NaN, expected finite numbers"),
         ("clip", ["one"], "clip needs one name"),
         ("splits", [1], "splits must be a mapping"),
         ("notes", "none", "notes must be a mapping"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -361,3 +362,35 @@ def test_settings_of_recognition_networks_go_to_them_and_not_to_generators(tmp_p
 
 def test_a_title_is_one_printable_line():
     assert cell(recipe="a\n\x1b[2Jb").title == r"xsub: a\n\x1b[2Jb, seed 0"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("recipes: {A: {sweep: {seed: [SEEDS]}}}", "found 301 rows, expected at most 300"),
+        ("benchmarks: {BENCHMARKS}", "found 301 benchmarks, expected at most 300"),
+        ("profile: p\nprofiles: {p: {files: [FILES]}}", "found 301 files, expected at most 300"),
+    ],
+)
+def test_an_ablation_that_is_too_large_is_refused_before_its_files_are_read(text, message, tmp_path):
+    text = text.replace("SEEDS", ", ".join(map(str, range(301)))).replace("FILES", ", ".join(["x.yaml"] * 301))
+    text = text.replace("BENCHMARKS", ", ".join(f"b{i}: {{encoder: x.yaml}}" for i in range(301)))
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(ValueError, match=rf"a\.yaml: {message}"):
+        read_ablation(tmp_path / "a.yaml")
+
+
+def test_rows_on_a_long_chain_of_rows_that_are_left_out_take_over_all_of_it(tmp_path):
+    chain = "".join(
+        f"  r{i}: {{after: r{i - 1}, changes: {{data: {{frames: {16 * (i % 9 + 1)}}}}}}}\n" for i in range(1, 150)
+    )
+    ends = "".join(f"  e{i}: {{after: r149, changes: {{seed: {i}}}}}\n" for i in range(149))
+    (tmp_path / "e.yaml").write_text("model: encoder\n")
+    (tmp_path / "a.yaml").write_text(
+        f"benchmarks: {{s: {{encoder: e.yaml}}}}\nrecipes:\n  r0: {{changes: {{name: root}}}}\n{chain}{ends}"
+    )
+    since = time.process_time()
+    made, _ = read_ablation(tmp_path / "a.yaml", recipes=[f"e{i}" for i in range(149)])
+    assert time.process_time() - since < 3  # 0.3 on a quiet machine; minutes where each end walks the chain
+    assert [row.after for row in made.recipes] == [None] * 149
+    assert made.recipes[7].changes == {"name": "root", "data": {"frames": 96}, "seed": 7}

@@ -17,9 +17,9 @@ import kinetic
 from kinetic.ablation.table import FLOOR_ROW
 from kinetic.config import AblationConfig, Experiment, ProfileConfig, RecipeConfig, ScoresConfig, check_name
 from kinetic.experiment import prepare
-from kinetic.files import read_yaml
+from kinetic.files import read_json, read_yaml
 from kinetic.loading import checked_settings, from_plain, load_ablation, load_experiment, to_plain, unknown
-from kinetic.messages import safe_line
+from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.metrics.measures import BETTER, choose
 from kinetic.presets import preset_file, presets
 from kinetic.skeleton import SKELETONS
@@ -29,6 +29,9 @@ __all__ = ["REAL", "SILENT", "Ablation", "Benchmark", "Cell", "Recipe", "digest"
 
 FORMAT = 1
 """Of what a key stands for; a new number makes every cell of an older one be run again."""
+
+MOST = 300
+"""Rows of an ablation, benchmarks, and files that a profile names."""
 
 REAL = "real"
 """What recorded motions are called beside the recipes."""
@@ -327,7 +330,7 @@ def _hash(folder: Path) -> str:
     """Of the weights of a trained recognition network."""
     file = folder / "recognition.json"
     try:
-        return str(json.loads(file.read_text(encoding="utf-8"))["hash"])
+        return str(read_json(file)["hash"])
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{folder}: expected an experiment file or the run of a recognition network; there is no {file.name}"
@@ -391,10 +394,13 @@ def read_ablation(
     profile = ProfileConfig() if config.profile is None else config.profiles[config.profile]
     over, networks = _routed(settings or {})
     try:
-        shared = [preset_file(file, "experiment", folder=where) for file in profile.files]
-        files = [checked_settings(_mapping(file), where=str(file)) for file in shared]
         groups = {each: _swept(each, own) for each, own in config.recipes.items()}
         rows = [row for group in groups.values() for row in group]
+        for what, many in (("rows", rows), ("benchmarks", config.benchmarks), ("files", profile.files)):
+            if len(many) > MOST:
+                raise ValueError(f"found {len(many)} {what}, expected at most {MOST}")
+        shared = [preset_file(file, "experiment", folder=where) for file in profile.files]
+        files = [checked_settings(_mapping(file), where=str(file)) for file in shared]
         names = groups | {row.name: [row] for row in rows}
         wanted = _chosen("recipe", names, profile.recipes if recipes is None else recipes)
         kept = {row.name for each in wanted for row in names[each]}
@@ -422,7 +428,8 @@ def read_ablation(
             about=profile.about,
         )
     except (ValueError, FileNotFoundError) as error:
-        raise type(error)(f"{paths[-1]}: {error}" if paths else str(error)) from error
+        line = safe_line(error, LONGEST_MESSAGE)
+        raise type(error)(f"{paths[-1]}: {line}" if paths else line) from error
     return made, config
 
 
@@ -461,16 +468,23 @@ def _chosen(what: str, known: Mapping[str, object], wanted: Iterable[str] | None
 def _folded(rows: Sequence[Recipe], kept: set[str]) -> list[Recipe]:
     """The rows that are kept; what one builds on that is not among them becomes part of it."""
     known = {row.name: row for row in rows}
+    whole: dict[str, Recipe] = {}  # those that are not kept, each with all that it builds on
     folded = []
     for row in rows:
         if row.name not in kept:
             continue
-        seen = {row.name}
-        while row.after is not None and row.after in known and row.after not in kept and row.after not in seen:
-            seen.add(row.after)
-            parent = known[row.after]
-            changes = checked_settings(parent.changes, row.changes, where=f"recipes.{row.name}")
-            row = replace(row, after=parent.after, changes=changes)
+        chain = [row]
+        names = {row.name}
+        while (after := chain[-1].after) in known and not (after in kept or after in names or after in whole):
+            chain.append(known[after])
+            names.add(after)
+        while chain:
+            row = chain.pop()
+            if (parent := whole.get(row.after or "")) is not None:
+                changes = checked_settings(parent.changes, row.changes, where=f"recipes.{row.name}")
+                row = replace(row, after=parent.after, changes=changes)
+            if chain:
+                whole[row.name] = row
         folded.append(row)
     return folded
 

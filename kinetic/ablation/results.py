@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from kinetic.ablation.cell import failure, read_result
 from kinetic.ablation.table import Finding, GridTable, RowInfo, table_of
+from kinetic.files import read_json
+from kinetic.messages import safe_line
 
 __all__ = ["Grid", "begun_precision", "read_grid"]
 
@@ -77,12 +79,16 @@ def _read(file: Path) -> dict[str, Any]:
             f"{file.parent}: holds no ablation, for there is no {file.name}; `kinetic ablate` makes one"
         )
     try:
-        plain: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        plain: dict[str, Any] = read_json(file)
         if plain["format"] != "kinetic-grid":
             raise ValueError("another format")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{file}: expected what `kinetic ablate` leaves: {error}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{file}: expected what `kinetic ablate` leaves: {safe_line(error, 200)}") from error
     return plain
+
+
+def _word(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def read_grid(folder: Path) -> Grid:
@@ -95,13 +101,24 @@ def read_grid(folder: Path) -> Grid:
     file = folder / "grid.json"
     plain = _read(file)
     try:
-        rows = tuple(RowInfo(str(each["name"]), each["after"], str(each["about"])) for each in plain["rows"])
+        rows = tuple(RowInfo(str(each["name"]), _word(each["after"]), str(each["about"])) for each in plain["rows"])
         benchmarks = {str(each["name"]): str(each["about"]) for each in plain["benchmarks"]}
         cells = {(str(c["benchmark"]), str(c["recipe"]), int(c["seed"])): str(c["key"]) for c in plain["cells"]}
+        known = {row.name for row in rows}
+        if strange := [where for where in cells if where[0] not in benchmarks or where[1] not in known]:
+            raise ValueError(f"found a cell of {safe_line(strange[0], 100)}, which no row or benchmark is called")
+        if lost := [row for row in rows if row.after is not None and row.after not in known - {row.name}]:
+            raise ValueError(f"row {safe_line(repr(lost[0].name))} builds on {safe_line(repr(lost[0].after))}")
+        if odd := [key for key in cells.values() if not re.fullmatch("[0-9a-f]{12}", key)]:
+            raise ValueError(f"found {safe_line(repr(odd[0]))} as the key of a cell")
         metrics = tuple(str(name) for name in plain["scores"]["only"])
         name, about = str(plain["name"]), str(plain["about"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{file}: expected what `kinetic ablate` leaves: {error}") from error
+        published = {
+            benchmark: {recipe: {score: float(number) for score, number in row.items()} for recipe, row in own.items()}
+            for benchmark, own in plain.get("published", {}).items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{file}: expected what `kinetic ablate` leaves: {safe_line(error, 200)}") from error
     found, homes, missing, seconds = [], {}, {}, {}
     for where, key in cells.items():
         home = next(iter(sorted(folder.glob(f"cells/*-{key}"))), folder / "cells" / key)
@@ -112,7 +129,6 @@ def read_grid(folder: Path) -> Grid:
         found.append(Finding(*where, result.report, result.published, result.curve))
         homes[where] = home
         seconds[key] = sum(result.seconds.values())
-    published: Any = plain.get("published", {})
     return Grid(
         folder, name, about, rows, benchmarks, metrics, published, homes, tuple(found),
         missing, sum(seconds.values()),

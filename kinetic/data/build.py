@@ -36,6 +36,7 @@ from kinetic.data.recording import read_recording
 from kinetic.data.storage import MotionWriter, check_target, restore_target
 from kinetic.files import holding, replacing
 from kinetic.messages import LONGEST_MESSAGE, safe_line
+from kinetic.plain import json_values
 from kinetic.skeleton import NTU25
 
 __all__ = ["BuildReport", "build_ntu", "in_camera_space"]
@@ -1060,9 +1061,11 @@ def _done(job: _Job) -> bool:
 def _lines(job: _Job) -> list[dict[str, Any]] | None:
     """What a part says about its files; None where it is not there, or not whole."""
     try:
-        lines = [json.loads(text) for text in job.path("jsonl").read_text(encoding="utf-8").splitlines()]
+        lines = [json_values(text) for text in job.path("jsonl").read_text(encoding="utf-8").splitlines()]
         size = job.path("f32").stat().st_size
         if [line["clip"] for line in lines] != [clip for clip, _ in job.files]:
+            return None
+        if not all(type(failure["again"]) is bool for line in lines for failure in line["failures"]):
             return None
         whole = sum(4 * int(np.prod(_shape(line))) for line in lines if "stored" in line)
     except (OSError, ValueError, KeyError, TypeError):

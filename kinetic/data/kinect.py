@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from kinetic.data.matlab import matlab_array
 from kinetic.data.mocap import MOST_FRAMES, Take, bytes_of, decimals, gathered, quoted, text_of
 from kinetic.data.motion import MotionSet
+from kinetic.plain import json_values
 from kinetic.skeleton import KINECT20, NTU25
 
 __all__ = ["kinder_gator_take", "read_irds", "read_kinder_gator", "read_nw_ucla", "read_utd_mhad"]
@@ -112,12 +112,7 @@ def _nw_ucla_take(path: Path) -> Take:
     action, subject, repetition, view = (int(part) for part in _parts(_UCLA_NAME, path))
     if action not in _UCLA_CLASSES:
         raise ValueError(f"is called {path.name}, the set has no action {action}")
-    try:
-        found = json.loads(text_of(path, LARGEST), parse_constant=_no_constant)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    found = json_values(text_of(path, LARGEST))
     if not isinstance(found, dict) or not isinstance(found.get("skeletons"), list):
         raise ValueError("found no list `skeletons`, expected a mapping with file_name and skeletons")
     number = list(_UCLA_CLASSES).index(action) + 1
@@ -138,10 +133,6 @@ def _nw_ucla_take(path: Path) -> Take:
     )
 
 
-def _no_constant(word: str) -> NoReturn:
-    raise ValueError(f"found {word}, expected numbers")
-
-
 def _frames_of(frames: list[Any]) -> np.ndarray:
     """(T, 20, 3) out of nested lists."""
     if not 1 <= len(frames) <= MOST_FRAMES:
@@ -154,10 +145,7 @@ def _frames_of(frames: list[Any]) -> np.ndarray:
             if not isinstance(joint, list) or len(joint) != 3 or not all(type(x) in (int, float) for x in joint):
                 raise ValueError(f"skeletons[{t}][{v}]: found {_counted(joint)}, expected 3 numbers")
             numbers += joint
-    try:
-        return np.array(numbers, dtype=np.float64).reshape(-1, 20, 3)
-    except OverflowError:
-        raise ValueError(f"skeletons: found a number beyond {FARTHEST:g} m") from None
+    return np.array(numbers, dtype=np.float64).reshape(-1, 20, 3)
 
 
 def _counted(thing: object) -> str:

@@ -16,6 +16,7 @@ from kinetic.data.arrays import CHUNK
 from kinetic.data.changes import Centre, CentreOn, Cut, Stretch
 from kinetic.data.stored import Change, StoredMotion, is_stored, release
 from kinetic.messages import safe_line
+from kinetic.plain import json_values
 from kinetic.skeleton import Skeleton
 
 __all__ = ["SPLITS", "MotionSet", "check_shape", "chunks", "largest_coordinate", "natural_order"]
@@ -520,7 +521,7 @@ def _plain(what: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise ValueError(f"{what} must be a mapping, got {type(value).__name__}")
     try:
-        return cast(dict[str, Any], json.loads(json.dumps(dict(value), allow_nan=False)))
+        return cast(dict[str, Any], json_values(json.dumps(dict(value), allow_nan=False)))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"{what} must be plain JSON (numbers, words, lists, mappings): {error}") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import re
 import struct
@@ -19,6 +18,7 @@ from einops import rearrange
 from kinetic.data.arrays import MAX_TEXT, Archive
 from kinetic.data.motion import MotionSet, largest_coordinate
 from kinetic.data.storage import read_archive, read_folder
+from kinetic.plain import json_values
 from kinetic.skeleton import NTU25
 
 __all__ = ["READERS", "Contents", "Reader", "read_motions"]
@@ -131,9 +131,9 @@ def _read_windows(path: Path) -> MotionSet:
                 f"joint_names are {', '.join(joints[:4])} ..., expected the 25 joints of Kinect v2 in order"
             )
         try:
-            meta = json.loads(archive.text("meta"))
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"meta is not JSON: {error}") from error
+            meta = json_values(archive.text("meta"))
+        except ValueError as error:
+            raise ValueError(f"meta: {error}") from error
         if not isinstance(meta, dict) or not isinstance(meta.get("source", ""), str):
             raise ValueError("meta must be a mapping with a source")
         notes = {name: value for name, value in meta.items() if name != "source"}

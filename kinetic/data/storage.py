@@ -20,6 +20,8 @@ import numpy as np
 from kinetic.data.arrays import MAX_BYTES, MAX_TEXT, Archive, map_array, mebibytes
 from kinetic.data.motion import MotionSet, check_shape, chunks, largest_coordinate
 from kinetic.files import flush
+from kinetic.messages import LONGEST_MESSAGE, safe_line
+from kinetic.plain import json_values
 from kinetic.skeleton import Skeleton
 
 __all__ = ["MotionWriter", "check_target", "read_archive", "read_folder", "restore_target", "write_motions"]
@@ -32,16 +34,16 @@ _ROWS = ("subject", "view", "setup")
 def _decode_meta(text: str) -> dict[str, Any]:
     """The json text of our formats as arguments of a MotionSet, where it says whether `fps` is an array (null)."""
     try:
-        meta = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"meta is not JSON: {error}") from error
+        meta = json_values(text)
+    except ValueError as error:
+        raise ValueError(f"meta: {error}") from error
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise ValueError(f"meta does not say that its format is {FORMAT}")
     if meta.get("version") != VERSION:
         raise ValueError(f"meta has version {str(meta.get('version'))[:20]}, this library reads version {VERSION}")
     missing, unknown = set(_META) - set(meta), set(meta) - set(_META)
     if missing or unknown:
-        raise ValueError(f"meta lacks {sorted(missing)}, and has unknown keys {sorted(unknown)[:5]}")
+        raise ValueError(f"meta lacks {sorted(missing)}, and has unknown keys {safe_line(sorted(unknown)[:5], 200)}")
     for name in ("class_names", "subject_names", "clip"):
         if not isinstance(meta[name], list) or not all(isinstance(word, str) for word in meta[name]):
             raise ValueError(f"meta.{name} must be a list of words")
@@ -57,7 +59,7 @@ def _decode_meta(text: str) -> dict[str, Any]:
     try:
         meta["skeleton"] = Skeleton.from_dict(meta["skeleton"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"meta.skeleton: {error}") from error
+        raise ValueError(f"meta.skeleton: {safe_line(error, LONGEST_MESSAGE)}") from error
     return {name: value for name, value in meta.items() if name not in ("format", "version")}
 
 
