@@ -3,12 +3,15 @@
 The names below come from their modules when they are first used, so that `import kinetic` stays instant.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+
+TYPE_CHECKING = False
+"""Type checkers take it for true. `typing` is not imported here: under `python -m kinetic` the current folder is still
+searched at this point (see `__main__`), so nothing is but what Python itself has imported by then."""
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from kinetic.ablation.grid import ablate as ablate
     from kinetic.ablation.grid import table as table
     from kinetic.ablation.recipes import Recipe as Recipe
@@ -72,7 +75,7 @@ _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOMES:
         raise AttributeError(f"module 'kinetic' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

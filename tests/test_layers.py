@@ -13,7 +13,7 @@ import kinetic
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    {"files"},
+    {"files", "processes"},
     {"skeleton", "config"},
     {"loading", "charts"},
     {"nn", "data", "metrics", "plot", "viewer", "export"},
@@ -35,6 +35,7 @@ OFF_LIMITS = {
     for part in ("nn", "models", "metrics")
 } | {
     "files": {"torch", "pytorch_lightning", "matplotlib", "numpy"},
+    "processes": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
     "skeleton": {"torch", "pytorch_lightning", "matplotlib"},
     "config": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
     "loading": {"torch", "pytorch_lightning", "matplotlib", "numpy"},

@@ -35,6 +35,7 @@ from kinetic.data.ntu import BENCHMARKS, MISSING, MUTUAL, Benchmark, ClipName
 from kinetic.data.recording import read_recording
 from kinetic.data.storage import MotionWriter, check_target, restore_target
 from kinetic.files import holding, replacing
+from kinetic.processes import isolated
 from kinetic.skeleton import NTU25
 
 __all__ = ["BuildReport", "build_ntu", "in_camera_space"]
@@ -706,15 +707,6 @@ class _Archives:
             return file.read(info.file_size + 1)  # beyond its end, so that its length and checksum are compared
 
 
-BOOT = """
-import json, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no sessions, Ctrl-C reaches all processes
-sys.path[:] = json.loads(sys.argv.pop())
-from kinetic.data.build import _serve
-_serve()
-"""
-
-
 def _serve() -> None:
     """A worker: makes parts as lines on its input say, until that ends, as it does when the parent dies.
 
@@ -743,7 +735,7 @@ class _Worker:
     def __init__(self) -> None:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", BOOT, json.dumps(sys.path)],
+            isolated("kinetic.data.build:_serve"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | threads,

@@ -23,11 +23,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from kinetic.engines.interface import Event, Task, import_path
+from kinetic.processes import isolated, search_path
 
 __all__ = ["Ray"]
-
-_CHILD = "import sys; from kinetic.engines.ray import _work; _work(int(sys.argv[1]), sys.argv[2], sys.argv[3])"
-"""What the process of a piece of work runs."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +83,7 @@ class Ray:
 
     def _events(self, ray: Any, reference: str, tasks: Sequence[Task]) -> Iterator[Event]:
         carry = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0)(_carry)
-        place = (os.getcwd(), [os.path.abspath(entry) for entry in sys.path])
+        place = (os.getcwd(), search_path(reference.partition(":")[0]))
         waiting = deque(_Attempt(task) for task in tasks)
         running: dict[Any, _Attempt] = {}
         try:
@@ -238,14 +236,13 @@ def _carry(
 ) -> Iterator[tuple[str, str, str]]:
     """In a worker of Ray: run a piece of work in a process of its own; yields two events as kind, detail and node."""
     ray: Any = importlib.import_module("ray")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(max(1, int(cpus)))}
     mine, its = multiprocessing.Pipe()
     with mine:
         with its:
             process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD, str(its.fileno()), reference, argument],
+                isolated("kinetic.engines.ray:_work", its.fileno(), reference, argument, path=paths),
                 cwd=folder,
-                env=environment,
+                env=os.environ | {"OMP_NUM_THREADS": str(max(1, int(cpus)))},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[its.fileno()],
             )
