@@ -1,7 +1,7 @@
 """The command line: `kinetic VERB ...`, each verb one plain function of what was typed.
 
-Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 Ctrl-C, 143 SIGTERM. Errors are one line on
-standard error, with `--debug` preceded by the traceback. What other programs read goes to standard output.
+Exit status: 0 done, 1 the work failed, 2 the request was wrong, 129 SIGHUP, 130 Ctrl-C, 143 SIGTERM. Errors are one
+line on standard error, with `--debug` preceded by the traceback. What other programs read goes to standard output.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import textwrap
 import traceback
 from argparse import SUPPRESS, ArgumentParser, HelpFormatter, Namespace
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -33,6 +33,7 @@ from kinetic.arguments import (
     wanted_classes,
 )
 from kinetic.dataverbs import DATA_VERBS
+from kinetic.processes import stop_signals
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -85,7 +86,8 @@ def fit(asked: Namespace) -> None:
     try:
         folder = fit(experiment, out=asked.out, resume=asked.resume, progress=not asked.quiet)
     except Interrupted as stop:
-        print(f"kinetic: {stop}; the same command with --resume goes on", file=sys.stderr)
+        with suppress(OSError):  # the terminal may be gone
+            print(f"kinetic: {stop}; the same command with --resume goes on", file=sys.stderr)
         raise Stopped(stop.number) from stop
     if os.environ.get("LOCAL_RANK", "0") == "0":  # one of several processes speaks
         print(folder)
@@ -523,7 +525,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what was typed; the exit status."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in arguments
-    with _sigterm_stops():
+    with _signals_stop():
         try:
             asked = parse(arguments)
             asked.run(asked)
@@ -579,21 +581,22 @@ class _Help(HelpFormatter):
 
 
 @contextmanager
-def _sigterm_stops() -> Iterator[None]:
-    """Inside, SIGTERM raises Stopped. Training puts its own handler over this one while it runs."""
+def _signals_stop() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP raise Stopped. Training puts its own handlers over these while it runs."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise Stopped(number)
 
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        before = {number: signal.signal(number, stop) for number in stop_signals()}
     except ValueError:  # not the main thread, which alone may set handlers
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _no_verb(words: list[str]) -> NoReturn:
@@ -616,7 +619,7 @@ def _no_verb(words: list[str]) -> NoReturn:
 
 
 EXIT_STATUS = """\
-Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 stopped by Ctrl-C, 143 by SIGTERM.
+Exit status: 0 done, 1 the work failed, 2 the request was wrong; stopped: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP.
 """
 
 

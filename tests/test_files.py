@@ -42,7 +42,7 @@ def test_yaml_that_is_no_text_or_no_file_is_refused(tmp_path):
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match=r"a\.yaml: not a YAML text file"):
         read_yaml(tmp_path / "a.yaml")
-    with pytest.raises(ValueError, match="expected a YAML file, found something else"):
+    with pytest.raises(ValueError, match="expected a YAML file, found a folder"):
         read_yaml(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"b\.yaml: there is no such file"):
         read_yaml(tmp_path / "b.yaml")

@@ -17,7 +17,7 @@ import kinetic
 from kinetic.ablation.table import FLOOR_ROW
 from kinetic.config import AblationConfig, Experiment, ProfileConfig, RecipeConfig, ScoresConfig, check_name
 from kinetic.experiment import prepare
-from kinetic.files import read_yaml
+from kinetic.files import read_text, read_yaml
 from kinetic.loading import checked_settings, from_plain, load_ablation, load_experiment, to_plain, unknown
 from kinetic.metrics.measures import BETTER, choose
 from kinetic.skeleton import SKELETONS
@@ -311,7 +311,7 @@ def _hash(folder: Path) -> str:
     """Of the weights of a trained recognition network."""
     file = folder / "recognition.json"
     try:
-        return str(json.loads(file.read_text(encoding="utf-8"))["hash"])
+        return str(json.loads(read_text(file))["hash"])
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{folder}: expected an experiment file or the run of a recognition network; there is no {file.name}"

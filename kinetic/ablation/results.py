@@ -11,6 +11,7 @@ from typing import Any
 
 from kinetic.ablation.cell import failure, read_result
 from kinetic.ablation.table import Finding, GridTable, RowInfo, table_of
+from kinetic.files import read_text
 
 __all__ = ["Grid", "read_grid"]
 
@@ -67,8 +68,9 @@ def read_grid(folder: Path) -> Grid:
     file = folder / "grid.json"
     if not file.exists():
         raise FileNotFoundError(f"{folder}: holds no ablation, for there is no {file.name}; `kinetic ablate` makes one")
+    text = read_text(file)
     try:
-        plain = json.loads(file.read_text(encoding="utf-8"))
+        plain = json.loads(text)
         if plain["format"] != "kinetic-grid":
             raise ValueError("another format")
         rows = tuple(RowInfo(str(each["name"]), each["after"], str(each["about"])) for each in plain["rows"])

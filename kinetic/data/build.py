@@ -34,7 +34,7 @@ from kinetic.data.motion import MotionSet
 from kinetic.data.ntu import BENCHMARKS, MISSING, MUTUAL, Benchmark, ClipName
 from kinetic.data.recording import read_recording
 from kinetic.data.storage import MotionWriter, check_target, restore_target
-from kinetic.files import holding, replacing
+from kinetic.files import holding, inside, make_folder, read_text, replacing
 from kinetic.processes import isolated
 from kinetic.skeleton import NTU25
 
@@ -336,7 +336,8 @@ def build_ntu(
         progress: show a bar
 
     Raises:
-        ValueError: for an unknown name, a target that is something else, or raw data without a usable clip
+        ValueError: for an unknown name, a target that is something else, a link in the place of the hidden folder, or
+            raw data without a usable clip
         FileNotFoundError: when there is no raw data
         FileExistsError: when another process builds the same folder
         OSError: when the disk is full or refuses; the call can be repeated
@@ -357,8 +358,7 @@ def build_ntu(
     if not chosen:
         raise ValueError(f"{raw}: no clip of {BENCHMARKS[benchmark].source} is in it; {_reasons(left)}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    work = out.with_name(f".{out.name}.building")
-    work.mkdir(exist_ok=True)
+    work = make_folder(out.parent, f".{out.name}.building")
     before = work.stat()
     with holding(work, patience=0):
         if not os.path.samestat(before, work.stat()):  # removed by a build that ended, and made by one that began
@@ -844,7 +844,7 @@ class _Build:
     ) -> None:
         self.asked, self.chosen, self.left, self.files, self.out = asked, chosen, left, files, out
         self.benchmark = BENCHMARKS[asked.benchmark]
-        self.writing = work / "set"
+        self.writing = inside(work, "set")
         restore_target(out, self.writing)
         request = hashlib.sha256(repr((asked, kinetic.__version__, BLOCK)).encode())
         for clip, copies in chosen:
@@ -1051,7 +1051,7 @@ def _done(job: _Job) -> bool:
 def _lines(job: _Job) -> list[dict[str, Any]] | None:
     """What a part says about its files; None where it is not there, or not whole."""
     try:
-        lines = [json.loads(text) for text in job.path("jsonl").read_text(encoding="utf-8").splitlines()]
+        lines = [json.loads(text) for text in read_text(job.path("jsonl")).splitlines()]
         size = job.path("f32").stat().st_size
         if [line["clip"] for line in lines] != [clip for clip, _ in job.files]:
             return None

@@ -29,9 +29,11 @@ from dataclasses import KW_ONLY, dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from multiprocessing.process import BaseProcess
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 from kinetic.engines.interface import Event, Task, import_path
+from kinetic.files import open_log
 from kinetic.processes import guarded, isolated, search_path
 
 __all__ = ["Local"]
@@ -49,9 +51,10 @@ class Local:
 
     Without fork (on Windows) every child is spawned instead and imports everything anew, the script too.
 
-    The output of a task whose argument is a folder goes to `log.txt` in it. An `Exception` of the work is the end of
-    its task. Any other end than with status 0 is a loss: a signal, a status, and exceptions that mean "stop" such as
-    `KeyboardInterrupt` or `kinetic.training.checkpoint.Interrupted`. A lost task is tried again after all others.
+    The output of a task whose argument is a folder goes to `log.txt` in it, which is made, or is a plain file. An
+    `Exception` of the work is the end of its task. Any other end than with status 0 is a loss: a signal, a status, and
+    exceptions that mean "stop" such as `KeyboardInterrupt` or `kinetic.training.checkpoint.Interrupted`. A lost task is
+    tried again after all others.
 
     Args:
         jobs: tasks at a time
@@ -313,7 +316,11 @@ def _live(
     _tell(reports, "started", number, os.getpid())
     logged = os.path.isdir(argument)
     if logged:
-        log = os.open(os.path.join(argument, "log.txt"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            log = open_log(Path(argument) / "log.txt")
+        except (OSError, ValueError) as error:
+            _tell(reports, "failed", number, _line(error))
+            sys.exit(1)
         for stream in (1, 2):
             os.dup2(log, stream)
         os.close(log)

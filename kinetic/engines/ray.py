@@ -20,6 +20,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from kinetic.engines.interface import Event, Task, import_path
@@ -149,7 +150,8 @@ def _connected(address: str) -> Iterator[Any]:
     try:
         if (parts := _parts(address)) is not None:
             socket.create_connection(parts, timeout=10).close()  # Ray itself tries for two minutes
-        with _own_sigterm():
+        # Ray has its workers import first from what is the current folder now, where anything may lie
+        with _own_sigterm(), contextlib.chdir(Path(__file__).parents[2]):
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (
         OSError,
