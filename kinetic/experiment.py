@@ -818,10 +818,9 @@ def _tester(folder: Path, experiment: Experiment, prepared: Prepared) -> Callabl
         }
         with replacing(folder / "recognition.json") as beside:
             beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-        print(
-            f"kinetic: after {done} batches {share:.3f} of {len(test)} test motions are recognised ({facts['hash']})",
-            file=sys.stderr,
-        )
+        told = f"after {done} batches {share:.3f} of {len(test)} test motions are recognised ({facts['hash']})"
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            print(f"kinetic: {told}", file=sys.stderr)
         return share
 
     return look

@@ -176,7 +176,7 @@ def test_a_score_that_is_not_finite_leaves_a_gap_in_the_curve(cell, tmp_path, mo
 def test_what_a_killed_process_left_is_removed_when_the_cell_is_done(cell, done, tmp_path):
     home = tmp_path / "cells" / done.name
     shutil.copytree(done, home)
-    left = [home / ".result.json.1.tmp", home / "run" / "checkpoints" / "step-2.ckpt", home / "error.json"]
+    left = [home / ".result.json.999999999.tmp", home / "run" / "checkpoints" / "step-2.ckpt", home / "error.json"]
     for file in left:
         file.write_text("{}")
     work(str(home))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
@@ -138,6 +139,7 @@ class Progress(Callback):
         self.steps, self.motions, self.show = steps, motions, tuple(show)
         self.stream = sys.stderr if stream is None else stream
         self.bar: tqdm[Any] | None = None
+        self.gone = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -152,9 +154,15 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero or self.gone:
             return
-        done, now = int(pl_module.batches), time.monotonic()  # type: ignore[arg-type]
+        try:
+            self._show(trainer, int(pl_module.batches))  # type: ignore[arg-type]
+        except OSError:
+            self.gone = True
+
+    def _show(self, trainer: Trainer, done: int) -> None:
+        now = time.monotonic()
         if self.bar is not None:
             self.bar.update(done - self.bar.n)
         last = done == self.steps
@@ -176,7 +184,8 @@ class Progress(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if self.bar is not None:
-            self.bar.close()
+            with contextlib.suppress(OSError):
+                self.bar.close()
             self.bar = None
 
 
