@@ -58,6 +58,7 @@ sys.exit([main(verb) for verb in json.loads(sys.argv[1])] != [0] * {count})
 def folder(tmp_path):
     """The current folder, with traps."""
     (tmp_path / "grid.yaml").write_text(GRID)
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\ntext.latex.preamble: \\input{trap}\n")  # would run TeX
     return set_traps(tmp_path)
 
 
