@@ -10,8 +10,6 @@ TYPE_CHECKING = False
 searched at this point (see `__main__`), so nothing is but what Python itself has imported by then."""
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from kinetic.ablation.grid import ablate as ablate
     from kinetic.ablation.grid import table as table
     from kinetic.ablation.recipes import Recipe as Recipe
@@ -75,7 +73,7 @@ _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> "Any":
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'kinetic' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
