@@ -728,6 +728,7 @@ def _loggers(names: Sequence[str], folder: Path) -> Any:
             if name == "tensorboard":
                 made.append(TensorBoardLogger(folder, name="", version="tensorboard"))
             else:
+                os.environ.setdefault("WANDB_DISABLE_GIT", "true")  # git runs what a repository around us names
                 made.append(WandbLogger(name=folder.name, save_dir=folder))
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
