@@ -253,6 +253,10 @@ def test_a_log_is_appended_to_a_plain_file_only(tmp_path):
     for kind in ("pipe", "folder"):
         with pytest.raises(ValueError, match=f"{kind}: expected a plain file, found something else"):
             open_log(odd(tmp_path, kind))
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)  # now it could be opened
+    with pytest.raises(ValueError, match="pipe: expected a plain file, found something else"):
+        open_log(tmp_path / "pipe")
+    os.close(reader)
 
 
 def test_a_link_in_the_place_of_a_file_that_is_written_is_not_followed(tmp_path):
