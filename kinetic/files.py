@@ -220,7 +220,7 @@ def stale(folder: Path, names: str = ".+") -> list[Path]:
         return []
     pattern = re.compile(rf"\.(?:{names})\.([1-9][0-9]{{0,8}})\.tmp", re.DOTALL)
     left = []
-    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if (match := pattern.fullmatch(entry.name)) is None or _alive(int(match[1])):
                 continue
