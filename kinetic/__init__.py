@@ -3,12 +3,13 @@
 The names below come from their modules when they are first used, so that `import kinetic` stays instant.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from kinetic.version import __version__ as __version__
+
+TYPE_CHECKING = False
+"""Type checkers take it for true. `typing` is not imported here: under `python -m kinetic` the current folder is still
+searched at this point (see `__main__`), so nothing is but what Python itself has imported by then."""
 
 if TYPE_CHECKING:
     from kinetic.ablation.grid import ablate as ablate
@@ -72,7 +73,7 @@ _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'kinetic' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

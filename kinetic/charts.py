@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
+import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,11 +25,16 @@ __all__ = [
     "joint_chart",
     "new_figure",
     "overview_chart",
+    "plain_style",
     "save_figure",
     "truncation_chart",
 ]
 
 BLUE, RED, GREY = "#2171b5", "#d6452e", "#8a8d96"
+
+
+plain_style = matplotlib.rc_context(matplotlib.rcParamsDefault)
+"""Decorates what draws: as matplotlib does by itself, not as a `matplotlibrc` of the current folder says."""
 
 
 def new_figure(width: float, height: float) -> Figure:
@@ -46,6 +52,7 @@ def save_figure(figure: Figure, path: Path) -> Path:
     return path
 
 
+@plain_style
 def curves(table: Mapping[str, tuple[Sequence[float], Sequence[float]]], path: str | os.PathLike[str]) -> Path:
     """A PNG with a small plot for each column of a table: name -> (batches, values)."""
     target = checked_target(path, (".png",))
@@ -70,6 +77,7 @@ def curves(table: Mapping[str, tuple[Sequence[float], Sequence[float]]], path: s
     return save_figure(figure, target)
 
 
+@plain_style
 def truncation_chart(
     psi: Sequence[float],
     scores: Mapping[str, Sequence[float]],
@@ -123,6 +131,7 @@ def truncation_chart(
     return save_figure(figure, target)
 
 
+@plain_style
 def heat_chart(
     values: Sequence[Sequence[float]] | np.ndarray,
     rows: Sequence[str],
@@ -187,6 +196,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f}" if share >= 0.005 else "<1"
 
 
+@plain_style
 def joint_chart(
     joints: Sequence[str], deviations: Mapping[str, Sequence[float]], path: str | os.PathLike[str], *, unit: str
 ) -> Path:
@@ -222,6 +232,7 @@ def joint_chart(
     return save_figure(figure, target)
 
 
+@plain_style
 def overview_chart(
     path: str | os.PathLike[str],
     *,

@@ -1,7 +1,7 @@
 """The command line: `kinetic VERB ...`, each verb one plain function of what was typed.
 
-Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 Ctrl-C, 143 SIGTERM. Errors are one line on
-standard error, with `--debug` preceded by the traceback. What other programs read goes to standard output.
+Exit status: 0 done, 1 the work failed, 2 the request was wrong, 129 SIGHUP, 130 Ctrl-C, 143 SIGTERM. Errors are one
+line on standard error, with `--debug` preceded by the traceback. What other programs read goes to standard output.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from kinetic.arguments import (
 )
 from kinetic.dataverbs import DATA_VERBS
 from kinetic.messages import complain, open_streams, safe_line, say, settle_streams, speaking
+from kinetic.processes import stop_signals
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -548,7 +549,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     debug = "--debug" in arguments
     open_streams()
-    with _sigterm_stops(), speaking():
+    with _signals_stop(), speaking():
         try:
             asked = parse(arguments)
             asked.run(asked)
@@ -604,21 +605,22 @@ class _Help(HelpFormatter):
 
 
 @contextmanager
-def _sigterm_stops() -> Iterator[None]:
-    """Inside, SIGTERM raises Stopped. Training puts its own handler over this one while it runs."""
+def _signals_stop() -> Iterator[None]:
+    """Inside, SIGTERM and SIGHUP raise Stopped. Training puts its own handlers over these while it runs."""
 
     def stop(number: int, frame: FrameType | None) -> NoReturn:
         raise Stopped(number)
 
     try:
-        before = signal.signal(signal.SIGTERM, stop)
+        before = {number: signal.signal(number, stop) for number in stop_signals()}
     except ValueError:  # not the main thread, which alone may set handlers
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _no_verb(words: list[str]) -> NoReturn:
@@ -641,7 +643,9 @@ def _no_verb(words: list[str]) -> NoReturn:
     raise WrongRequest(f"{words[0]}: unknown verb; {unknown(words[0], VERBS)}")
 
 
-EXIT_STATUS = "Exit status: 0 done, 1 the work failed, 2 the request was wrong, 130 stopped by Ctrl-C, 143 by SIGTERM."
+EXIT_STATUS = """\
+Exit status: 0 done, 1 the work failed, 2 the request was wrong;
+stopped: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
 
 
 def _settings() -> Any:

@@ -7,7 +7,6 @@ import json
 import math
 import os
 import platform
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +22,7 @@ from kinetic.data.motion import MotionSet
 from kinetic.data.reading import read_motions
 from kinetic.data.storage import MotionWriter
 from kinetic.data.synthetic import synthesise
-from kinetic.files import holding, replacing
+from kinetic.files import holding, inside, make_folder, read_text, replacing
 from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
 from kinetic.messages import complain, safe_line
 from kinetic.models.encoder import Encoder
@@ -31,6 +30,7 @@ from kinetic.models.stgcn import Critic, Generator
 from kinetic.nn.noise import GaussianNoise, QuantileNoise, plain_draw
 from kinetic.nn.pooling import POOLING
 from kinetic.presets import is_preset_name
+from kinetic.processes import guarded
 from kinetic.skeleton import Skeleton, SkeletonPyramid, load_skeleton
 from kinetic.version import __version__, install_hint
 
@@ -46,6 +46,12 @@ CHUNK = 256
 
 PATIENCE = 10.0
 """Seconds to wait for a run folder: loader processes of a run that was killed hold it a little longer."""
+
+LARGEST_REFERENCE = 1 << 16
+"""Bytes of a file of git that names a commit."""
+
+FOLDERS = ("checkpoints", "samples", "tensorboard", "wandb")
+"""What a training makes in its run folder."""
 
 
 @dataclass(frozen=True)
@@ -457,7 +463,8 @@ def fit(
 
     Raises:
         FileExistsError: when the folder holds a checkpoint and `resume` is not set, or another process trains in it
-        ValueError: when the run there has other settings or data, or a class has no training motions
+        ValueError: when the run there has other settings or data, a class has no training motions, or a folder in the
+            run folder is a link, so that files would be written elsewhere
         ModuleNotFoundError: when a logger is asked for that is not installed, naming the extra
         Diverged, NotFinite: when training fails; checkpoints stay as they were
         Interrupted: when a signal stopped it; what was done is saved
@@ -471,6 +478,8 @@ def fit(
     leader = getattr(rank_zero_only, "rank", 0) == 0
     experiment = _decided(experiment, folder if resume else None, told=leader)
     with _alone(folder) if leader else contextlib.nullcontext():
+        for name in FOLDERS:
+            inside(folder, name)
         start = _claim(folder, experiment, resume=resume) if leader else resume and _last(folder).exists()
         _train(experiment, folder, start=start, leader=leader, progress=progress)
     return folder
@@ -572,7 +581,8 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
                 enable_model_summary=False,
                 default_root_dir=folder,
             )
-            trainer.fit(module, datamodule=data)
+            with guarded():  # processes of several devices, and those that load
+                trainer.fit(module, datamodule=data)
 
 
 def _placed(experiment: Experiment) -> Experiment:
@@ -701,22 +711,24 @@ def _version(name: str) -> str:
 
 
 def _commit() -> str | None:
-    """The commit of the library's checkout; None for an installed one, even where somebody's repository holds it."""
-    checkout = Path(__file__).parents[1]
-    if not (checkout / ".git").exists():
-        return None
+    """The commit of the library's checkout, if it is in one; read from its files, since git may run what they name."""
+    git = Path(__file__).parents[1] / ".git"
     try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=checkout,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
+        if git.is_file():  # of a worktree
+            git = git.parent / read_text(git, LARGEST_REFERENCE).strip().removeprefix("gitdir: ")
+        head = read_text(git / "HEAD", LARGEST_REFERENCE).strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        common = git / "commondir"
+        shared = git / read_text(common, LARGEST_REFERENCE).strip() if common.exists() else git
+        for place in (git, shared):
+            if (place / name).exists():
+                return read_text(place / name, LARGEST_REFERENCE).strip()
+        lines = read_text(shared / "packed-refs").splitlines()
+        return next((line.split()[0] for line in lines if line.endswith(f" {name}")), None)
+    except (OSError, ValueError):
         return None
-    return found.stdout.strip()
 
 
 def _strategy(experiment: Experiment) -> Any:
@@ -739,6 +751,7 @@ def _loggers(names: Sequence[str], folder: Path) -> Any:
             if name == "tensorboard":
                 made.append(TensorBoardLogger(folder, name="", version="tensorboard"))
             else:
+                os.environ.setdefault("WANDB_DISABLE_GIT", "true")  # git runs what a repository around us names
                 made.append(WandbLogger(name=folder.name, save_dir=folder))
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(f"training.loggers {name} needs an extra: {install_hint(name)}") from error
@@ -785,8 +798,7 @@ def _looker(folder: Path, train: MotionSet) -> Callable[[Any, int], float | None
         fake = sampler.sample(len(label), label.to(device), generator=generator).cpu()
         if not np.isfinite(motion).all() or not bool(fake.isfinite().all()):
             return float("nan")
-        samples = folder / "samples"
-        samples.mkdir(exist_ok=True)
+        samples = make_folder(folder, "samples")
         titles = [train.class_names[each] for each in shown.tolist()]
         sheet(motion, train.skeleton, samples / f"{done:08d}.png", titles=titles)
         animate(motion[:8], train.skeleton, samples / "latest.webp", titles=titles[:8], fps=fps)

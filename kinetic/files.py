@@ -1,15 +1,18 @@
-"""Small files, read with care and replaced whole."""
+"""Files of strangers and of ours: read with care, replaced whole, and written nowhere but where they belong."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import re
+import shutil
+import stat
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from kinetic.messages import safe_line
 from kinetic.plain import json_values, yaml_values
@@ -18,12 +21,21 @@ __all__ = [
     "LARGEST_TEXT",
     "LARGEST_YAML",
     "checked_target",
+    "clear_stale",
     "flush",
     "holding",
+    "inside",
+    "make_folder",
+    "open_log",
+    "open_plain",
+    "read_bytes",
     "read_json",
     "read_text",
     "read_yaml",
     "replacing",
+    "stale",
+    "temporary",
+    "working_folder",
 ]
 
 LARGEST_TEXT = 64 << 20
@@ -32,31 +44,111 @@ LARGEST_TEXT = 64 << 20
 LARGEST_YAML = 1 << 20
 """Bytes of the largest YAML file that is opened."""
 
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
 
-def read_text(path: str | os.PathLike[str], most: int = LARGEST_TEXT) -> str:
-    """The text of a plain file in UTF-8.
+
+def open_plain(path: str | os.PathLike[str], most: int, what: str = "plain file") -> BinaryIO:
+    """A plain file, open for reading. A pipe is not waited for, and a device not opened.
+
+    Args:
+        most: bytes that it may have
+        what: is expected, in words
 
     Raises:
         FileNotFoundError: when there is no such file
-        ValueError: naming the file, for something else than a plain text file of at most so many bytes
+        ValueError: without the name of the file, for something else than a plain file of at most so many bytes
     """
-    path = Path(path)
+    _check_plain(os.stat(path), most, what)
+    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
     try:
-        there = path.exists()
+        _check_plain(os.fstat(file.fileno()), most, what)  # another file may have taken its place
+    except ValueError:
+        file.close()
+        raise
+    return file
+
+
+def _check_plain(found: os.stat_result, most: int, what: str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = next((word for test, word in _KINDS if test(found.st_mode)), "something else")
+        raise ValueError(f"expected a {what}, found {kind}")
+    if found.st_size > most:
+        raise ValueError(f"expected a {what} of at most {most} bytes, found {found.st_size}")
+
+
+def read_bytes(path: str | os.PathLike[str], most: int = LARGEST_TEXT, what: str = "plain file") -> bytes:
+    """What is in a plain file; see `open_plain`.
+
+    Raises:
+        FileNotFoundError: when there is no such file
+        ValueError: naming the file, for something else than a plain file of at most so many bytes
+    """
+    try:
+        with open_plain(path, most, what) as file:
+            return file.read(os.fstat(file.fileno()).st_size) or b""  # what a system shows as a file may have no end
     except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
+        if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
             raise
-        there = False
-    if not there:
-        raise FileNotFoundError(f"{safe_line(path, 200)}: there is no such file")
-    if not path.is_file():
-        raise ValueError(f"{path}: expected a plain file, found something else")
-    if (size := path.stat().st_size) > most:
-        raise ValueError(f"{path}: expected a file of at most {most} bytes, found {size}")
+        raise FileNotFoundError(f"{safe_line(path, 200)}: there is no such file") from None
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def read_text(path: str | os.PathLike[str], most: int = LARGEST_TEXT, what: str = "plain file") -> str:
+    """The text of a plain file in UTF-8; see `read_bytes`, whose errors it shares."""
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_bytes(path, most, what).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected text in UTF-8, found another byte at {error.start}") from None
+        raise ValueError(f"{path}: expected text in UTF-8, found something else at byte {error.start}") from None
+
+
+def inside(folder: Path, *names: str) -> Path:
+    """What is called so in a folder, and again in that, when no link on the way leads out of the folder.
+
+    Raises:
+        ValueError: naming the link and where it leads
+    """
+    path = folder
+    for name in names:
+        path = path / name
+        if path.is_symlink():
+            raise ValueError(
+                f"{path}: expected no link, found one to {os.readlink(path)!r}; what is written there would leave "
+                f"{folder}. Remove the link"
+            )
+    return path
+
+
+def make_folder(folder: Path, *names: str) -> Path:
+    """The folder of that name in a folder, see `inside`; it is made if need be."""
+    path = inside(folder, *names)
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def open_log(path: Path) -> int:
+    """The handle of a plain file of our folders to append to; it is made if need be, and no link is followed.
+
+    Raises:
+        ValueError: naming the file, for a link and for something else than a plain file
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        handle = os.open(inside(path.parent, path.name), flags, 0o666)
+    except OSError as error:
+        if path.exists() and not path.is_file():
+            raise ValueError(f"{path}: expected a plain file, found something else") from error
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ValueError(f"{path}: expected a plain file, found something else")
+    return handle
 
 
 def read_yaml(path: str | os.PathLike[str]) -> Any:
@@ -66,7 +158,7 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
         FileNotFoundError: when there is no such file
         ValueError: names the file and the line
     """
-    text = read_text(path, LARGEST_YAML)
+    text = read_text(path, LARGEST_YAML, "YAML file")
     try:
         return yaml_values(text)
     except ValueError as error:
@@ -104,22 +196,80 @@ def checked_target(path: str | os.PathLike[str], known: Sequence[str]) -> Path:
     return target
 
 
+def temporary(path: Path) -> Path:
+    """Where this process writes what is to become a file or folder: `.NAME.PID.tmp`, beside it."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def stale(folder: Path, names: str = ".+") -> list[Path]:
+    """What processes that are no more have left where they wrote (`temporary`) into a folder.
+
+    That is files and folders with such a name, no links, whose process is not alive and that none holds: processes of
+    other machines are seen by what they hold only.
+
+    Args:
+        names: of what they wrote, as a regular expression
+    """
+    if sys.platform == "win32":  # which cannot tell
+        return []
+    pattern = re.compile(rf"\.(?:{names})\.([1-9][0-9]{{0,8}})\.tmp", re.DOTALL)
+    left = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if (match := pattern.fullmatch(entry.name)) is None or _alive(int(match[1])):
+                continue
+            if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False):
+                with contextlib.suppress(OSError), holding(Path(entry.path), patience=0):
+                    left.append(folder / entry.name)
+    return sorted(left)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
+def clear_stale(folder: Path, names: str = ".+") -> None:
+    """Remove what is `stale`, as far as the system lets us."""
+    for left in stale(folder, names):
+        with contextlib.suppress(OSError):
+            _remove(left)
+
+
+def _remove(path: Path) -> None:
+    """A file, a folder with all that is in it, or a link itself; or nothing, where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """A file to write beside `path`; it takes the place of `path` when the block ends well, and is removed otherwise.
 
     At every moment the old or the complete new one is there, also after a power cut: the file is flushed to the disk,
-    renamed, and the folder flushed. What a killed process leaves behind is named `.NAME.PID.tmp`.
+    renamed, and the folder flushed. A link in its place is replaced, not followed. What a killed process leaves behind
+    (`temporary`) is removed when the same file is written again.
 
     Raises:
         OSError: what the disk refused, with the name of `path`; also where torch hid it behind an error of its own
     """
     path = Path(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = temporary(path)
     try:
-        yield beside
-        flush(beside)
-        os.replace(beside, path)
+        clear_stale(path.parent, re.escape(path.name))
+        _remove(beside)  # of a process that had this number before, or a link to somewhere else
+        os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        with holding(beside, patience=1):
+            yield beside
+            flush(beside)
+            os.replace(beside, path)
     except BaseException as error:
         with contextlib.suppress(OSError):
             beside.unlink()
@@ -128,6 +278,29 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise OSError(reason.errno, f"{reason.strerror}; the file was not written", str(path)) from error
         raise
     flush(path.parent)
+
+
+@contextlib.contextmanager
+def working_folder(path: Path) -> Iterator[Path]:
+    """An empty folder beside `path` (`temporary`) in which it is made; what is in it at the end is removed.
+
+    What killed processes left is removed before.
+
+    Raises:
+        FileExistsError: when this process makes the same already
+    """
+    folder = temporary(path)
+    clear_stale(path.parent, re.escape(path.name))
+    if folder.is_dir() and not folder.is_symlink():
+        with holding(folder, patience=0):
+            pass
+    _remove(folder)  # of a process that had this number before
+    folder.mkdir()
+    try:
+        with holding(folder, patience=1):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def flush(path: Path) -> None:
@@ -143,7 +316,7 @@ def flush(path: Path) -> None:
 
 @contextlib.contextmanager
 def holding(folder: Path, patience: float) -> Iterator[None]:
-    """Inside, no other process holds this folder; where the system has no such locks, nothing is held.
+    """Inside, no other process holds this folder or file; where the system has no such locks, nothing is held.
 
     Raises:
         FileExistsError: when another process still holds it after so many seconds

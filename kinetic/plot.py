@@ -18,7 +18,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from kinetic.charts import new_figure, save_figure
+from kinetic.charts import new_figure, plain_style, save_figure
 from kinetic.files import checked_target, replacing
 from kinetic.framing import body_size, room
 from kinetic.messages import safe_line
@@ -470,6 +470,7 @@ def _layout(skeleton: Skeleton) -> np.ndarray:
     return place
 
 
+@plain_style
 def skeleton_levels(pyramid: SkeletonPyramid, path: str | os.PathLike[str]) -> Path:
     """A PNG of all levels of a pyramid: joints with their numbers in the first level, whose names are listed beside."""
     target = checked_target(path, (".png",))

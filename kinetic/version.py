@@ -3,8 +3,6 @@
 The import and the command are called `kinetic`. The distribution is not: on PyPI, `kinetic` is somebody else's library.
 """
 
-from __future__ import annotations
-
 __all__ = ["DISTRIBUTION", "__version__", "install_hint"]
 
 __version__ = "0.1.0"

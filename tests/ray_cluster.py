@@ -182,12 +182,23 @@ class Cluster:
         wait_for(lambda: "Ray runtime started" in log.read_text() or node.poll() is not None, 60)
         assert node.poll() is None, log.read_text()
 
-    def drive(self, work: str, arguments: list[str], *, enough: int = -1, **options: object) -> subprocess.Popen[str]:
-        """A program on the head that runs tasks and closes the iterator when `enough` have started."""
+    def drive(
+        self, work: str, arguments: list[str], *, enough: int = -1, folder: Path | None = None, **options: object
+    ) -> subprocess.Popen[str]:
+        """A program on the head that runs tasks and closes the iterator when `enough` have started.
+
+        Args:
+            folder: the current one of the program
+        """
         asked = json.dumps([work, arguments, {"address": f"{HEAD}:6379", **options}, enough])
-        command = ["ip", "netns", "exec", self.spaces[0], sys.executable, "-c", DRIVER, asked]
+        command = ["ip", "netns", "exec", self.spaces[0], sys.executable, "-P", "-c", DRIVER, asked]
         return subprocess.Popen(
-            command, env=self.environment, cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            env=self.environment,
+            cwd=folder or self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def events(self, work: str, arguments: list[str], **options: object) -> list[tuple[str, str, str]]:

@@ -23,6 +23,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 import kinetic
+from kinetic import processes
 from kinetic.data import build
 from kinetic.data.build import BuildReport, build_ntu, in_camera_space
 from kinetic.data.cleaning import CLEANING, Unusable
@@ -328,7 +329,7 @@ def test_a_build_that_was_killed_goes_on_and_leaves_no_worker(raw, built, tmp_pa
 def in_a_process(code: str, raw: Path, out: Path) -> subprocess.Popen:
     """Runs this code, which knows `build`, and then a build with two workers."""
     code = (
-        "import os, signal, sys; from kinetic.data import build\n"
+        "import os, signal, sys; from kinetic import processes; from kinetic.data import build\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         f"{code}\n"
         "build.build_ntu(sys.argv[1], sys.argv[2], benchmark='ntu120-xsub', workers=2)"
@@ -339,7 +340,7 @@ def in_a_process(code: str, raw: Path, out: Path) -> subprocess.Popen:
 
 def test_ctrl_c_does_not_reach_workers_that_boot(raw, tmp_path):
     boot = "import os, time; os.write(2, b'boot\\n'); time.sleep(0.4)\n"
-    with in_a_process(f"build.BLOCK = 8; build.BOOT = {boot!r} + build.BOOT", raw, tmp_path / "out") as process:
+    with in_a_process(f"build.BLOCK = 8; processes.BOOT = {boot!r} + processes.BOOT", raw, tmp_path / "out") as process:
         assert process.stderr.readline() == b"boot\n"
         os.killpg(process.pid, signal.SIGINT)
         told = process.communicate()[1].decode()
@@ -430,7 +431,7 @@ def test_a_worker_that_is_killed_is_replaced(raw, built, tmp_path, small_blocks,
 
 
 def test_a_build_whose_workers_always_die_ends_and_says_where(raw, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "BOOT", "import sys; sys.stdin.readline(); sys.exit(7)")
+    monkeypatch.setattr(processes, "BOOT", "import sys; sys.stdin.readline(); sys.exit(7)")
     monkeypatch.setattr(build, "BLOCK", 40)
     with pytest.raises(
         ChildProcessError, match="3 workers ended with status 7 at the files from S0.* to S0.*; what is done is kept"
@@ -441,12 +442,12 @@ def test_a_build_whose_workers_always_die_ends_and_says_where(raw, tmp_path, mon
 
 def test_what_the_disk_refuses_in_a_worker_is_told(raw, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "BLOCK", 40)
-    boot = build.BOOT.replace("_serve()", "").strip() + (
-        "\nimport errno, kinetic.data.build as b\n"
+    full = (
+        "import errno, kinetic.data.build as b\n"
         "def full(path): raise OSError(errno.ENOSPC, 'No space left on device', str(path))\n"
-        "b.replacing = full\n_serve()"
+        "b.replacing = full\n"
     )
-    monkeypatch.setattr(build, "BOOT", boot.replace("import _serve", "import _serve", 1))
+    monkeypatch.setattr(processes, "BOOT", processes.BOOT.replace("getattr", f"{full}getattr", 1))
     with pytest.raises(OSError, match="No space left on device"):
         build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=2)
 

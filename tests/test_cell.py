@@ -176,7 +176,7 @@ def test_a_score_that_is_not_finite_leaves_a_gap_in_the_curve(cell, tmp_path, mo
 def test_what_a_killed_process_left_is_removed_when_the_cell_is_done(cell, done, tmp_path):
     home = tmp_path / "cells" / done.name
     shutil.copytree(done, home)
-    left = [home / ".result.json.1.tmp", home / "run" / "checkpoints" / "step-2.ckpt", home / "error.json"]
+    left = [home / ".result.json.999999999.tmp", home / "run" / "checkpoints" / "step-2.ckpt", home / "error.json"]
     for file in left:
         file.write_text("{}")
     work(str(home))
@@ -197,6 +197,42 @@ def test_a_file_that_is_something_else_is_named(tmp_path, content):
     (tmp_path / "result.json").write_text(content)
     with pytest.raises(ValueError, match=r"result.json: expected a file of an ablation"):
         read_result(tmp_path, "key")
+
+
+def test_what_is_no_plain_file_in_the_folder_of_a_cell_is_never_waited_for(tmp_path):
+    (tmp_path / "run").mkdir()
+    for name in ("result.json", "error.json", "seconds.txt", "run/metrics.csv", "cell.json"):
+        os.mkfifo(tmp_path / name)
+    for call in (lambda: read_result(tmp_path, "key"), lambda: failure(tmp_path), lambda: work(str(tmp_path))):
+        with pytest.raises(ValueError, match=r"\.json: expected a plain file, found a pipe"):
+            call()
+    assert trained_batches(tmp_path) == 0 and cell_module._spent(tmp_path) == 0
+    (tmp_path / "result.json").unlink()
+    (tmp_path / "result.json").symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match="result.json: expected a plain file, found a device"):
+        read_result(tmp_path, "key")
+
+
+@pytest.mark.parametrize("parts", [("cells",), ("cells", ""), ("cells", "", "run")])
+def test_the_folder_of_a_cell_leads_nowhere_else(cell, tmp_path, parts):
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path.joinpath("grid", *(part or place(tmp_path / "grid", cell).name for part in parts))
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=f"{link.name}: expected no link, found one to"):
+        prepare_place(tmp_path / "grid", cell, cell.network)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_checkpoints_of_another_folder_stay_when_the_cell_is_done(cell, done, tmp_path):
+    home = tmp_path / "cells" / done.name
+    shutil.copytree(done, home)
+    shutil.move(home / "run" / "checkpoints", tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "step-2.ckpt").write_text("mine")
+    (home / "run" / "checkpoints").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match="run/checkpoints: expected no link"):
+        work(str(home))
+    assert (tmp_path / "elsewhere" / "step-2.ckpt").read_text() == "mine"
 
 
 def test_a_result_that_lacks_something_is_named(tmp_path):

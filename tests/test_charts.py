@@ -2,6 +2,7 @@
 
 import warnings
 
+import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
@@ -22,6 +23,13 @@ def pixels(path):
 def test_curves_take_any_name_and_gaps(tmp_path):
     table = {"loss/$\\frac{$": ([1, 2, 3], [1.0, float("nan"), 0.1]), "norm": ([1, 2], [1.0, 1e6])}
     assert pixels(curves(table, tmp_path / "curves.png")).std() > 1
+
+
+def test_a_style_of_the_current_folder_changes_nothing(tmp_path):
+    plain = curves({"loss": ([1, 2], [0.5, 0.25])}, tmp_path / "plain.png").read_bytes()
+    with matplotlib.rc_context({"text.usetex": True, "axes.facecolor": "red", "savefig.dpi": 7}):
+        assert curves({"loss": ([1, 2], [0.5, 0.25])}, tmp_path / "styled.png").read_bytes() == plain
+        assert matplotlib.rcParams["text.usetex"]  # the caller's stays
 
 
 def test_confusion_shows_where_the_counts_are(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import math
 import multiprocessing
 import os
@@ -11,6 +12,7 @@ import resource
 import signal
 import subprocess
 import sys
+import termios
 import time
 import warnings
 from pathlib import Path
@@ -285,7 +287,7 @@ def test_workers_do_not_change_the_bits(whole, tmp_path):
         assert_same(saved(tmp_path)[name], saved(expected)[name], name)
 
 
-@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "expected"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_a_signal_saves_at_the_end_of_the_batch(number, expected, tmp_path):
     process = started(tmp_path, pause=0.05, save_every=1000)
     table = tmp_path / "metrics.csv"
@@ -320,12 +322,40 @@ def test_after_sigterm_only_ctrl_c_stops_at_once():
     assert stopped.value.status == 130
 
 
+def test_under_nohup_a_hangup_stays_ignored(tmp_path):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        train(tmp_path, steps=3, callback=At(2, lambda *_: signal.raise_signal(signal.SIGHUP)))
+    finally:
+        assert signal.signal(signal.SIGHUP, before) == signal.SIG_IGN
+    assert saved(tmp_path)["batches"] == 3
+
+
+def test_a_training_whose_terminal_is_closed_saves_and_goes_on_later(tmp_path):
+    """Who cannot be told any more is not told: the end of the terminal is no error of the training."""
+    folder, (master, slave) = tmp_path / "run", os.openpty()
+    process = subprocess.Popen(
+        command(tmp_path, folder, "--training.steps", "3000"),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)),  # it becomes the process's own
+    )
+    os.close(slave)
+    wait_for_rows(process, folder, 3)
+    os.close(master)
+    assert process.wait(60) == 129
+    assert 9 <= read_checkpoint(folder / "checkpoints" / "last.ckpt")["batches"] < 3000
+
+
 def test_handlers_are_as_before_after_a_run(tmp_path):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
     train(tmp_path, steps=3)
     with pytest.raises(Interrupted):
         train(tmp_path, steps=6, callback=At(5, lambda *_: signal.raise_signal(signal.SIGINT)))
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in numbers] == before
 
 
 def test_nothing_is_saved_after_an_exception(tmp_path):
@@ -379,7 +409,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_leftovers_of_killed_runs_are_removed(tmp_path):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
-    for path in (folder / ".last.ckpt.123.tmp", folder / "mine.tmp", tmp_path / ".metrics.csv.9.tmp"):
+    for path in (folder / ".last.ckpt.999999999.tmp", folder / "mine.tmp", tmp_path / ".metrics.csv.999999999.tmp"):
         path.write_bytes(b"half")
     train(tmp_path, steps=3)
     assert names(folder) == ["last.ckpt", "mine.tmp"]

@@ -312,19 +312,20 @@ def test_debug_shows_the_traceback(capsys, monkeypatch):
     assert err.endswith("kinetic: RuntimeError: the loss is not a number\n")
 
 
-def test_sigterm_ends_at_once_with_143(monkeypatch):
-    before = signal.getsignal(signal.SIGTERM)
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_at_once_with_its_status(monkeypatch, number, status):
+    before = signal.getsignal(number)
 
     def run(asked: Namespace) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
         pytest.fail("the work went on")
 
     verb(monkeypatch, run)
-    assert main(["work"]) == 143
-    assert signal.getsignal(signal.SIGTERM) == before
+    assert main(["work"]) == status
+    assert signal.getsignal(number) == before
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_training_that_a_signal_stopped_tells_how_to_go_on(capsys, monkeypatch, number, status):
     import kinetic.experiment
     from kinetic.training.checkpoint import Interrupted

@@ -1,6 +1,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -419,6 +420,43 @@ def test_what_a_killed_process_left_beside_its_settings_does_not_lock_a_folder(t
     (tmp_path / "run" / ".config.yaml.1.tmp").write_text("name: ")
     fit(load_experiment(**GAN), tmp_path / "run", progress=False)
     assert not list((tmp_path / "run").glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("name", ["samples", "checkpoints", "tensorboard", "wandb"])
+def test_a_folder_that_is_a_link_is_refused_before_anything_is_written(tmp_path, name):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(ValueError, match=f"run/{name}: expected no link, found one to '{tmp_path}/elsewhere'"):
+        fit(tiny(), tmp_path / "run", progress=False)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [name]
+
+
+def git(folder, *words):
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@b", *words]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="no git here")
+def test_the_commit_of_a_checkout_is_read_as_git_tells_it(tmp_path, monkeypatch):
+    (tmp_path / "one" / "kinetic").mkdir(parents=True)
+    monkeypatch.setattr(experiment, "__file__", str(tmp_path / "one" / "kinetic" / "experiment.py"))
+    assert experiment._commit() is None
+    git(tmp_path / "one", "init")
+    assert experiment._commit() is None  # there is none yet
+    for after in (["commit", "--allow-empty", "-m", "x"], ["pack-refs", "--all"], ["checkout", "--detach"]):
+        git(tmp_path / "one", *after)
+        assert experiment._commit() == git(tmp_path / "one", "rev-parse", "HEAD")
+    git(tmp_path / "one", "worktree", "add", "-b", "other", str(tmp_path / "two"))
+    (tmp_path / "two" / "kinetic").mkdir()
+    monkeypatch.setattr(experiment, "__file__", str(tmp_path / "two" / "kinetic" / "experiment.py"))
+    git(tmp_path / "two", "commit", "--allow-empty", "-m", "y")
+    assert experiment._commit() == git(tmp_path / "two", "rev-parse", "HEAD")
+    (tmp_path / "one" / ".git" / "HEAD").unlink()
+    os.mkfifo(tmp_path / "one" / ".git" / "HEAD")
+    monkeypatch.setattr(experiment, "__file__", str(tmp_path / "one" / "kinetic" / "experiment.py"))
+    assert experiment._commit() is None
 
 
 def test_a_checkpoint_that_is_kept_is_there_before_the_last_one_goes_beyond_it(tmp_path, monkeypatch):

@@ -1,14 +1,37 @@
-"""YAML holds plain values only; a file is replaced whole: the old one stays until the new one is complete."""
+"""Files are read where they are plain, replaced whole, and written where they belong and nowhere else."""
 
 import errno
 import multiprocessing
 import os
 import signal
+import socket
+import subprocess
+from pathlib import Path
 
 import pytest
 import torch
 
-from kinetic.files import LARGEST_YAML, checked_target, read_json, read_yaml, replacing
+from kinetic.files import (
+    LARGEST_YAML,
+    checked_target,
+    clear_stale,
+    holding,
+    inside,
+    make_folder,
+    open_log,
+    open_plain,
+    read_bytes,
+    read_json,
+    read_text,
+    read_yaml,
+    replacing,
+    stale,
+    temporary,
+    working_folder,
+)
+
+DEAD = 999_999_999
+"""The number of no process: Linux counts up to 2 ** 22."""
 
 
 def test_yaml_is_read_as_plain_values(tmp_path):
@@ -44,7 +67,7 @@ def test_yaml_that_is_no_text_or_no_file_is_refused(tmp_path):
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match=r"a\.yaml: expected text in UTF-8"):
         read_yaml(tmp_path / "a.yaml")
-    with pytest.raises(ValueError, match="expected a plain file, found something else"):
+    with pytest.raises(ValueError, match="expected a YAML file, found a folder"):
         read_yaml(tmp_path)
     with pytest.raises(FileNotFoundError, match=r"b\.yaml: there is no such file"):
         read_yaml(tmp_path / "b.yaml")
@@ -179,3 +202,165 @@ def test_a_target_needs_a_known_ending_and_a_folder(tmp_path):
         checked_target(tmp_path / "a", (".png",))
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         checked_target(tmp_path / "nowhere" / "a.png", (".png",))
+
+
+def odd(folder, kind):
+    """Something that is no plain file."""
+    path = folder / kind
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "socket":
+        socket.socket(socket.AF_UNIX).bind(str(path))
+    else:
+        path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder"])
+@pytest.mark.parametrize("read", [read_text, read_bytes, read_yaml])
+def test_what_is_no_plain_file_is_refused_at_once(tmp_path, kind, read):
+    with pytest.raises(ValueError, match=f"/{kind}: expected a (plain|YAML) file, found a {kind}$"):
+        read(odd(tmp_path, kind))
+
+
+def test_a_plain_file_is_read_through_a_link_and_up_to_a_size(tmp_path):
+    (tmp_path / "a").write_bytes(b"caf\xc3\xa9")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    assert read_text(tmp_path / "link", 5) == "café"
+    with pytest.raises(ValueError, match=r"a: expected a plain file of at most 4 bytes, found 5$"):
+        read_text(tmp_path / "a", 4)
+    with pytest.raises(FileNotFoundError, match="b: there is no such file"):
+        read_text(tmp_path / "b")
+    (tmp_path / "a").write_bytes(b"a\xff")
+    with pytest.raises(ValueError, match="a: expected text in UTF-8, found something else at byte 1"):
+        read_text(tmp_path / "a")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
+def test_a_file_that_the_system_makes_while_it_is_read_ends(tmp_path):
+    assert read_bytes("/proc/self/status") == b""  # its size is told as 0
+
+
+def test_a_file_may_not_become_something_else_before_it_is_opened(tmp_path, monkeypatch):
+    path, real = tmp_path / "a", os.stat
+    path.write_text("plain")
+
+    def swapped(name, *more, **options):
+        found = real(name, *more, **options)
+        if name == path:
+            path.unlink()
+            os.mkfifo(path)
+        return found
+
+    monkeypatch.setattr(os, "stat", swapped)
+    with pytest.raises(ValueError, match="found a pipe"):
+        open_plain(path, 10)
+
+
+def test_a_link_that_leads_out_of_a_folder_is_named(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "other").mkdir()
+    assert make_folder(tmp_path / "run", "a", "b") == tmp_path / "run" / "a" / "b"
+    assert (tmp_path / "run" / "a" / "b").is_dir()
+    for target in (tmp_path / "other", tmp_path / "nowhere"):
+        link = tmp_path / "run" / target.name
+        link.symlink_to(target)
+        for names_of in ((link.name,), (link.name, "deeper")):
+            with pytest.raises(ValueError, match=f"run/{link.name}: expected no link, found one to '{target}'"):
+                inside(tmp_path / "run", *names_of)
+            with pytest.raises(ValueError, match="Remove the link"):
+                make_folder(tmp_path / "run", *names_of)
+    assert list((tmp_path / "other").iterdir()) == [] and not (tmp_path / "nowhere").exists()
+    (tmp_path / "here").symlink_to(tmp_path / "run")  # what was typed may be a link
+    assert make_folder(tmp_path / "here", "c").is_dir()
+
+
+def test_a_log_is_appended_to_a_plain_file_only(tmp_path):
+    for _ in range(2):
+        with open(open_log(tmp_path / "log.txt"), "w") as file:
+            file.write("line\n")
+    assert (tmp_path / "log.txt").read_text() == "line\nline\n"
+    (tmp_path / "link").symlink_to(tmp_path / "log.txt")
+    with pytest.raises(ValueError, match="link: expected no link"):
+        open_log(tmp_path / "link")
+    for kind in ("pipe", "folder"):
+        with pytest.raises(ValueError, match=f"{kind}: expected a plain file, found something else"):
+            open_log(odd(tmp_path, kind))
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)  # now it could be opened
+    with pytest.raises(ValueError, match="pipe: expected a plain file, found something else"):
+        open_log(tmp_path / "pipe")
+    os.close(reader)
+
+
+def test_a_link_in_the_place_of_a_file_that_is_written_is_not_followed(tmp_path):
+    (tmp_path / "other").write_text("other")
+    for path in (tmp_path / "a", temporary(tmp_path / "a")):
+        path.symlink_to(tmp_path / "other")
+    with replacing(tmp_path / "a") as beside:
+        beside.write_text("new")
+    assert not (tmp_path / "a").is_symlink() and (tmp_path / "a").read_text() == "new"
+    assert (tmp_path / "other").read_text() == "other" and names(tmp_path) == ["a", "other"]
+
+
+def left_by(folder, name, pid, kind="file"):
+    path = folder / f".{name}.{pid}.tmp"
+    if kind == "folder":
+        path.mkdir()
+        (path / "file.npz").write_text("half")
+    else:
+        path.write_text("half")
+    return path
+
+
+@pytest.fixture
+def alive():
+    """The number of a process that lives."""
+    with subprocess.Popen(["sleep", "100"]) as process:
+        yield process.pid
+        process.kill()
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_a_killed_process_left_goes_when_the_same_is_written_again(tmp_path, alive, kind):
+    left_by(tmp_path, "a", DEAD, kind)
+    kept = [
+        left_by(tmp_path, "a", alive, kind),  # still being written
+        left_by(tmp_path, "b", DEAD, kind),  # another file
+        left_by(tmp_path, "a.b", DEAD, kind),
+        left_by(tmp_path, "a", "x", kind),  # not ours
+        left_by(tmp_path, "a", "0", kind),
+    ]
+    (tmp_path / f".a.{DEAD - 1}.tmp").symlink_to(tmp_path)  # never ours: a link
+    with replacing(tmp_path / "a") as beside:
+        beside.write_text("new")
+    assert names(tmp_path) == sorted(["a", f".a.{DEAD - 1}.tmp", *(path.name for path in kept)])
+    assert all(path.is_file() or (path / "file.npz").exists() for path in kept)
+
+
+def test_what_another_machine_still_writes_stays(tmp_path):
+    """Its process is unknown here, but the file is held."""
+    left = left_by(tmp_path, "a", DEAD)
+    with holding(left, patience=0):
+        assert stale(tmp_path) == []
+    assert stale(tmp_path) == [left] == stale(tmp_path, "a") and stale(tmp_path, "b") == []
+    clear_stale(tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_name_is_no_pattern(tmp_path):
+    left = left_by(tmp_path, "aa", DEAD)
+    with replacing(tmp_path / "a+"), working_folder(tmp_path / ".+"):
+        pass
+    assert left.exists()
+
+
+def test_a_working_folder_is_empty_and_goes(tmp_path):
+    left_by(tmp_path, "set", os.getpid(), "folder")  # of an earlier process with this number, as in containers
+    with working_folder(tmp_path / "set") as folder:
+        assert list(folder.iterdir()) == [] and folder == temporary(tmp_path / "set")
+        with pytest.raises(FileExistsError), working_folder(tmp_path / "set"):
+            pass
+        (folder / "half").write_text("half")
+    assert names(tmp_path) == []

@@ -13,7 +13,7 @@ import kinetic
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    {"framing", "messages", "version"},
+    {"framing", "messages", "processes", "version"},
     {"plain"},
     {"files"},
     {"presets"},
@@ -38,6 +38,7 @@ OFF_LIMITS = {
     for part in ("nn", "models", "metrics")
 } | {
     "plain": {"torch", "pytorch_lightning", "matplotlib", "numpy"},
+    "processes": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
     "files": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
     "presets": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
     "messages": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},

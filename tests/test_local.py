@@ -165,6 +165,17 @@ def test_an_exception_fails_its_task_alone_and_at_once_in_one_line(tmp_path, cap
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_log_that_leads_elsewhere_fails_its_task_and_is_not_written(tmp_path):
+    linked, piped, good = given(tmp_path, "linked", "piped", "good")
+    (tmp_path / "linked" / "log.txt").symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(tmp_path / "piped" / "log.txt")
+    found = events(Local(2).run(working.nap, [linked, piped, good]))
+    assert [kinds(found, name) for name in ("linked", "piped")] == [["started", "failed"]] * 2
+    assert "linked/log.txt: expected no link, found one to" in last(found)["linked"].detail
+    assert "piped/log.txt: expected a plain file" in last(found)["piped"].detail
+    assert kinds(found, "good") == ["started", "ended"] and not (tmp_path / "elsewhere").exists()
+
+
 def test_without_a_folder_output_goes_where_the_drivers_goes(capfd):
     found = events(Local(1).run(working.fail_or_nap, [Task("bad", "/nowhere/bad")]))
     assert last(found)["bad"].kind == "failed"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from ray_cluster import HEAD, Cluster, missing, ray_cluster, wait_for
+from traps import set_traps, sprung
 
 from kinetic.engines.interface import Task
 from kinetic.engines.ray import Ray
@@ -49,6 +50,14 @@ def test_every_task_starts_on_a_node_and_ends(cluster, tmp_path):
 def test_the_work_has_the_main_thread_the_folder_and_what_it_reserved(cluster, tmp_path):
     cluster.events("tell", [str(tmp_path / "told")], cpus=2, gpus=1)
     assert (tmp_path / "told").read_text() == f"True {cluster.folder} ['2', '0']"
+
+
+def test_nothing_of_the_current_folder_is_imported(cluster, tmp_path):
+    folder = set_traps(tmp_path, "kinetic")
+    events = cluster.events("tell", [str(tmp_path / "told")], folder=folder)
+    assert [kind for kind, *_ in events] == ["started", "ended", "closed"]
+    assert (tmp_path / "told").read_text().startswith(f"True {folder} ")
+    assert sprung(folder) == ""
 
 
 def test_an_exception_fails_its_task_alone_and_at_once(cluster, tmp_path):

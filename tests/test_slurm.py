@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from slurm_cluster import inside, missing, slurm_cluster
+from traps import set_traps, sprung
 
 from kinetic.engines import slurm
 from kinetic.engines.interface import Event, Task
@@ -157,6 +158,28 @@ def test_without_submitit_the_error_says_how_to_get_it(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'kinetic-motion\[slurm\]'"):
         Slurm(tmp_path).run(return_at_once, [Task("a", str(tmp_path))])
+
+
+PROGRAM = """#!/bin/sh
+case "$(basename "$0")" in
+sbatch) SLURM_JOB_ID=7 SLURM_JOBID=7 nohup sh "$1" >log.txt 2>&1 & echo Submitted batch job 7;;
+esac
+"""
+"""Each of Slurm's programs; the one that takes jobs runs them where it is called, as the cluster does."""
+
+
+def test_nothing_of_the_folder_where_jobs_are_submitted_is_imported(tmp_path, monkeypatch):
+    for name in slurm.PROGRAMS:
+        (tmp_path / name).write_text(PROGRAM)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(set_traps(tmp_path / "here", "kinetic"))
+    monkeypatch.setattr(slurm, "SETTLING", 30.0)
+    (task,) = tasks_in(tmp_path, "a")
+    found = [event for event in Slurm(tmp_path / "jobs", poll=0.2).run(return_at_once, [task]) if event.kind != "tick"]
+    assert [event.kind for event in found] == ["started", "ended"]
+    assert noted(tmp_path / "a") == ["ran"] and sprung(tmp_path / "here") == ""
 
 
 def test_another_task_work_or_folder_is_another_job(tmp_path):

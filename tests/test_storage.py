@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -173,6 +176,51 @@ def test_what_a_killed_writer_left_is_cleared_and_the_old_set_comes_back(tmp_pat
     restore_target(path, work)
     assert (path / "words").read_text() == expected if expected else not path.exists()
     assert not work.exists()
+
+
+WRITING = """
+import sys, time
+from toys import some_motions
+from kinetic.cli import Stopped, _signals_stop
+from kinetic.data.storage import MotionWriter
+motions = some_motions()
+with _signals_stop(), MotionWriter(sys.argv[1], 100, frames=4, class_names=motions.class_names,
+                                   skeleton=motions.skeleton) as writer:
+    writer.write(motions.motion, motions.label)
+    print("writing", flush=True)
+    time.sleep(100)
+"""
+
+
+@pytest.mark.parametrize("name", ["set.npz", "set"])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_writer_that_is_stopped_leaves_nothing_and_one_that_is_killed_until_the_next(tmp_path, name, number):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parent, *sys.path)))}
+    write_motions(some_motions(), tmp_path / name)
+    command = [sys.executable, "-c", WRITING, str(tmp_path / name)]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout.readline() == b"writing\n"
+        assert len(list(tmp_path.iterdir())) == 2
+        process.send_signal(number)
+    left = [entry.name for entry in tmp_path.iterdir() if entry.name != name]
+    assert left == ([f".{name}.{process.pid}.tmp"] if number == signal.SIGKILL else [])
+    write_motions(some_motions(5), tmp_path / name)
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+    assert len(read_motions(tmp_path / name)) == 5
+
+
+def test_the_set_that_a_killed_writer_moved_away_comes_back(tmp_path):
+    write_motions(some_motions(), tmp_path / "set")
+    left = tmp_path / ".set.999999999.tmp"
+    (left / "folder").mkdir(parents=True)
+    (tmp_path / "set").rename(left / "old")
+    with (
+        pytest.raises(RuntimeError),
+        MotionWriter(tmp_path / "set", 1, frames=4, class_names=("walk",), skeleton=STICK),
+    ):
+        raise RuntimeError
+    assert_same_motions(read_motions(tmp_path / "set"), some_motions())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["set"]
 
 
 def test_a_batch_must_keep_the_announcement(tmp_path):

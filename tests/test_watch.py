@@ -1,3 +1,4 @@
+import errno
 import io
 from types import SimpleNamespace
 
@@ -46,6 +47,22 @@ def test_what_is_no_table_is_refused_by_name(tmp_path, text):
     (tmp_path / "metrics.csv").write_text(text)
     with pytest.raises(ValueError, match="metrics.csv"):
         read_metrics(tmp_path / "metrics.csv")
+
+
+def test_progress_stops_where_nobody_reads_it_any_more():
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise OSError(errno.EIO, "Input/output error")
+
+    progress = Progress(steps=1, motions=1, show=(), stream=Closed())
+    trainer, module = (
+        SimpleNamespace(is_global_zero=True, callback_metrics={}),
+        SimpleNamespace(batches=torch.tensor(1)),
+    )
+    progress.on_train_start(trainer, module)
+    for _ in range(2):
+        progress.on_train_batch_end(trainer, module, None, None, 0)
+    assert progress.gone
 
 
 def test_progress_tells_batches_rate_and_metrics_in_plain_lines():

@@ -25,7 +25,7 @@ from kinetic.config import Experiment, ScoresConfig
 from kinetic.contest import Contest, open_contest
 from kinetic.evaluation import evaluate, evaluate_published, plain_value
 from kinetic.experiment import fit, load_run, sample
-from kinetic.files import holding, replacing
+from kinetic.files import clear_stale, holding, inside, make_folder, open_plain, read_text, replacing
 from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
 from kinetic.metrics.measures import Case, choose, measure
 from kinetic.presets import is_preset_name
@@ -71,9 +71,12 @@ def prepare_place(out: Path, cell: Cell, encoder: Path | None) -> Path:
 
     Args:
         encoder: run of the recognition network that it is scored with; None = it is one
+
+    Raises:
+        ValueError: when a link leads out of the ablation's folder
     """
-    home = place(out, cell)
-    home.mkdir(parents=True, exist_ok=True)
+    home = make_folder(out, "cells", place(out, cell).name)
+    inside(home, "run")
     plain, scores = to_plain(cell.experiment), None if cell.scores is None else asdict(cell.scores)
     if plain["data"]["source"] != "synthetic":
         plain["data"]["source"] = os.path.abspath(plain["data"]["source"])
@@ -103,6 +106,7 @@ def work(folder: str) -> None:
 
     Raises:
         FileExistsError: when another process keeps working in the folder
+        ValueError: naming the file, for a cell.json or result.json that is something else, and for links in the folder
         SystemExit: when it was told to stop
     """
     home = Path(folder)
@@ -118,7 +122,8 @@ def work(folder: str) -> None:
                 fail(home, f"{type(error).__name__}: {error}", traceback.format_exc())
                 return
         (home / "error.json").unlink(missing_ok=True)
-        for left in (*home.glob(".*.tmp"), *(home / "run" / "checkpoints").glob("step-*.ckpt")):
+        clear_stale(home)
+        for left in inside(home, "run", "checkpoints").glob("step-*.ckpt"):
             left.unlink()  # checkpoints on the way are points of the curve now
 
 
@@ -153,7 +158,7 @@ def _adopt(config: Path, experiment: Experiment) -> None:
 
 
 def _recogniser(home: Path) -> dict[str, Any]:
-    return {"network": json.loads((home / "run" / "recognition.json").read_text(encoding="utf-8"))["hash"]}
+    return {"network": json.loads(read_text(home / "run" / "recognition.json"))["hash"]}
 
 
 def _generator(home: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -222,7 +227,7 @@ def failure(home: Path) -> str | None:
 def trained_batches(home: Path) -> int:
     """Training batches that the cell in a folder has behind it, as its table of metrics tells."""
     try:
-        with open(home / "run" / "metrics.csv", "rb") as file:
+        with open_plain(home / "run" / "metrics.csv", 1 << 40) as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - 4096))
             lines = file.read().split(b"\n")[:-1]
@@ -240,7 +245,7 @@ def fail(home: Path, why: str, details: str = "") -> None:
 def _spent(home: Path) -> float:
     """Seconds of training in earlier attempts."""
     try:
-        return float((home / "seconds.txt").read_text())
+        return float(read_text(home / "seconds.txt", 100))
     except (OSError, ValueError):
         return 0.0
 
@@ -251,8 +256,9 @@ def _note(home: Path, seconds: float) -> None:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    text = read_text(file)
     try:
-        plain = json.loads(file.read_text(encoding="utf-8"))
+        plain = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: expected a file of an ablation, found no JSON: {error}") from error
     if not isinstance(plain, dict) or plain.get("format") != "kinetic-cell" or "key" not in plain:

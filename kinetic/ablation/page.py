@@ -18,7 +18,7 @@ from kinetic.data.motion import MotionSet
 from kinetic.data.reading import read_motions
 from kinetic.data.storage import write_motions
 from kinetic.experiment import load_experiment, prepare
-from kinetic.files import replacing
+from kinetic.files import make_folder, replacing
 from kinetic.loading import to_plain
 from kinetic.viewer.page import Block, PictureBlock, Scene, TableBlock, TableCell, TextBlock, write_page
 
@@ -121,14 +121,13 @@ def _real(grid: Grid, benchmark: str, home: Path, *, count: int) -> MotionSet | 
     plain = to_plain(experiment)
     asked = json.dumps([plain["data"], plain["skeleton"], count])
     mark = hashlib.sha256(asked.encode()).hexdigest()[:8]
-    file = grid.folder / "real" / f"{_file_names(grid.benchmarks)[benchmark]}-{mark}.npz"
+    file = make_folder(grid.folder, "real") / f"{_file_names(grid.benchmarks)[benchmark]}-{mark}.npz"
     if not file.exists():
         try:
             test = prepare(experiment).test
         except (OSError, ValueError):
             return None
         rows = [_spread(np.flatnonzero(test.label == k), count) for k in range(len(test.class_names))]
-        file.parent.mkdir(exist_ok=True)
         write_motions(test.select(np.concatenate(rows)), file)
     return read_motions(file)
 

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from kinetic.ablation.table import ARROWS, Finding, GridTable, RowInfo
-from kinetic.charts import BLUE, GREY, RED, new_figure, save_figure
+from kinetic.charts import BLUE, GREY, RED, new_figure, plain_style, save_figure
 from kinetic.evaluation import interval
 from kinetic.files import checked_target
 from kinetic.messages import safe_line
@@ -30,6 +30,7 @@ WIDE = 100
 PALE = "#c9cbd1"
 
 
+@plain_style
 def metric_chart(table: GridTable, benchmark: str, path: str | os.PathLike[str]) -> Path:
     """A PNG with a panel per metric: a line per recipe with its mean, the 95% interval and every training seed.
 
@@ -88,6 +89,7 @@ def _panel(ax: Axes, table: GridTable, benchmark: str, metric: str) -> None:
     ax.grid(alpha=0.25)
 
 
+@plain_style
 def curve_chart(
     findings: Iterable[Finding],
     rows: Sequence[RowInfo],

@@ -34,9 +34,10 @@ from kinetic.data.motion import MotionSet
 from kinetic.data.ntu import BENCHMARKS, MISSING, MUTUAL, Benchmark, ClipName
 from kinetic.data.recording import read_recording
 from kinetic.data.storage import MotionWriter, check_target, restore_target
-from kinetic.files import holding, replacing
+from kinetic.files import holding, inside, make_folder, read_text, replacing
 from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.plain import json_values
+from kinetic.processes import isolated
 from kinetic.skeleton import NTU25
 
 __all__ = ["BuildReport", "build_ntu", "in_camera_space"]
@@ -337,7 +338,8 @@ def build_ntu(
         progress: show a bar
 
     Raises:
-        ValueError: for an unknown name, a target that is something else, or raw data without a usable clip
+        ValueError: for an unknown name, a target that is something else, a link in the place of the hidden folder, or
+            raw data without a usable clip
         FileNotFoundError: when there is no raw data
         FileExistsError: when another process builds the same folder
         OSError: when the disk is full or refuses; the call can be repeated
@@ -358,8 +360,7 @@ def build_ntu(
     if not chosen:
         raise ValueError(f"{raw}: no clip of {BENCHMARKS[benchmark].source} is in it; {_reasons(left)}")
     out.parent.mkdir(parents=True, exist_ok=True)
-    work = out.with_name(f".{out.name}.building")
-    work.mkdir(exist_ok=True)
+    work = make_folder(out.parent, f".{out.name}.building")
     before = work.stat()
     with holding(work, patience=0):
         if not os.path.samestat(before, work.stat()):  # removed by a build that ended, and made by one that began
@@ -708,15 +709,6 @@ class _Archives:
             return file.read(info.file_size + 1)  # beyond its end, so that its length and checksum are compared
 
 
-BOOT = """
-import json, signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)  # where there are no sessions, Ctrl-C reaches all processes
-sys.path[:] = json.loads(sys.argv.pop())
-from kinetic.data.build import _serve
-_serve()
-"""
-
-
 def _serve() -> None:
     """A worker: makes parts as lines on its input say, until that ends, as it does when the parent dies.
 
@@ -745,7 +737,7 @@ class _Worker:
     def __init__(self) -> None:
         threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", BOOT, json.dumps(sys.path)],
+            isolated("kinetic.data.build:_serve"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | threads,
@@ -854,7 +846,7 @@ class _Build:
     ) -> None:
         self.asked, self.chosen, self.left, self.files, self.out = asked, chosen, left, files, out
         self.benchmark = BENCHMARKS[asked.benchmark]
-        self.writing = work / "set"
+        self.writing = inside(work, "set")
         restore_target(out, self.writing)
         request = hashlib.sha256(repr((asked, kinetic.__version__, BLOCK)).encode())
         for clip, copies in chosen:
@@ -1061,7 +1053,7 @@ def _done(job: _Job) -> bool:
 def _lines(job: _Job) -> list[dict[str, Any]] | None:
     """What a part says about its files; None where it is not there, or not whole."""
     try:
-        lines = [json_values(text) for text in job.path("jsonl").read_text(encoding="utf-8").splitlines()]
+        lines = [json_values(text) for text in read_text(job.path("jsonl")).splitlines()]
         size = job.path("f32").stat().st_size
         if [line["clip"] for line in lines] != [clip for clip, _ in job.files]:
             return None

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,7 +12,7 @@ import numpy as np
 from kinetic.data.ntu import MISSING, ClipName
 from kinetic.data.recording import Recording, recording_bytes
 from kinetic.data.synthetic import CAMERAS, DISTANCE, synthesise
-from kinetic.files import flush
+from kinetic.files import flush, working_folder
 
 __all__ = ["write_example"]
 
@@ -90,9 +88,7 @@ def write_example(
     hit = sorted(rng.choice(clips, broken, replace=False).tolist())
     breaks = {i: BREAKS[k % len(BREAKS)] for k, i in enumerate(hit)}
     wrong = {}
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
-    try:
-        work.chmod(0o755)
+    with working_folder(folder) as work:
         for i, name in enumerate(names):
             recording, fault = _recorded(name, frames, faults, seed)
             data = recording_bytes(recording)
@@ -104,8 +100,6 @@ def write_example(
         if folder.exists():
             folder.rmdir()
         os.rename(work, folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     flush(folder.parent)
     return dict(sorted(wrong.items()))
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ import numpy as np
 
 from kinetic.data.arrays import MAX_BYTES, MAX_TEXT, Archive, map_array, mebibytes
 from kinetic.data.motion import MotionSet, check_shape, chunks, largest_coordinate
-from kinetic.files import flush
+from kinetic.files import flush, stale, temporary, working_folder
 from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.plain import json_values
 from kinetic.skeleton import Skeleton
@@ -211,13 +210,16 @@ class MotionWriter:
         self._work: Path | None = None
         self._zip: zipfile.ZipFile | None = None
         self._file: Any = None
+        self._own = contextlib.ExitStack()
         self._partner: Any = None  # a zip file takes one array at a time, so the second waits beside it
 
     def __enter__(self) -> MotionWriter:
         check_target(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self._place is None:
-            self._work = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", suffix=".tmp", dir=self.path.parent))
+            for left in (*stale(self.path.parent, re.escape(self.path.name)), temporary(self.path)):
+                _bring_back(self.path, left)
+            self._work = self._own.enter_context(working_folder(self.path))
         else:
             self._place.mkdir()
             self._work = self._place
@@ -372,6 +374,7 @@ class MotionWriter:
                 with contextlib.suppress(OSError, ValueError):
                     handle.close()
         self._file = self._partner = self._zip = None
+        self._own.close()
         if self._work is not None:
             shutil.rmtree(self._work, ignore_errors=True)
             self._work = None

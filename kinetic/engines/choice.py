@@ -10,6 +10,7 @@ from typing import Literal
 from kinetic.config import RayConfig, SlurmConfig
 from kinetic.engines.interface import Engine
 from kinetic.engines.local import Local
+from kinetic.files import inside
 
 __all__ = ["choose_engine"]
 
@@ -36,7 +37,7 @@ def choose_engine(
         ray, slurm: what is asked of these; None = their defaults
 
     Raises:
-        ValueError: for numbers out of range
+        ValueError: for numbers out of range, and when the folder of an engine is a link to another place
         ModuleNotFoundError: when an extra is missing, when it runs
     """
     if name == "ray":
@@ -49,7 +50,7 @@ def choose_engine(
 
         asked = slurm or SlurmConfig()
         return Slurm(
-            Path(folder) / "slurm",
+            inside(Path(folder), "slurm"),
             partition=asked.partition,
             minutes=asked.minutes,
             cpus=asked.cpus,

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import json
 import multiprocessing
 import os
 import signal
@@ -30,9 +29,12 @@ from dataclasses import KW_ONLY, dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from multiprocessing.process import BaseProcess
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 
 from kinetic.engines.interface import Event, Task, import_path
+from kinetic.files import open_log
+from kinetic.processes import guarded, isolated, search_path
 
 __all__ = ["Local"]
 
@@ -42,14 +44,6 @@ LONGEST_LINE = 300
 PATIENCE = 5.0
 """Seconds after the grace until the driver itself kills what neither ended nor was killed by the server."""
 
-BOOT = """
-import json, sys
-sys.path[:], orders, reports, *options = json.loads(sys.argv.pop())
-from multiprocessing.connection import Connection
-from kinetic.engines.local import _serve
-_serve(Connection(orders, writable=False), Connection(reports, readable=False), "fork", *options)
-"""
-
 
 @dataclass(frozen=True)
 class Local:
@@ -57,9 +51,10 @@ class Local:
 
     Without fork (on Windows) every child is spawned instead and imports everything anew, the script too.
 
-    The output of a task whose argument is a folder goes to `log.txt` in it. An `Exception` of the work is the end of
-    its task. Any other end than with status 0 is a loss: a signal, a status, and exceptions that mean "stop" such as
-    `KeyboardInterrupt` or `kinetic.training.checkpoint.Interrupted`. A lost task is tried again after all others.
+    The output of a task whose argument is a folder goes to `log.txt` in it, which is made, or is a plain file. An
+    `Exception` of the work is the end of its task. Any other end than with status 0 is a loss: a signal, a status, and
+    exceptions that mean "stop" such as `KeyboardInterrupt` or `kinetic.training.checkpoint.Interrupted`. A lost task is
+    tried again after all others.
 
     Args:
         jobs: tasks at a time
@@ -118,7 +113,7 @@ class Local:
 
         try:
             while waiting or running:
-                server = server or _Server(self)
+                server = server or _Server(self, work)
                 while waiting and len(running) < self.jobs:
                     taken = [used[number] for number in running if number in used]
                     device = min(devices, key=taken.count, default="")
@@ -155,16 +150,17 @@ class Local:
 class _Server:
     """What the driver knows of a server: two pipes, and the children that it started."""
 
-    def __init__(self, engine: Local) -> None:
+    def __init__(self, engine: Local, work: str) -> None:
         self.grace, self.pids, self.given_up = engine.grace, dict[int, int](), float("inf")
         orders, self.orders = Pipe(duplex=False)
         self.reports, reports = Pipe(duplex=False)
         threads = str(engine.threads)
         self.process: subprocess.Popen[bytes] | None = None
         if "fork" in multiprocessing.get_all_start_methods():
-            options = [sys.path, orders.fileno(), reports.fileno(), list(engine.preload), engine.grace, threads]
+            options = (orders.fileno(), reports.fileno(), list(engine.preload), engine.grace, threads)
+            path = search_path(work.partition(":")[0], *engine.preload)
             self.process = subprocess.Popen(
-                [sys.executable, "-c", BOOT, json.dumps(options)],
+                isolated("kinetic.engines.local:_listen", *options, path=path),
                 stdin=subprocess.DEVNULL,
                 pass_fds=(orders.fileno(), reports.fileno()),
                 env={**os.environ, **_environment(threads)},
@@ -238,12 +234,17 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_let_go)  # what the driver forks would keep its children alive after its death
 
 
+def _listen(orders: int, reports: int, preload: list[str], grace: float, threads: str) -> None:
+    """Be a server, in a process of its own, with the pipes that it has inherited."""
+    pipes = Connection(orders, writable=False), Connection(reports, readable=False)
+    _serve(*pipes, "fork", preload, grace, threads)
+
+
 def _serve(
     orders: Connection, reports: Connection, method: str, preload: list[str], grace: float, threads: str
 ) -> None:
     """What a server does: start a process for each order and tell how it ended, until there are no more orders."""
     if method == "fork":
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
         for connection in (orders, reports):
             os.set_inheritable(connection.fileno(), False)  # by what a child executes
     try:
@@ -273,7 +274,8 @@ def _serve(
                     target=_live, args=(number, *order, lifeline, reports, inherited, grace, threads)
                 )
                 try:
-                    child.start()
+                    with guarded() if method == "spawn" else contextlib.nullcontext():
+                        child.start()
                     running[number] = child
                 except OSError as error:  # no memory, too many processes
                     _tell(reports, "lost", number, _line(error))
@@ -314,7 +316,11 @@ def _live(
     _tell(reports, "started", number, os.getpid())
     logged = os.path.isdir(argument)
     if logged:
-        log = os.open(os.path.join(argument, "log.txt"), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            log = open_log(Path(argument) / "log.txt")
+        except (OSError, ValueError) as error:
+            _tell(reports, "failed", number, _line(error))
+            sys.exit(1)
         for stream in (1, 2):
             os.dup2(log, stream)
         os.close(log)

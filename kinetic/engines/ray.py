@@ -20,15 +20,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from kinetic.engines.interface import Event, Task, import_path
+from kinetic.processes import isolated, search_path
 from kinetic.version import install_hint
 
 __all__ = ["Ray"]
-
-_CHILD = "import sys; from kinetic.engines.ray import _work; _work(int(sys.argv[1]), sys.argv[2], sys.argv[3])"
-"""What the process of a piece of work runs."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class Ray:
 
     def _events(self, ray: Any, reference: str, tasks: Sequence[Task]) -> Iterator[Event]:
         carry = ray.remote(num_cpus=self.cpus, num_gpus=self.gpus, max_retries=0)(_carry)
-        place = (os.getcwd(), [os.path.abspath(entry) for entry in sys.path])
+        place = (os.getcwd(), search_path(reference.partition(":")[0]))
         waiting = deque(_Attempt(task) for task in tasks)
         running: dict[Any, _Attempt] = {}
         try:
@@ -152,7 +151,8 @@ def _connected(address: str) -> Iterator[Any]:
     try:
         if (parts := _parts(address)) is not None:
             socket.create_connection(parts, timeout=10).close()  # Ray itself tries for two minutes
-        with _own_sigterm():
+        # Ray has its workers import first from what is the current folder now, where anything may lie
+        with _own_sigterm(), contextlib.chdir(Path(__file__).parents[2]):
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
     except (
         OSError,
@@ -239,14 +239,13 @@ def _carry(
 ) -> Iterator[tuple[str, str, str]]:
     """In a worker of Ray: run a piece of work in a process of its own; yields two events as kind, detail and node."""
     ray: Any = importlib.import_module("ray")
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(max(1, int(cpus)))}
     mine, its = multiprocessing.Pipe()
     with mine:
         with its:
             process = subprocess.Popen(
-                [sys.executable, "-c", _CHILD, str(its.fileno()), reference, argument],
+                isolated("kinetic.engines.ray:_work", its.fileno(), reference, argument, path=paths),
                 cwd=folder,
-                env=environment,
+                env=os.environ | {"OMP_NUM_THREADS": str(max(1, int(cpus)))},
                 stdin=subprocess.DEVNULL,
                 pass_fds=[its.fileno()],
             )

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 from kinetic.data.pickles import decode_pickle
 from kinetic.engines.interface import Event, Task
 from kinetic.messages import complain
+from kinetic.processes import variables
 from kinetic.version import install_hint
 
 if TYPE_CHECKING:
@@ -121,10 +122,10 @@ class Slurm:
             ModuleNotFoundError: without submitit
             RuntimeError: without Slurm's programs or its accounting; in the loop also when no job can be submitted
         """
-        executor = self._executor()
+        executor = self._executor(work)
         return self._run(executor, work, {self._name(work, task): _Course(task) for task in tasks})
 
-    def _executor(self) -> submitit.SlurmExecutor:
+    def _executor(self, work: Callable[[str], None]) -> submitit.SlurmExecutor:
         """What submits jobs, after a look at whether that is possible."""
         try:
             import submitit
@@ -137,14 +138,16 @@ class Slurm:
             _ask("sacct", "--noheader", "--jobs=1")
         except _NoAnswer as error:
             raise RuntimeError(f"Slurm's accounting is needed, to learn what jobs died of: {error}") from None
-        # one process from the start: the shell becomes the python that the signals are for
-        executor = submitit.SlurmExecutor(folder=self._folder, python=f"exec {shlex.quote(sys.executable)}")
+        # One process from the start: the shell becomes the python that the signals are for. Submitit starts it with -m:
+        # without -P and the variables below it would import from the folder that the jobs are submitted from.
+        executor = submitit.SlurmExecutor(folder=self._folder, python=f"exec {shlex.quote(sys.executable)} -P")
         executor.update_parameters(
             use_srun=False,
             time=self.minutes,
             cpus_per_task=self.cpus,
             setup=[
                 f"export OMP_NUM_THREADS={self.cpus}",
+                *(f"export {name}={shlex.quote(value)}" for name, value in variables(work.__module__).items()),
                 "unset SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID",  # of a job that the tasks are started from
                 "trap '' USR2",  # a warning that comes before python can listen is not the end
             ],

@@ -22,8 +22,9 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
-from kinetic.files import replacing
+from kinetic.files import clear_stale, make_folder, replacing
 from kinetic.models.tensors import read_weights
+from kinetic.processes import stop_signals
 
 __all__ = [
     "Interrupted",
@@ -48,7 +49,7 @@ class Interrupted(BaseException):
 
     @property
     def status(self) -> int:
-        """What the process should end with: 130 for SIGINT, 143 for SIGTERM."""
+        """What the process should end with: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.number
 
 
@@ -61,11 +62,12 @@ class _Asked:
 
     def __init__(self) -> None:
         self.number: int | None = None
+        self.numbers = (signal.SIGINT, *stop_signals())
         self.listens = False
 
     def listen(self) -> None:
-        """Note SIGINT and SIGTERM from now on, instead of whoever did. Raises ValueError outside the main thread."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        """Note these signals from now on, instead of whoever did. Raises ValueError outside the main thread."""
+        for number in self.numbers:
             signal.signal(number, self.note)
         self.listens = True
 
@@ -77,13 +79,14 @@ class _Asked:
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[_Asked]:
-    """Inside, the first SIGINT or SIGTERM is only noted, for the training to stop at the end of a batch.
+    """Inside, the first SIGINT, SIGTERM or SIGHUP is only noted, for the training to stop at the end of a batch.
 
-    After one, SIGINT raises `Interrupted` at once, so that two Ctrl-C end everything; SIGTERM, which batch systems may
-    send more than once, does not. In another thread than the main one nothing changes.
+    A SIGHUP that is ignored, as under nohup, stays ignored. After one of them, SIGINT raises `Interrupted` at once, so
+    that two Ctrl-C end everything; SIGTERM, which batch systems may send more than once, does not. In another thread
+    than the main one nothing changes.
     """
     asked = _Asked()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in asked.numbers}
     with contextlib.suppress(ValueError):  # not the main thread
         asked.listen()
     try:
@@ -161,9 +164,7 @@ class RunCheckpoint(Checkpoint):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            for left in self.folder.glob(".*.ckpt.*.tmp"):  # of a run that was killed while it wrote
-                left.unlink()
+            clear_stale(make_folder(self.folder.parent, self.folder.name), r".+\.ckpt")  # of a run that was killed
         if self.start is not None:
             _warn_of_changes(self.start, _circumstances(trainer))
 

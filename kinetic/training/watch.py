@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
@@ -15,10 +16,13 @@ from typing import Any, TextIO
 from pytorch_lightning import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
-from kinetic.files import replacing
+from kinetic.files import read_bytes, replacing
 from kinetic.training.checkpoint import RunCheckpoint
 
 __all__ = ["MetricsTable", "Progress", "Sampling", "Table", "read_metrics"]
+
+LARGEST = 1 << 30
+"""Bytes of the largest metrics.csv that is read: ten million rows."""
 
 
 def read_metrics(path: Path) -> dict[str, tuple[list[int], list[float]]]:
@@ -34,7 +38,7 @@ def read_metrics(path: Path) -> dict[str, tuple[list[int], list[float]]]:
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
     """Batches and the cells that are filled, of every complete row; a last line that was cut short is left out."""
-    text = path.read_bytes().decode(errors="replace")
+    text = read_bytes(path, LARGEST).decode(errors="replace")
     text = text[: text.rfind("\n") + 1]
     lines = list(csv.reader(io.StringIO(text)))
     if not lines or lines[0][:1] != ["batches"]:
@@ -62,8 +66,6 @@ class Table:
 
     def __init__(self, path: Path, *, done: int = 0) -> None:
         self.path = path
-        for left in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed while it wrote
-            left.unlink()
         self.rows: list[tuple[int, dict[str, str]]] = []
         if done and path.exists():
             self.rows = [row for row in _rows(path) if row[0] <= done]
@@ -123,7 +125,8 @@ class MetricsTable(Callback):
 class Progress(Callback):
     """One line: batches done and to do, motions per second, time left, and some of the metrics.
 
-    On a terminal a bar that is redrawn; elsewhere a plain line every ten seconds.
+    On a terminal a bar that is redrawn; elsewhere a plain line every ten seconds. Where nobody can read it any more, as
+    when the terminal was closed, it stops, and the training goes on.
 
     Args:
         steps: batches of the whole run
@@ -136,6 +139,7 @@ class Progress(Callback):
         self.steps, self.motions, self.show = steps, motions, tuple(show)
         self.stream = sys.stderr if stream is None else stream
         self.bar: tqdm[Any] | None = None
+        self.gone = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -150,9 +154,15 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero or self.gone:
             return
-        done, now = int(pl_module.batches), time.monotonic()  # type: ignore[arg-type]
+        try:
+            self._show(trainer, int(pl_module.batches))  # type: ignore[arg-type]
+        except OSError:
+            self.gone = True
+
+    def _show(self, trainer: Trainer, done: int) -> None:
+        now = time.monotonic()
         if self.bar is not None:
             self.bar.update(done - self.bar.n)
         last = done == self.steps
@@ -174,7 +184,8 @@ class Progress(Callback):
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if self.bar is not None:
-            self.bar.close()
+            with contextlib.suppress(OSError):
+                self.bar.close()
             self.bar = None
 
 

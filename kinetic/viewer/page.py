@@ -17,7 +17,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from kinetic.files import checked_target, replacing
+from kinetic.files import checked_target, read_bytes, replacing
 from kinetic.framing import body_size, room
 from kinetic.skeleton import Skeleton
 
@@ -386,7 +386,7 @@ def _plain(block: Block) -> dict[str, Any]:
                 ],
             }
         case PictureBlock():
-            data = Path(block.path).read_bytes()
+            data = read_bytes(block.path)
             if not data.startswith(PNG):
                 raise ValueError(f"{block.path}: expected a PNG picture, found something else")
             return {
