@@ -52,7 +52,7 @@ def test_yaml_is_read_as_plain_values(tmp_path):
             r"a\.yaml, line 2: found the tag !!python/object/apply:os.system, ",
         ),
         ("[" * 100_000, r"a\.yaml, line 1: nested too deeply, expected at most 50 "),
-        ("#" * (LARGEST_YAML + 1), r"a\.yaml: expected a file of at most 1048576 bytes, found 1048577$"),
+        ("#" * (LARGEST_YAML + 1), r"a\.yaml: expected a YAML file of at most 1048576 bytes, found 1048577$"),
         (f"{'k' * 1000}: 1\n{'k' * 1000}: 2", r"a\.yaml, line 2: 'k+\.\.\.k+' stands there twice$"),
     ],
 )
@@ -87,8 +87,8 @@ def test_json_is_read_as_plain_values(tmp_path):
         (b'{"a": 1, "a": 2}', "'a' stands there twice"),
         (b"[" + b"1" * 5000 + b"]", "expected a number of at most 100 letters"),
         (b"{", "line 1, column 2: not JSON"),
-        (b"\xff\xfe{\0}\0", "expected text in UTF-8, found another byte at 0"),
-        (b" " * 101, "expected a file of at most 100 bytes, found 101"),
+        (b"\xff\xfe{\0}\0", "expected text in UTF-8, found something else at byte 0"),
+        (b" " * 101, "expected a plain file of at most 100 bytes, found 101"),
     ],
 )
 def test_json_that_cannot_be_is_refused_with_the_name_of_the_file(data, message, tmp_path):
@@ -101,7 +101,7 @@ def test_json_that_is_not_there_or_no_file_is_refused(tmp_path):
     for name in ("b.json", "b" * 5000):
         with pytest.raises(FileNotFoundError, match=r"b: there is no such file|b\.json: there is no such file"):
             read_json(tmp_path / name)
-    with pytest.raises(ValueError, match="expected a plain file, found something else"):
+    with pytest.raises(ValueError, match="expected a plain file, found a folder"):
         read_json(tmp_path)
 
 

@@ -152,7 +152,7 @@ def test_settings_that_clash_only_together_are_refused(tmp_path):
 
 def test_files_that_are_not_there_or_not_text_are_refused(tmp_path):
     with pytest.raises(
-        FileNotFoundError, match=r"nowhere\.yaml: there is no such file; expected a YAML file such as experiments/demo"
+        FileNotFoundError, match=r"nowhere\.yaml: no such file; expected a YAML file or a name: demo, "
     ):
         load_experiment(tmp_path / "nowhere.yaml")
     binary = tmp_path / "binary.yaml"

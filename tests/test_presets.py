@@ -108,7 +108,7 @@ def test_a_file_without_ending_is_not_read_by_its_bare_name(tmp_path, monkeypatc
         ),
         (load_experiment, "a" * 5000, f"{'a' * 60}: no preset has this name"),
         (load_experiment, "a\0/b", "a\0/b: no such file"),
-        (load_experiment, "/", "/: expected a YAML file, found something else"),
+        (load_experiment, "/", "/: expected a YAML file, found a folder"),
     ],
 )
 def test_an_unknown_word_is_answered_with_what_there_is(load, word, message, tmp_path, monkeypatch):

@@ -516,7 +516,7 @@ def test_long_lists_of_joints_are_cut_short():
 def test_missing_and_overlarge_files_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="own.yaml: no such file; expected a YAML file or a name: ntu25, "):
         load_skeleton(tmp_path / "own.yaml")
-    with pytest.raises(ValueError, match="expected a plain file"):
+    with pytest.raises(ValueError, match="expected a YAML file, found a folder"):
         load_skeleton(tmp_path)
     assert_refused(tmp_path, f"joints: [{'a, ' * 1001}]\nbones: [[b, c]]\ncenter: 0", "1 to 1000 joints, got 1001")
     assert_refused(tmp_path, SOUND + f"{'k' * 500}: 1", "unknown key 'kkk")
