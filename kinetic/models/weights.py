@@ -7,12 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from kinetic.files import replacing
 from kinetic.models.stgcn import Critic, Generator
-from kinetic.models.tensors import check_like, named_tensors, read_weights, some_names
+from kinetic.models.tensors import check_like, named_tensors, read_weights, some_names, write_weights
 from kinetic.skeleton import NTU25, SkeletonPyramid
 
 __all__ = [
@@ -174,8 +172,7 @@ def _save(model: nn.Module, path: str | os.PathLike[str]) -> None:
     if left := sorted(set(state) - {ours for ours, _ in names.values()} - {"scaler.shift", "scaler.scale"}):
         raise ValueError(f"the published layout has no place for{some_names(left)}")
     tensors = {name: _to_published(state[ours], kind).contiguous() for name, (ours, kind) in names.items()}
-    with replacing(path) as beside, open(beside, "wb") as file:
-        torch.save(tensors, file)
+    write_weights(path, tensors)
 
 
 def _as_published(what: str, facts: Mapping[str, tuple[object, object]]) -> None:

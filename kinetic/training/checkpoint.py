@@ -22,8 +22,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
-from kinetic.files import replacing
-from kinetic.models.tensors import read_weights
+from kinetic.models.tensors import read_weights, write_weights
 
 __all__ = [
     "Interrupted",
@@ -95,10 +94,9 @@ def interruptible() -> Iterator[_Asked]:
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write tensors and plain values durably. Raises `NotFinite` before anything is written."""
+    """Write tensors and plain values durably, with a checksum. Raises `NotFinite` before anything is written."""
     _check_finite(content)
-    with replacing(path) as beside, open(beside, "wb") as file:
-        torch.save(dict(content), file)
+    write_weights(path, dict(content))
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
