@@ -27,6 +27,7 @@ from kinetic.files import holding, replacing
 from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
 from kinetic.models.encoder import Encoder
 from kinetic.models.stgcn import Critic, Generator
+from kinetic.models.tensors import weights_like
 from kinetic.nn.noise import GaussianNoise, QuantileNoise, plain_draw
 from kinetic.nn.pooling import POOLING
 from kinetic.skeleton import SKELETONS, Skeleton, SkeletonPyramid, load_skeleton
@@ -255,13 +256,28 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     try:
         experiment = from_plain(about["experiment"])
         skeleton = Skeleton.from_dict(about["skeleton"])
-        class_names = tuple(str(name) for name in about["class_names"])
+        class_names, fps = _plain_names(about["class_names"]), float(about["fps"])
         scaler = Scaler.for_shape(skeleton.channels, len(skeleton.joints))
+        with torch.device("meta"):  # takes no memory, however large the settings are
+            sketch = build(experiment, skeleton=skeleton, classes=len(class_names), scaler=scaler)
+        weights = weights_like(file, content["state_dict"], sketch)
         module = build(experiment, skeleton=skeleton, classes=len(class_names), scaler=scaler)
-        module.load_state_dict(content["state_dict"])
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{file}: {' '.join(str(error).split())[:300]}") from error
-    return Run(Path(path), experiment, module.eval(), skeleton, class_names, float(about["fps"]), str(about["data"]))
+        module.load_state_dict(weights)
+    except (ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise _named(file, error) from error
+    return Run(Path(path), experiment, module.eval(), skeleton, class_names, fps, str(about["data"]))
+
+
+def _plain_names(names: object) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"class_names must be a list of names, found a {type(names).__name__}")
+    return tuple(names)
+
+
+def _named(file: Path, error: Exception, what: str = "") -> ValueError:
+    """The error in one line that begins with the file."""
+    reason = " ".join(str(error).split()).removeprefix(f"{file}: ")[:300]
+    return ValueError(f"{file}: {what}{reason}")
 
 
 def draw(

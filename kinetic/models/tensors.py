@@ -8,7 +8,7 @@ import os
 import pickletools
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,11 +19,13 @@ from kinetic.files import replacing
 
 __all__ = [
     "check_like",
+    "check_names",
     "named_tensors",
     "read_weights",
     "shortened",
     "some_names",
     "weights_hash",
+    "weights_like",
     "write_weights",
 ]
 
@@ -289,6 +291,28 @@ def named_tensors(path: str | os.PathLike[str], content: object) -> dict[str, Te
                 f"{path}: {shortened(name)} claims shape {tuple(value.shape)}, more numbers than the file holds"
             )
     return dict(content)
+
+
+def check_names(path: str | os.PathLike[str], names: Collection[str], expected: Collection[str]) -> None:
+    """Refuse weights of other names than expected, with some of the names. Raises ValueError."""
+    missing, unknown = sorted(set(expected) - set(names)), sorted(set(names) - set(expected))
+    if missing or unknown:
+        raise ValueError(
+            f"{path}: {len(missing)} weights are missing{some_names(missing)}, "
+            f"{len(unknown)} are unknown{some_names(unknown)}"
+        )
+
+
+def weights_like(path: str | os.PathLike[str], content: object, module: nn.Module) -> dict[str, Tensor]:
+    """The content of a file as the weights of a module, whose names and shapes they must have; it may be on `meta`.
+
+    Raises ValueError, naming the file and what differs, also for NaN and infinity.
+    """
+    tensors, own = named_tensors(path, content), module.state_dict()
+    check_names(path, tensors, own)
+    for name, expected in own.items():
+        check_like(path, name, tensors[name], expected)
+    return tensors
 
 
 def check_like(path: str | os.PathLike[str], name: str, value: Tensor, expected: Tensor) -> None:
