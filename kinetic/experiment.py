@@ -7,6 +7,7 @@ import json
 import math
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from kinetic.data.motion import MotionSet
 from kinetic.data.reading import read_motions
 from kinetic.data.storage import MotionWriter
 from kinetic.data.synthetic import synthesise
-from kinetic.files import holding, replacing
+from kinetic.files import holding, leftovers, replacing, sealed
 from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
 from kinetic.models.encoder import Encoder
 from kinetic.models.stgcn import Critic, Generator
@@ -494,7 +495,7 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
     from pytorch_lightning import Trainer
 
     from kinetic.data.module import MotionData
-    from kinetic.training.checkpoint import RunCheckpoint, interruptible, read_checkpoint
+    from kinetic.training.checkpoint import RunCheckpoint, interruptible
     from kinetic.training.watch import MetricsTable, Progress, Sampling, Table
 
     last, settings = _last(folder), experiment.training
@@ -525,16 +526,16 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
     )
     loggers = _loggers(settings.loggers, folder)
     done = 0
-    content = read_checkpoint(last) if start else None
+    content = _read_last(last) if start else None
     if content is not None:
         try:
             about = _about(experiment, train)
             if changed := [name for name in ("skeleton", "class_names") if content["kinetic"][name] != about[name]]:
                 raise ValueError(f"its {' and '.join(changed).replace('_', ' ')} differ from those of the motions now")
             data.load_state_dict(content["data"])
-            module.load_state_dict(content["state_dict"])
-        except (ValueError, RuntimeError, KeyError) as error:
-            raise ValueError(f"{last}: does not fit this experiment: {' '.join(str(error).split())[:300]}") from error
+            module.load_state_dict(weights_like(last, content["state_dict"], module))
+        except (ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+            raise _named(last, error, "does not fit this experiment: ") from error
         done = int(content["batches"])
     if done >= steps:
         print(f"kinetic: {folder} is complete: {done} batches", file=sys.stderr)
@@ -620,24 +621,63 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
     """Whether the folder holds a checkpoint of this experiment to go on from. Refuses one that is not to be touched."""
-    for left in folder.glob(".*.tmp"):  # of a run that was killed while it wrote
-        left.unlink()
-    if any(folder.iterdir()):
-        config = folder / "config.yaml"
-        if not config.exists():
-            raise FileExistsError(f"{folder}: holds something that is no run; choose another folder with --out")
-        if not any((folder / "checkpoints").glob("*.ckpt")):
-            if resume:
-                print(f"kinetic: note: {folder} has no checkpoint yet; it begins anew", file=sys.stderr)
-            return False  # it stopped before it had anything to lose
-        if not resume:
-            raise FileExistsError(f"{folder}: holds a run already; go on with --resume, or choose another with --out")
-        before, now = to_plain(load_experiment(config)), to_plain(experiment)
-        free = FREE if experiment.model == "gan" else ("data.workers",)  # an encoder's learning rate knows its end
-        if changed := _differences(before, now, free):
-            raise ValueError(f"{folder}: the run there has other settings: {'; '.join(changed[:5])}")
-    return resume and _last(folder).exists()
+    left = leftovers(folder, WRITTEN)
+    start = _goes_on(folder, experiment, resume=resume) if set(folder.iterdir()) - set(left) else False
+    for file in left:
+        file.unlink()
+    return start
 
+
+def _goes_on(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
+    """Whether what a folder holds is a run of this experiment with a checkpoint. Touches nothing."""
+    config = folder / "config.yaml"
+    if not config.exists():
+        raise FileExistsError(f"{folder}: holds something that is no run; choose another folder with --out")
+    try:
+        before = to_plain(load_experiment(config))
+    except (ValueError, OSError) as error:
+        raise FileExistsError(
+            f"{folder}: holds a config.yaml that is not of a run; choose another folder with --out ({error})"
+        ) from error
+    if not any((folder / "checkpoints").glob("*.ckpt")):
+        if resume:
+            print(f"kinetic: note: {folder} has no checkpoint yet; it begins anew", file=sys.stderr)
+        return False  # it stopped before it had anything to lose
+    if not resume:
+        raise FileExistsError(f"{folder}: holds a run already; go on with --resume, or choose another with --out")
+    free = FREE if experiment.model == "gan" else ("data.workers",)  # an encoder's learning rate knows its end
+    if changed := _differences(before, to_plain(experiment), free):
+        raise ValueError(f"{folder}: the run there has other settings: {'; '.join(changed[:5])}")
+    if not (last := _last(folder)).exists():
+        raise ValueError(f"{last}: is not there, though the run was begun; {_instead(last)}")
+    return True
+
+
+def _read_last(last: Path) -> dict[str, Any]:
+    """The checkpoint to go on from. Raises ValueError that names another one, where this one is damaged."""
+    from kinetic.training.checkpoint import read_checkpoint
+
+    try:
+        return read_checkpoint(last)
+    except ValueError as error:
+        raise ValueError(f"{error}; {_instead(last)}") from error
+
+
+def _instead(last: Path) -> str:
+    """How to go on without `last.ckpt`, as the end of a sentence."""
+    from kinetic.training.checkpoint import newest_checkpoint
+
+    if (newest := newest_checkpoint(last.parent)) is None:
+        return "the folder holds no other whole checkpoint; begin anew with another --out"
+    file, batches = newest
+    return (
+        f"to go on from the newest that is whole, after {batches} batches, type `cp {shlex.quote(str(file))} "
+        f"{shlex.quote(str(last))}` and the same command with --resume"
+    )
+
+
+WRITTEN = ("config.yaml", "environment.json", "metrics.csv", "recognition.json")
+"""Files of a run folder that are replaced whole."""
 
 FREE = ("training.steps", "training.epochs", "training.save_every", "data.workers")
 """Settings that may change when the run of a generator goes on."""
@@ -819,7 +859,7 @@ def _tester(folder: Path, experiment: Experiment, prepared: Prepared) -> Callabl
             },
         }
         with replacing(folder / "recognition.json") as beside:
-            beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+            beside.write_text(json.dumps(sealed(facts), indent=2) + "\n", encoding="utf-8")
         print(
             f"kinetic: after {done} batches {share:.3f} of {len(test)} test motions are recognised ({facts['hash']})",
             file=sys.stderr,

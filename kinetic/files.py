@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
+import hashlib
+import json
 import os
+import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-__all__ = ["LARGEST_YAML", "checked_target", "flush", "holding", "read_yaml", "replacing"]
+__all__ = [
+    "LARGEST_YAML",
+    "check_sealed",
+    "checked_target",
+    "flush",
+    "holding",
+    "leftovers",
+    "read_yaml",
+    "replacing",
+    "sealed",
+]
 
 LARGEST_YAML = 1 << 20
 """Bytes of the largest YAML file that is opened."""
@@ -102,6 +116,37 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
             raise OSError(reason.errno, f"{reason.strerror}; the file was not written", str(path)) from error
         raise
     flush(path.parent)
+
+
+def leftovers(folder: Path, names: Iterable[str]) -> list[Path]:
+    """What killed processes left in a folder while `replacing` files of these names, such as metrics.csv or *.ckpt."""
+    matches = ((entry, re.fullmatch(r"\.(.+)\.[0-9]+\.tmp", entry.name)) for entry in folder.glob(".*.tmp"))
+    names = tuple(names)
+    return [
+        entry
+        for entry, match in matches
+        if match and any(fnmatch.fnmatchcase(match[1], name) for name in names) and entry.is_file()
+    ]
+
+
+def sealed(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values with a checksum of them under `checksum`, for a file of JSON."""
+    return {**plain, "checksum": _digest(plain)}
+
+
+def check_sealed(plain: Mapping[str, Any]) -> None:
+    """Compares what was read with the checksum that `sealed` put into it. Raises ValueError."""
+    content = dict(plain)
+    checksum = content.pop("checksum", None)
+    if checksum is None:
+        raise ValueError("it has no checksum: another version wrote it")
+    if checksum != _digest(content):
+        raise ValueError("it does not match its checksum: it is damaged or was edited")
+
+
+def _digest(plain: Mapping[str, Any]) -> str:
+    content = json.loads(json.dumps(plain))  # as it comes back, with keys that are words
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def flush(path: Path) -> None:

@@ -11,6 +11,7 @@ import math
 import os
 import platform
 import re
+import shutil
 import time
 import traceback
 from collections.abc import Mapping
@@ -20,12 +21,12 @@ from typing import Any
 
 import torch
 
-from kinetic.ablation.recipes import SILENT, Cell
+from kinetic.ablation.recipes import SILENT, Cell, network_hash
 from kinetic.config import Experiment, ScoresConfig
 from kinetic.contest import Contest, open_contest
 from kinetic.evaluation import evaluate, evaluate_published, plain_value
 from kinetic.experiment import fit, load_run, sample
-from kinetic.files import holding, replacing
+from kinetic.files import check_sealed, holding, leftovers, replacing, sealed
 from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
 from kinetic.metrics.measures import Case, choose, measure
 from kinetic.report import Report
@@ -36,6 +37,9 @@ __all__ = ["Result", "fail", "failure", "place", "prepare_place", "read_result",
 
 PATIENCE = 120.0
 """Seconds to wait for a cell's folder, which a process that was told to end may still hold."""
+
+WRITTEN = ("cell.json", "result.json", "error.json", "seconds.txt")
+"""Files of a cell's folder that are replaced whole."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,10 @@ def work(folder: str) -> None:
                 fail(home, f"{type(error).__name__}: {error}", traceback.format_exc())
                 return
         (home / "error.json").unlink(missing_ok=True)
-        for left in (*home.glob(".*.tmp"), *(home / "run" / "checkpoints").glob("step-*.ckpt")):
+        for left in (*leftovers(home, WRITTEN), *(home / "run" / "checkpoints").glob("step-*.ckpt")):
             left.unlink()  # checkpoints on the way are points of the curve now
+        for work in home.glob(".samples.npz.????????.tmp"):  # of a writer of motions that was killed
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _finish(home: Path, asked: Mapping[str, Any]) -> None:
@@ -153,7 +159,7 @@ def _adopt(config: Path, experiment: Experiment) -> None:
 
 
 def _recogniser(home: Path) -> dict[str, Any]:
-    return {"network": json.loads((home / "run" / "recognition.json").read_text(encoding="utf-8"))["hash"]}
+    return {"network": network_hash(home / "run")}
 
 
 def _generator(home: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -257,9 +263,13 @@ def _read(file: Path) -> dict[str, Any]:
         raise ValueError(f"{file}: expected a file of an ablation, found no JSON: {error}") from error
     if not isinstance(plain, dict) or plain.get("format") != "kinetic-cell" or "key" not in plain:
         raise ValueError(f"{file}: expected a file of an ablation, found another one")
+    try:
+        check_sealed(plain)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}; remove it, and `kinetic ablate` makes it again") from error
     return plain
 
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
     with replacing(file) as beside:
-        beside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps(sealed(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")

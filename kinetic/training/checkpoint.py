@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import warnings
 from collections.abc import Iterator, Mapping
@@ -22,6 +23,7 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
+from kinetic.files import leftovers
 from kinetic.models.tensors import read_weights, write_weights
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "NotFinite",
     "RunCheckpoint",
     "interruptible",
+    "newest_checkpoint",
     "read_checkpoint",
     "write_checkpoint",
 ]
@@ -124,6 +127,18 @@ def _check_finite(content: Any, name: str = "") -> None:
             _check_finite(value, f"{name}[{i}]")
 
 
+def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
+    """The whole checkpoint beside `last.ckpt` with the most batches, and how many; None where there is none."""
+    steps = sorted(folder.glob("step-*.ckpt"), key=lambda file: int(re.sub("[^0-9]", "", file.stem) or 0), reverse=True)
+    found = []
+    for file in (*steps, folder / "best.ckpt"):
+        if found and file in steps:
+            continue  # it has fewer batches
+        with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
+            found.append((int(read_checkpoint(file)["batches"]), file))
+    return (max(found)[1], max(found)[0]) if found else None
+
+
 class RunCheckpoint(Checkpoint):
     """Keeps `last.ckpt` of a run, `best.ckpt` when told, and stops at the end of a batch when a signal asks for it.
 
@@ -160,7 +175,7 @@ class RunCheckpoint(Checkpoint):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for left in self.folder.glob(".*.ckpt.*.tmp"):  # of a run that was killed while it wrote
+            for left in leftovers(self.folder, ["*.ckpt"]):
                 left.unlink()
         if self.start is not None:
             _warn_of_changes(self.start, _circumstances(trainer))

@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from pytorch_lightning import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
-from kinetic.files import replacing
+from kinetic.files import leftovers, replacing
 from kinetic.training.checkpoint import RunCheckpoint
 
 __all__ = ["MetricsTable", "Progress", "Sampling", "Table", "read_metrics"]
@@ -62,7 +62,7 @@ class Table:
 
     def __init__(self, path: Path, *, done: int = 0) -> None:
         self.path = path
-        for left in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed while it wrote
+        for left in leftovers(path.parent, [path.name]):
             left.unlink()
         self.rows: list[tuple[int, dict[str, str]]] = []
         if done and path.exists():
