@@ -1,6 +1,7 @@
 """YAML holds plain values only; a file is replaced whole: the old one stays until the new one is complete."""
 
 import errno
+import json
 import multiprocessing
 import os
 import signal
@@ -8,7 +9,7 @@ import signal
 import pytest
 import torch
 
-from kinetic.files import LARGEST_YAML, checked_target, read_yaml, replacing
+from kinetic.files import LARGEST_YAML, check_sealed, checked_target, leftovers, read_yaml, replacing, sealed
 
 
 def test_yaml_is_read_as_plain_values(tmp_path):
@@ -145,3 +146,24 @@ def test_a_target_needs_a_known_ending_and_a_folder(tmp_path):
         checked_target(tmp_path / "a", (".png",))
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         checked_target(tmp_path / "nowhere" / "a.png", (".png",))
+
+
+def test_leftovers_are_those_of_our_names_and_nothing_else(tmp_path):
+    mine = [tmp_path / ".metrics.csv.12.tmp", tmp_path / ".step-3.ckpt.7.tmp"]
+    theirs = [".thesis.tmp", ".metrics.csv.tmp", ".metrics.csv.x.tmp", ".notes.csv.12.tmp", "metrics.csv.12.tmp"]
+    for path in (*mine, *(tmp_path / name for name in theirs)):
+        path.write_text("x")
+    (tmp_path / ".last.ckpt.1.tmp").mkdir()
+    assert sorted(leftovers(tmp_path, ["metrics.csv", "*.ckpt"])) == sorted(mine)
+    assert leftovers(tmp_path / "nowhere", ["metrics.csv"]) == []
+
+
+def test_a_checksum_tells_any_change_of_what_was_sealed():
+    plain = {"a": [1, 2.5, None, "café"], "b": {2: 0.1, 10: (1,)}}
+    again = json.loads(json.dumps(sealed(plain)))
+    check_sealed(again)
+    for change in ({"a": [1, 2.5, None, "cafe"]}, {"c": 1}, {"b": {"2": 0.1, "10": [2]}}, {"checksum": "0" * 64}):
+        with pytest.raises(ValueError, match="it does not match its checksum"):
+            check_sealed({**again, **change})
+    with pytest.raises(ValueError, match="it has no checksum"):
+        check_sealed(plain)

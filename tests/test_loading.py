@@ -113,6 +113,18 @@ def test_numbers_that_yaml_takes_for_words_are_numbers(file):
         ("a: " + "[" * 5000, "nested too deeply"),
         ("seed: -1", "experiment.seed must lie between 0 and 9223372036854775807, got -1"),
         ("data: {frames: 30}", "data.frames must be a multiple of 16, got 30"),
+        ("data: {workers: 1000000}", "data.workers must lie between 0 and 256, for each is a process, got 1000000"),
+        ("data: {synthetic: {subjects: 1000000}}", "synthetic.subjects must lie between 2 and 10000, got 1000000"),
+        ("training: {devices: 1000000}", "training.devices must lie between 1 and 256, for each is a process of this"),
+        (
+            "training: {nodes: 1000000}",
+            "training.nodes must lie between 1 and 4096, for each is a machine, got",
+        ),
+        ("generator: {mapping_depth: 10000000}", "generator.mapping_depth must lie between 1 and 64, got 10000000"),
+        ("generator: {latent: 100000}", "generator.latent must lie between 1 and 16384, got 100000"),
+        ("critic: {label_width: 100000}", "critic.label_width must lie between 1 and 16384, got 100000"),
+        ("generator: {widths: [8, 8, 8, 8, 1000000]}", "generator.widths needs 5 channel counts from 1 to 16384, got"),
+        (f"encoder: {{widths: {[8] * 65}}}", "encoder.widths needs 1 to 64 channel counts from 1 to 16384, got [8, 8,"),
         ("name: a/b", "name must be a plain file name, got 'a/b'"),
     ],
 )

@@ -130,7 +130,7 @@ def _check_finite(content: Any, name: str = "") -> None:
 def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
     """The whole checkpoint beside `last.ckpt` with the most batches, and how many; None where there is none."""
     steps = sorted(folder.glob("step-*.ckpt"), key=lambda file: int(re.sub("[^0-9]", "", file.stem) or 0), reverse=True)
-    found = []
+    found: list[tuple[int, Path]] = []
     for file in (*steps, folder / "best.ckpt"):
         if found and file in steps:
             continue  # it has fewer batches
