@@ -7,7 +7,9 @@ import json
 import math
 import os
 import platform
+import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +22,7 @@ import torch
 from tqdm import tqdm
 
 from kinetic.config import DataConfig, Experiment
-from kinetic.data.motion import MotionSet
+from kinetic.data.motion import FARTHEST, MotionSet
 from kinetic.data.reading import read_motions
 from kinetic.data.storage import MotionWriter
 from kinetic.data.synthetic import synthesise
@@ -509,7 +511,7 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
             f"{f' and {len(empty) - 8} more' if len(empty) > 8 else ''}; choose others with data.classes, such as "
             f"--data.classes {json.dumps(','.join(there[:40]), ensure_ascii=False)}"
         )
-    odd = train.check("training motions")
+    odd = train.check(f"{experiment.data.source}: training motions", farthest=FARTHEST)
     if leader:
         print("".join(f"kinetic: note: {each}\n" for each in odd), end="", file=sys.stderr)
     data = MotionData(
@@ -585,7 +587,32 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
                 enable_model_summary=False,
                 default_root_dir=folder,
             )
-            trainer.fit(module, datamodule=data)
+            try:
+                trainer.fit(module, datamodule=data)
+            except (RuntimeError, OSError) as error:
+                if experiment.data.workers and (reason := _lacks_shared_memory(error)):
+                    raise RuntimeError(
+                        f"data.workers {experiment.data.workers}: {reason}; make it larger (docker run --shm-size 1g), "
+                        f"or set data.workers 0"
+                    ) from error
+                raise
+
+
+def _lacks_shared_memory(error: BaseException) -> str:
+    """What is wrong with the memory in which loader processes hand batches over; nothing where it is not to blame.
+
+    Lightning hides it behind an error of its own.
+    """
+    chain: list[BaseException] = [error]
+    for each in chain:  # grows while it is read
+        chain += [other for other in (each.__cause__, each.__context__) if other is not None and other not in chain]
+    words = re.compile(r"[^.;\n]*(shared memory|\bshm\b|Bus error|No space left|exited unexpectedly)[^.;\n]*")
+    if not (found := next(filter(None, (words.search(str(each)) for each in chain)), None)):
+        return ""
+    place = Path("/dev/shm")
+    size = shutil.disk_usage(place) if place.is_dir() else None
+    room = "" if size is None else f" {place}, of which {size.free >> 10} of {size.total >> 10} KiB are free"
+    return f"loader processes hand batches over in the shared memory{room} ({' '.join(found[0].split())[:120]})"
 
 
 def _placed(experiment: Experiment) -> Experiment:
