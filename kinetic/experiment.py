@@ -7,7 +7,6 @@ import json
 import math
 import os
 import platform
-import re
 import shlex
 import shutil
 import subprocess
@@ -22,6 +21,7 @@ import torch
 from tqdm import tqdm
 
 from kinetic.config import DataConfig, Experiment
+from kinetic.data.arrays import mebibytes
 from kinetic.data.motion import FARTHEST, MotionSet
 from kinetic.data.reading import read_motions
 from kinetic.data.storage import MotionWriter
@@ -514,6 +514,7 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
     odd = train.check(f"{experiment.data.source}: training motions", farthest=FARTHEST)
     if leader:
         print("".join(f"kinetic: note: {each}\n" for each in odd), end="", file=sys.stderr)
+    _check_shared_memory(experiment.data, train.shape)
     data = MotionData(
         train,
         scaler=prepared.scaler,
@@ -587,32 +588,22 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
                 enable_model_summary=False,
                 default_root_dir=folder,
             )
-            try:
-                trainer.fit(module, datamodule=data)
-            except (RuntimeError, OSError) as error:
-                if experiment.data.workers and (reason := _lacks_shared_memory(error)):
-                    raise RuntimeError(
-                        f"data.workers {experiment.data.workers}: {reason}; make it larger (docker run --shm-size 1g), "
-                        f"or set data.workers 0"
-                    ) from error
-                raise
+            trainer.fit(module, datamodule=data)
 
 
-def _lacks_shared_memory(error: BaseException) -> str:
-    """What is wrong with the memory in which loader processes hand batches over; nothing where it is not to blame.
-
-    Lightning hides it behind an error of its own.
-    """
-    chain: list[BaseException] = [error]
-    for each in chain:  # grows while it is read
-        chain += [other for other in (each.__cause__, each.__context__) if other is not None and other not in chain]
-    words = re.compile(r"[^.;\n]*(shared memory|\bshm\b|Bus error|No space left|exited unexpectedly)[^.;\n]*")
-    if not (found := next(filter(None, (words.search(str(each)) for each in chain)), None)):
-        return ""
+def _check_shared_memory(data: DataConfig, shape: tuple[int, ...]) -> None:
+    """Refuses loader processes that lack the memory to hand batches over: they would die, or wait for ever."""
     place = Path("/dev/shm")
-    size = shutil.disk_usage(place) if place.is_dir() else None
-    room = "" if size is None else f" {place}, of which {size.free >> 10} of {size.total >> 10} KiB are free"
-    return f"loader processes hand batches over in the shared memory{room} ({' '.join(found[0].split())[:120]})"
+    if not data.workers or not place.is_dir():
+        return
+    ready = 2 * data.batch_size * 4 * math.prod(shape[1:])  # bytes of the two batches that each of them has ready
+    needed, free = data.workers * (ready + (64 << 10)), shutil.disk_usage(place).free
+    if free < needed:
+        raise ValueError(
+            f"data.workers {data.workers}: the loader processes hand batches over in shared memory and need "
+            f"{mebibytes(needed)}, {place} has {mebibytes(free)} free; make it larger (docker run --shm-size 1g), "
+            f"or set data.workers 0"
+        )
 
 
 def _placed(experiment: Experiment) -> Experiment:

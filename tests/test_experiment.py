@@ -17,7 +17,7 @@ from kinetic.data.reading import read_motions
 from kinetic.data.storage import write_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.experiment import build, build_networks, draw, fit, load_run, prepare, sample
-from kinetic.loading import load_experiment
+from kinetic.loading import load_experiment, save_experiment
 from kinetic.skeleton import COCO17, NTU25, save_skeleton
 from kinetic.training.checkpoint import read_checkpoint, write_checkpoint
 from kinetic.training.watch import read_metrics
@@ -399,6 +399,35 @@ def test_nan_in_the_data_names_the_file_and_the_motion(tmp_path):
     with pytest.raises(ValueError, match=r"bad.npz.*5"):
         fit(tiny(data={**GAN["data"], "source": str(tmp_path / "bad.npz")}), tmp_path / "run", progress=False)
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_coordinates_beyond_any_unit_name_the_file(tmp_path):
+    motions = synthesise(["walk", "wave"], subjects=2, repeats=1, frames=16)
+    far = motions.motion.copy()
+    far[5, 0, 0, 0] = 1e37
+    write_motions(replace(motions, motion=far), tmp_path / "far.npz")
+    with pytest.raises(ValueError, match=r"far\.npz: training motions: the largest coordinate is 1e\+37"):
+        fit(
+            tiny(data={**GAN["data"], "source": str(tmp_path / "far.npz"), "split": "none"}),
+            tmp_path / "run",
+            progress=False,
+        )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a small /dev/shm of its own")
+def test_a_shared_memory_that_is_too_small_is_named(tmp_path):
+    save_experiment(tiny(data={**GAN["data"], "workers": 1}), tmp_path / "tiny.yaml")
+    fitting = f"exec {sys.executable} -m kinetic fit {tmp_path / 'tiny.yaml'} --out {tmp_path / 'run'} --quiet"
+    small = f"mount -t tmpfs -o size=100k tmpfs /dev/shm || exit 77; {fitting}"
+    done = subprocess.run(["unshare", "-m", "sh", "-c", small], capture_output=True, text=True, timeout=120)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("no mount namespaces here")
+    assert done.returncode == 2 and not (tmp_path / "run").exists()
+    told = (
+        "data.workers 1: the loader processes hand batches over in shared memory and need 142336 bytes, /dev/shm has "
+    )
+    assert told + "102400 bytes free; " in done.stderr and "combined_loader" not in done.stderr
 
 
 def test_a_class_without_training_motions_is_named(tmp_path):
