@@ -222,7 +222,7 @@ def read_result(home: Path, key: str) -> Result | None:
 def failure(home: Path) -> str | None:
     """Why the cell in a folder failed, in one line; None when it did not."""
     file = home / "error.json"
-    return str(_read(file).get("error", "it does not say why")) if file.exists() else None
+    return str(_unsealed(file).get("error", "it does not say why")) if file.exists() else None
 
 
 def trained_batches(home: Path) -> int:
@@ -257,16 +257,21 @@ def _note(home: Path, seconds: float) -> None:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    plain = _unsealed(file)
+    try:
+        check_sealed(plain)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}; remove it, and `kinetic ablate` makes it again") from error
+    return plain
+
+
+def _unsealed(file: Path) -> dict[str, Any]:
     try:
         plain = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: expected a file of an ablation, found no JSON: {error}") from error
     if not isinstance(plain, dict) or plain.get("format") != "kinetic-cell" or "key" not in plain:
         raise ValueError(f"{file}: expected a file of an ablation, found another one")
-    try:
-        check_sealed(plain)
-    except ValueError as error:
-        raise ValueError(f"{file}: {error}; remove it, and `kinetic ablate` makes it again") from error
     return plain
 
 
