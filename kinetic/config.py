@@ -38,16 +38,23 @@ def _at_least(owner: str, least: float, **values: float | None) -> None:
             raise ValueError(f"{f'{owner}.' if owner else ''}{name} must be at least {least}, got {value}")
 
 
-def _within(owner: str, low: float, high: float, **values: float | None) -> None:
+def _within(owner: str, low: float, high: float, why: str = "", /, **values: float | None) -> None:
     for name, value in values.items():
         if value is not None and not low <= value <= high:
-            raise ValueError(f"{owner}.{name} must lie between {low} and {high}, got {value}")
+            key = f"{owner}.{name}" if owner else name
+            raise ValueError(f"{key} must lie between {low} and {high}{why and f', for {why}'}, got {value}")
 
 
-def _widths(owner: str, name: str, values: Iterable[int], count: int) -> None:
+WIDEST = 16384
+"""Channels of the widest layer: one such layer of the mapping network takes a GiB."""
+
+
+def _widths(owner: str, name: str, values: Iterable[int], count: int | None = None) -> None:
     values = tuple(values)
-    if len(values) != count or any(width < 1 for width in values):
-        raise ValueError(f"{owner}.{name} needs {count} positive channel counts, got {list(values)}")
+    many = len(values) == count if count else 1 <= len(values) <= 64
+    if not many or not all(1 <= width <= WIDEST for width in values):
+        some = f"{str(list(values[:10]))[:-1]}{', ...' if len(values) > 10 else ''}]"
+        raise ValueError(f"{owner}.{name} needs {count or '1 to 64'} channel counts from 1 to {WIDEST}, got {some}")
 
 
 def check_name(name: str) -> None:
@@ -75,8 +82,8 @@ class SyntheticConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _at_least("synthetic", 2, subjects=self.subjects)
-        _at_least("synthetic", 1, repeats=self.repeats)
+        _within("synthetic", 2, 10_000, subjects=self.subjects)
+        _within("synthetic", 1, 10_000, repeats=self.repeats)
         _at_least("synthetic", 0, sensor_noise=self.sensor_noise)
         _within("synthetic", 0, 1, dropout=self.dropout)
 
@@ -121,7 +128,7 @@ class DataConfig:
     def __post_init__(self) -> None:
         _within("data", 16, 1024, frames=self.frames)
         _at_least("data", 1, batch_size=self.batch_size)
-        _at_least("data", 0, workers=self.workers)
+        _within("data", 0, 256, "each is a process", workers=self.workers)
         if self.frames % 16:
             raise ValueError(f"data.frames must be a multiple of 16, got {self.frames}")
 
@@ -163,8 +170,8 @@ class GeneratorConfig:
     ema: float = 0.0
 
     def __post_init__(self) -> None:
-        _at_least("generator", 1, latent=self.latent, mapping_depth=self.mapping_depth)
-        _at_least("generator", 1, last_width=self.last_width, label_width=self.label_width)
+        _within("generator", 1, 64, mapping_depth=self.mapping_depth)
+        _within("generator", 1, WIDEST, latent=self.latent, last_width=self.last_width, label_width=self.label_width)
         _widths("generator", "widths", self.widths, 5)
         _within("generator", 0, 0.99999, ema=self.ema)
 
@@ -215,7 +222,7 @@ class CriticConfig:
 
     def __post_init__(self) -> None:
         _widths("critic", "widths", self.widths, 6)
-        _at_least("critic", 1, label_width=self.label_width)
+        _within("critic", 1, WIDEST, label_width=self.label_width)
         _at_least("critic", 0, label_smoothing=self.label_smoothing)
         if len(set(self.features)) != len(self.features):
             raise ValueError(f"critic.features names one twice: {list(self.features)}")
@@ -246,7 +253,7 @@ class EncoderConfig:
     weight_decay: float = 0.01
 
     def __post_init__(self) -> None:
-        _widths("encoder", "widths", self.widths, max(1, len(self.widths)))
+        _widths("encoder", "widths", self.widths)
         _within("encoder", 0, 0.95, dropout=self.dropout, smoothing=self.smoothing)
         _within("encoder", 0, 180, turn=self.turn)
         _within("encoder", 0, 10, weight_decay=self.weight_decay)
@@ -327,7 +334,8 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         _at_least("training", 1, steps=self.steps, epochs=self.epochs, penalty_every=self.penalty_every)
         _at_least("training", 1, critic_steps=self.critic_steps, log_every=self.log_every, save_every=self.save_every)
-        _at_least("training", 1, devices=self.devices, nodes=self.nodes)
+        _within("training", 1, 256, "each is a process of this machine", devices=self.devices)
+        _within("training", 1, 4096, "each is a machine", nodes=self.nodes)
         _at_least(
             "training",
             0,
@@ -470,7 +478,7 @@ class ProfileConfig:
     scores: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _at_least("profile", 1, seeds=self.seeds)
+        _within("profile", 1, 1000, seeds=self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -547,5 +555,5 @@ class AblationConfig:
     slurm: SlurmConfig = field(default_factory=SlurmConfig)
 
     def __post_init__(self) -> None:
-        _at_least("", 1, seeds=self.seeds, threads=self.threads)
+        _within("", 1, 1000, seeds=self.seeds, threads=self.threads)
         check_name(self.name)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 import kinetic
 from kinetic.config import DataConfig, Experiment
 from kinetic.data.module import Scaler
-from kinetic.data.motion import MotionSet
+from kinetic.data.motion import FARTHEST, MotionSet
 from kinetic.data.reading import read_motions
 from kinetic.data.synthetic import ACTIONS
 from kinetic.experiment import Prepared, Run, draw, load_run, prepare
@@ -213,7 +213,10 @@ def open_contest(
     for trained in (run, recogniser):
         if trained is not None:
             _check_unseen(trained, data, real.test.source)
+    if motions is not None:
+        motions.check(name, farthest=FARTHEST)
     for side in (real.train, real.test):
+        side.check(data.source, farthest=FARTHEST)
         if side.notes.get("empty"):
             raise ValueError(f"{data.source}: {side.notes['empty']} motions are nothing but zeros")
         if side.notes.get("padded"):

@@ -7,6 +7,8 @@ import json
 import math
 import os
 import platform
+import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,15 +20,17 @@ import torch
 from tqdm import tqdm
 
 from kinetic.config import DataConfig, Experiment
-from kinetic.data.motion import MotionSet
+from kinetic.data.arrays import mebibytes
+from kinetic.data.motion import FARTHEST, MotionSet
 from kinetic.data.reading import read_motions
 from kinetic.data.storage import MotionWriter
 from kinetic.data.synthetic import synthesise
-from kinetic.files import holding, inside, make_folder, read_text, replacing
+from kinetic.files import clear_stale, holding, inside, make_folder, read_text, replacing, sealed, stale
 from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
 from kinetic.messages import complain, safe_line
 from kinetic.models.encoder import Encoder
 from kinetic.models.stgcn import Critic, Generator
+from kinetic.models.tensors import weights_like
 from kinetic.nn.noise import GaussianNoise, QuantileNoise, plain_draw
 from kinetic.nn.pooling import POOLING
 from kinetic.presets import is_preset_name
@@ -263,13 +267,28 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     try:
         experiment = from_plain(about["experiment"])
         skeleton = Skeleton.from_dict(about["skeleton"])
-        class_names = tuple(str(name) for name in about["class_names"])
+        class_names, fps = _plain_names(about["class_names"]), float(about["fps"])
         scaler = Scaler.for_shape(skeleton.channels, len(skeleton.joints))
+        with torch.device("meta"):  # takes no memory, however large the settings are
+            sketch = build(experiment, skeleton=skeleton, classes=len(class_names), scaler=scaler)
+        weights = weights_like(file, content["state_dict"], sketch)
         module = build(experiment, skeleton=skeleton, classes=len(class_names), scaler=scaler)
-        module.load_state_dict(content["state_dict"])
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ValueError(f"{file}: {' '.join(str(error).split())[:300]}") from error
-    return Run(Path(path), experiment, module.eval(), skeleton, class_names, float(about["fps"]), str(about["data"]))
+        module.load_state_dict(weights)
+    except (ValueError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+        raise _named(file, error) from error
+    return Run(Path(path), experiment, module.eval(), skeleton, class_names, fps, str(about["data"]))
+
+
+def _plain_names(names: object) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"class_names must be a list of names, found a {type(names).__name__}")
+    return tuple(names)
+
+
+def _named(file: Path, error: Exception, what: str = "") -> ValueError:
+    """The error in one line that begins with the file."""
+    reason = " ".join(str(error).split()).removeprefix(f"{file}: ")[:300]
+    return ValueError(f"{file}: {what}{reason}")
 
 
 def draw(
@@ -490,7 +509,7 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
     from pytorch_lightning import Trainer
 
     from kinetic.data.module import MotionData
-    from kinetic.training.checkpoint import RunCheckpoint, interruptible, read_checkpoint
+    from kinetic.training.checkpoint import RunCheckpoint, interruptible
     from kinetic.training.watch import MetricsTable, Progress, Sampling, Table
 
     last, settings = _last(folder), experiment.training
@@ -504,10 +523,11 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
             f"{f' and {len(empty) - 8} more' if len(empty) > 8 else ''}; choose others with data.classes, such as "
             f"--data.classes {json.dumps(','.join(there[:40]), ensure_ascii=False)}"
         )
-    odd = train.check("training motions")
+    odd = train.check(f"{experiment.data.source}: training motions", farthest=FARTHEST)
     if leader:
         for each in odd:
             complain(f"note: {each}")
+    _check_shared_memory(experiment.data, train.shape)
     data = MotionData(
         train,
         scaler=prepared.scaler,
@@ -522,16 +542,16 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
     )
     loggers = _loggers(settings.loggers, folder)
     done = 0
-    content = read_checkpoint(last) if start else None
+    content = _read_last(last) if start else None
     if content is not None:
         try:
             about = _about(experiment, train)
             if changed := [name for name in ("skeleton", "class_names") if content["kinetic"][name] != about[name]]:
                 raise ValueError(f"its {' and '.join(changed).replace('_', ' ')} differ from those of the motions now")
             data.load_state_dict(content["data"])
-            module.load_state_dict(content["state_dict"])
-        except (ValueError, RuntimeError, KeyError) as error:
-            raise ValueError(f"{last}: does not fit this experiment: {' '.join(str(error).split())[:300]}") from error
+            module.load_state_dict(weights_like(last, content["state_dict"], module))
+        except (ValueError, RuntimeError, KeyError, TypeError, AttributeError) as error:
+            raise _named(last, error, "does not fit this experiment: ") from error
         done = int(content["batches"])
     if done >= steps:
         complain(f"{folder} is complete: {done} batches")
@@ -585,6 +605,21 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
                 trainer.fit(module, datamodule=data)
 
 
+def _check_shared_memory(data: DataConfig, shape: tuple[int, ...]) -> None:
+    """Refuses loader processes that lack the memory to hand batches over: they would die, or wait for ever."""
+    place = Path("/dev/shm")
+    if not data.workers or not place.is_dir():
+        return
+    ready = 2 * data.batch_size * 4 * math.prod(shape[1:])  # bytes of the two batches that each of them has ready
+    needed, free = data.workers * (ready + (64 << 10)), shutil.disk_usage(place).free
+    if free < needed:
+        raise ValueError(
+            f"data.workers {data.workers}: the loader processes hand batches over in shared memory and need "
+            f"{mebibytes(needed)}, {place} has {mebibytes(free)} free; make it larger (docker run --shm-size 1g), "
+            f"or set data.workers 0"
+        )
+
+
 def _placed(experiment: Experiment) -> Experiment:
     """The same, with whole paths: a run is used from other folders than the one it was started in."""
     data = experiment.data
@@ -636,24 +671,62 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
     """Whether the folder holds a checkpoint of this experiment to go on from. Refuses one that is not to be touched."""
-    for left in folder.glob(".*.tmp"):  # of a run that was killed while it wrote
-        left.unlink()
-    if any(folder.iterdir()):
-        config = folder / "config.yaml"
-        if not config.exists():
-            raise FileExistsError(f"{folder}: holds something that is no run; choose another folder with --out")
-        if not any((folder / "checkpoints").glob("*.ckpt")):
-            if resume:
-                complain(f"note: {folder} has no checkpoint yet; it begins anew")
-            return False  # it stopped before it had anything to lose
-        if not resume:
-            raise FileExistsError(f"{folder}: holds a run already; go on with --resume, or choose another with --out")
-        before, now = to_plain(load_experiment(config)), to_plain(experiment)
-        free = FREE if experiment.model == "gan" else ("data.workers",)  # an encoder's learning rate knows its end
-        if changed := _differences(before, now, free):
-            raise ValueError(f"{folder}: the run there has other settings: {'; '.join(changed[:5])}")
-    return resume and _last(folder).exists()
+    there = set(folder.iterdir()) - set(stale(folder, WRITTEN))
+    start = _goes_on(folder, experiment, resume=resume) if there else False
+    clear_stale(folder, WRITTEN)
+    return start
 
+
+def _goes_on(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
+    """Whether what a folder holds is a run of this experiment with a checkpoint. Touches nothing."""
+    config = folder / "config.yaml"
+    if not config.exists():
+        raise FileExistsError(f"{folder}: holds something that is no run; choose another folder with --out")
+    try:
+        before = to_plain(load_experiment(config))
+    except (ValueError, OSError) as error:
+        raise FileExistsError(
+            f"{folder}: holds a config.yaml that is not of a run; choose another folder with --out ({error})"
+        ) from error
+    if not any((folder / "checkpoints").glob("*.ckpt")):
+        if resume:
+            complain(f"note: {folder} has no checkpoint yet; it begins anew")
+        return False  # it stopped before it had anything to lose
+    if not resume:
+        raise FileExistsError(f"{folder}: holds a run already; go on with --resume, or choose another with --out")
+    free = FREE if experiment.model == "gan" else ("data.workers",)  # an encoder's learning rate knows its end
+    if changed := _differences(before, to_plain(experiment), free):
+        raise ValueError(f"{folder}: the run there has other settings: {'; '.join(changed[:5])}")
+    if not (last := _last(folder)).exists():
+        raise ValueError(f"{last}: is not there, though the run was begun; {_instead(last)}")
+    return True
+
+
+def _read_last(last: Path) -> dict[str, Any]:
+    """The checkpoint to go on from. Raises ValueError that names another one, where this one is damaged."""
+    from kinetic.training.checkpoint import read_checkpoint
+
+    try:
+        return read_checkpoint(last)
+    except ValueError as error:
+        raise ValueError(f"{error}; {_instead(last)}") from error
+
+
+def _instead(last: Path) -> str:
+    """How to go on without `last.ckpt`, as the end of a sentence."""
+    from kinetic.training.checkpoint import newest_checkpoint
+
+    if (newest := newest_checkpoint(last.parent)) is None:
+        return "the folder holds no other whole checkpoint; begin anew with another --out"
+    file, batches = newest
+    return (
+        f"to go on from the newest that is whole, after {batches} batches, type `cp {shlex.quote(str(file))} "
+        f"{shlex.quote(str(last))}` and the same command with --resume"
+    )
+
+
+WRITTEN = r"config\.yaml|environment\.json|metrics\.csv|recognition\.json"
+"""Files of a run folder that are replaced whole."""
 
 FREE = ("training.steps", "training.epochs", "training.save_every", "data.workers")
 """Settings that may change when the run of a generator goes on."""
@@ -839,7 +912,7 @@ def _tester(folder: Path, experiment: Experiment, prepared: Prepared) -> Callabl
             },
         }
         with replacing(folder / "recognition.json") as beside:
-            beside.write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+            beside.write_text(json.dumps(sealed(facts), indent=2) + "\n", encoding="utf-8")
         complain(f"after {done} batches {share:.3f} of {len(test)} test motions are recognised ({facts['hash']})")
         return share
 

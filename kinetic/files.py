@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import json
 import os
 import re
 import shutil
 import stat
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +22,7 @@ from kinetic.plain import json_values, yaml_values
 __all__ = [
     "LARGEST_TEXT",
     "LARGEST_YAML",
+    "check_sealed",
     "checked_target",
     "clear_stale",
     "flush",
@@ -33,6 +36,7 @@ __all__ = [
     "read_text",
     "read_yaml",
     "replacing",
+    "sealed",
     "stale",
     "temporary",
     "working_folder",
@@ -301,6 +305,26 @@ def working_folder(path: Path) -> Iterator[Path]:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def sealed(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Plain values with a checksum of them under `checksum`, for a file of JSON."""
+    return {**plain, "checksum": _digest(plain)}
+
+
+def check_sealed(plain: Mapping[str, Any]) -> None:
+    """Compares what was read with the checksum that `sealed` put into it. Raises ValueError."""
+    content = dict(plain)
+    checksum = content.pop("checksum", None)
+    if checksum is None:
+        raise ValueError("it has no checksum: another version wrote it")
+    if checksum != _digest(content):
+        raise ValueError("it does not match its checksum: it is damaged or was edited")
+
+
+def _digest(plain: Mapping[str, Any]) -> str:
+    content = json.loads(json.dumps(plain))  # as it comes back, with keys that are words
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def flush(path: Path) -> None:

@@ -106,6 +106,12 @@ class Report:
         """The report that `to_dict` wrote, but for its table of classes. Raises ValueError for anything else."""
         if not isinstance(plain, Mapping) or plain.get("format") != "kinetic-report":
             raise ValueError("this is no report; `kinetic evaluate -o` writes one")
+        if missing := sorted({"subject", "rows", "notes", "alarms"} - set(plain)):
+            raise ValueError(f"an incomplete report: it lacks {', '.join(missing)}")
+        if wrong := [name for name in ("rows", "notes", "alarms") if not isinstance(plain[name], list)]:
+            raise ValueError(f"an incomplete report: {wrong[0]} must be a list")
+        if not all(isinstance(row, Mapping) and {"score", "floor", "better"} <= set(row) for row in plain["rows"]):
+            raise ValueError("an incomplete report: each of its rows needs a score, a floor and what is better")
         try:
             rows = tuple(
                 Row(Score.from_dict(row["score"]), Score.from_dict(row["floor"]), str(row["better"]))

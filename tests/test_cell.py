@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from kinetic.ablation.recipes import Cell
 from kinetic.config import ScoresConfig
 from kinetic.data.reading import read_motions
 from kinetic.experiment import fit
+from kinetic.files import sealed
 from kinetic.loading import from_plain, load_experiment
 
 SCORES = ScoresConfig(only=("frechet", "mmd_frame", "bones"), draws=2, points=2, shown=1, published=2)
@@ -236,9 +238,41 @@ def test_checkpoints_of_another_folder_stay_when_the_cell_is_done(cell, done, tm
 
 
 def test_a_result_that_lacks_something_is_named(tmp_path):
-    (tmp_path / "result.json").write_text('{"format": "kinetic-cell", "key": "k"}')
+    (tmp_path / "result.json").write_text(json.dumps(sealed({"format": "kinetic-cell", "key": "k"})))
     with pytest.raises(ValueError, match=r"result.json: expected the result of a cell"):
         read_result(tmp_path, "k")
+
+
+def test_an_edited_or_damaged_result_is_refused_by_name(cell, done, tmp_path):
+    shutil.copytree(done, home := tmp_path / done.name)
+    good = (home / "result.json").read_bytes()
+    plain = json.loads(good)
+    plain["report"]["rows"][0]["score"]["value"] /= 2
+    del (bare := json.loads(good))["checksum"]
+    for text, reason in ((json.dumps(plain), "does not match its checksum"), (json.dumps(bare), "has no checksum")):
+        (home / "result.json").write_text(text)
+        with pytest.raises(ValueError, match=rf"result\.json: it {reason}.*remove it, and `kinetic ablate`"):
+            read_result(home, cell.key)
+    expected, rng = read_result(done, cell.key), random.Random(0)
+    for bit in rng.sample(range(8 * len(good)), 300):
+        damaged = bytearray(good)
+        damaged[bit // 8] ^= 1 << bit % 8
+        (home / "result.json").write_bytes(damaged)
+        try:
+            assert read_result(home, cell.key) == expected, f"bit {bit}"
+        except ValueError as error:
+            assert "result.json" in str(error)
+
+
+def test_only_its_own_temporary_files_are_removed(cell, done, tmp_path):
+    shutil.copytree(done, home := tmp_path / done.name)
+    mine, theirs = home / ".result.json.12.tmp", [home / ".thesis.tmp", home / ".notes.txt.12.tmp"]
+    for file in (mine, *theirs):
+        file.write_text("text")
+    (home / ".samples.npz.abcdefgh.tmp").mkdir()
+    work(str(home))
+    assert not mine.exists() and all(file.exists() for file in theirs)
+    assert not (home / ".samples.npz.abcdefgh.tmp").exists()
 
 
 def test_paths_of_a_cell_do_not_depend_on_where_it_is_run(cell, tmp_path, monkeypatch):

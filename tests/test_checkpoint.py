@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import io
 import math
 import multiprocessing
 import os
@@ -15,6 +16,7 @@ import sys
 import termios
 import time
 import warnings
+import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -34,6 +36,7 @@ from kinetic.training.checkpoint import (
     NotFinite,
     RunCheckpoint,
     interruptible,
+    newest_checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
@@ -409,10 +412,11 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_leftovers_of_killed_runs_are_removed(tmp_path):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
-    for path in (folder / ".last.ckpt.999999999.tmp", folder / "mine.tmp", tmp_path / ".metrics.csv.999999999.tmp"):
+    theirs = (folder / "mine.tmp", folder / ".mine.ckpt.tmp", folder / ".mine.999999998.tmp")
+    for path in (folder / ".last.ckpt.999999999.tmp", *theirs, tmp_path / ".metrics.csv.999999999.tmp"):
         path.write_bytes(b"half")
     train(tmp_path, steps=3)
-    assert names(folder) == ["last.ckpt", "mine.tmp"]
+    assert names(folder) == [".mine.999999998.tmp", ".mine.ckpt.tmp", "last.ckpt", "mine.tmp"]
     assert names(tmp_path) == ["checkpoints", "metrics.csv"]
 
 
@@ -491,6 +495,65 @@ def test_the_first_signal_is_noted_and_the_second_stops():
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.1)
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def outcome(path: Path, damaged: bytes, expected: dict) -> bool:
+    """Whether a damaged file is refused by its name; if not, it must hold what it held before."""
+    path.write_bytes(damaged)
+    try:
+        content = read_checkpoint(path)
+    except ValueError as error:
+        assert path.name in str(error)
+        return True
+    assert_same(content, expected)
+    return False
+
+
+def test_no_flipped_bit_and_no_missing_end_changes_what_a_checkpoint_holds(whole, tmp_path):
+    good = (whole[0] / "checkpoints" / "last.ckpt").read_bytes()
+    expected, path = saved(whole[0]), tmp_path / "last.ckpt"
+    archive = zipfile.ZipFile(io.BytesIO(good))
+    program = archive.getinfo(next(name for name in archive.namelist() if name.endswith("data.pkl")))
+    end = good.rindex(b"PK\5\6")  # of the directory; its comment is the checksum
+    rng = random.Random(0)
+    places = {
+        "anywhere": rng.sample(range(len(good)), 300),
+        "names and plain values": rng.sample(range(program.header_offset, program.header_offset + 2000), 60),
+        "the directory of the archive": rng.sample(range(archive.start_dir, end), 60),
+        "its end and the checksum": range(end, len(good)),
+    }
+
+    def flipped(at: int) -> bytes:
+        return good[:at] + bytes([good[at] ^ 1 << rng.randrange(8)]) + good[at + 1 :]
+
+    refused = {where: [outcome(path, flipped(at), expected) for at in some] for where, some in places.items()}
+    assert all(refused["names and plain values"]) and all(refused["the directory of the archive"])
+    assert 80 <= sum(refused["its end and the checksum"]) < len(refused["its end and the checksum"])
+    assert sum(refused["anywhere"]) >= 297  # but for the mark of the checksum itself
+    assert all(outcome(path, good[:-cut], expected) for cut in (200, 1000, len(good) - 10))
+
+
+def test_a_checkpoint_without_a_checksum_is_read_and_its_members_are_compared(tmp_path):
+    content = {"state_dict": {"w": torch.arange(1000.0)}, "batches": 7}
+    path = tmp_path / "last.ckpt"
+    torch.save(content, path)
+    good = path.read_bytes()
+    assert_same(read_checkpoint(path), content)
+    at = good.index(torch.arange(1000.0).numpy().tobytes()) + 100
+    path.write_bytes(good[:at] + b"\xff" + good[at + 1 :])
+    with pytest.raises(ValueError, match=r"last\.ckpt: is damaged: \S+/data/0 in it does not match its checksum"):
+        read_checkpoint(path)
+
+
+def test_the_newest_whole_checkpoint_is_found(tmp_path):
+    assert newest_checkpoint(tmp_path) is None
+    for name, batches in (("best", 30), ("step-9", 9), ("step-20", 20), ("step-40", 40), ("last", 50)):
+        write_checkpoint(tmp_path / f"{name}.ckpt", {"state_dict": {}, "batches": batches})
+    assert newest_checkpoint(tmp_path) == (tmp_path / "step-40.ckpt", 40)
+    (tmp_path / "step-40.ckpt").write_bytes((tmp_path / "step-40.ckpt").read_bytes()[:-100])
+    assert newest_checkpoint(tmp_path) == (tmp_path / "best.ckpt", 30)
+    (tmp_path / "best.ckpt").unlink()
+    assert newest_checkpoint(tmp_path) == (tmp_path / "step-20.ckpt", 20)
 
 
 def test_best_is_the_least_and_never_nan(tmp_path):

@@ -13,6 +13,7 @@ from kinetic.ablation.cost import estimate, seconds_per_batch
 from kinetic.ablation.grid import plan
 from kinetic.ablation.recipes import Ablation, Benchmark, Recipe
 from kinetic.config import ScoresConfig
+from kinetic.files import sealed
 from kinetic.loading import load_experiment
 
 
@@ -34,7 +35,7 @@ def finish(folder, cell, seconds):
     """What a cell leaves that took so long."""
     home = prepare_place(folder, cell, None)
     plain = {"format": "kinetic-cell", "key": cell.key, "seconds": {"training": seconds, "scoring": 1.0}, "network": ""}
-    (home / "result.json").write_text(json.dumps(plain))
+    (home / "result.json").write_text(json.dumps(sealed(plain)))
 
 
 def test_cells_that_are_done_tell_what_the_others_take(ablation, tmp_path):

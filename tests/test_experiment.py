@@ -4,6 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections import OrderedDict
 from dataclasses import replace
 
 import numpy as np
@@ -15,7 +17,7 @@ from kinetic.data.reading import read_motions
 from kinetic.data.storage import write_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.experiment import build, build_networks, draw, fit, load_run, prepare, sample
-from kinetic.loading import load_experiment
+from kinetic.loading import load_experiment, save_experiment
 from kinetic.skeleton import COCO17, NTU25, save_skeleton
 from kinetic.training import precision
 from kinetic.training.checkpoint import read_checkpoint, write_checkpoint
@@ -237,10 +239,52 @@ def test_single_motions_per_class_train(tmp_path):
 
 
 def test_a_folder_with_something_else_is_not_touched(tmp_path):
-    (tmp_path / "thesis.tex").write_text("x")
+    for name in ("thesis.tex", ".thesis.tmp", ".config.yaml.12.tmp"):
+        (tmp_path / name).write_text("x")
     with pytest.raises(FileExistsError, match="no run"):
         fit(tiny(), tmp_path, progress=False)
-    assert os.listdir(tmp_path) == ["thesis.tex"]
+    assert sorted(os.listdir(tmp_path)) == [".config.yaml.12.tmp", ".thesis.tmp", "thesis.tex"]
+
+
+def test_a_folder_whose_config_is_of_something_else_is_not_touched(tmp_path):
+    (tmp_path / "config.yaml").write_text("optimizer: adam\n")
+    (tmp_path / ".thesis.tmp").write_text("x")
+    with pytest.raises(FileExistsError, match="config.yaml that is not of a run.*optimizer: unknown key"):
+        fit(tiny(), tmp_path, resume=True, progress=False)
+    assert (tmp_path / "config.yaml").read_text() == "optimizer: adam\n" and (tmp_path / ".thesis.tmp").exists()
+
+
+@pytest.mark.parametrize("fault", ["flipped", "cut", "gone"])
+def test_a_run_without_its_last_checkpoint_says_from_which_it_can_go_on_and_how(tmp_path, fault):
+    asked = tiny(training={**GAN["training"], "steps": 6, "save_every": 2, "keep_every": 2, "sample_every": 4})
+    whole, broken = tmp_path / "whole", tmp_path / "it's broken"
+    fit(asked, whole, progress=False)
+    shutil.copytree(whole, broken)
+    last = broken / "checkpoints" / "last.ckpt"
+    good = last.read_bytes()
+    flipped = good[:5000] + bytes([good[5000] ^ 1]) + good[5001:]
+    last.unlink() if fault == "gone" else last.write_bytes({"flipped": flipped, "cut": good[:-3000]}[fault])
+    for name in ("step-6", "best"):
+        (broken / "checkpoints" / f"{name}.ckpt").write_bytes(b"not whole")
+    before = {file: file.read_bytes() for file in broken.rglob("*") if file.is_file()}
+    with pytest.raises(ValueError, match=r"last\.ckpt: .* after 4 batches, type `cp ") as refused:
+        fit(asked, broken, resume=True, progress=False)
+    assert {file: file.read_bytes() for file in broken.rglob("*") if file.is_file()} == before
+    subprocess.run(str(refused.value).split("`")[1], shell=True, check=True)
+    fit(asked, broken, resume=True, progress=False)
+    assert (broken / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
+    for name in ("last", "best", "step-6"):
+        one, two = (read_checkpoint(folder / "checkpoints" / f"{name}.ckpt") for folder in (whole, broken))
+        assert (one["batches"], one["best"]) == (two["batches"], two["best"])
+        assert all(torch.equal(one["state_dict"][key], two["state_dict"][key]) for key in one["state_dict"])
+
+
+def test_a_run_without_any_whole_checkpoint_begins_elsewhere(tmp_path):
+    fit(tiny(training={**GAN["training"], "steps": 1}), tmp_path / "run", progress=False)
+    for file in (tmp_path / "run" / "checkpoints").iterdir():
+        file.write_bytes(b"damaged")
+    with pytest.raises(ValueError, match=r"last\.ckpt: .*no other whole checkpoint; begin anew with another --out"):
+        fit(tiny(training={**GAN["training"], "steps": 2}), tmp_path / "run", resume=True, progress=False)
 
 
 def test_going_on_with_other_settings_is_refused_by_name(run):
@@ -266,6 +310,93 @@ def test_a_checkpoint_of_another_skeleton_is_refused(run, tmp_path):
         load_run(tmp_path / "other.ckpt")
 
 
+def deep(content):
+    content["kinetic"]["experiment"]["generator"]["mapping_depth"] = 10**7
+
+
+def deeper_than_its_tensors(content):
+    content["kinetic"]["experiment"]["generator"]["mapping_depth"] = 64
+
+
+def wide(content):
+    content["kinetic"]["experiment"]["generator"]["latent"] = 16384
+
+
+def many_classes(content):
+    content["kinetic"]["class_names"] = ["a"] * 400_000
+
+
+def names_of_names(content):
+    names = []
+    for _ in range(60):
+        names = [names, names]
+    content["kinetic"]["class_names"] = names
+
+
+def many_joints(content):
+    content["kinetic"]["skeleton"]["joints"] = [str(i) for i in range(100_000)]
+
+
+def no_experiment(content):
+    content["kinetic"]["experiment"] = None
+
+
+def names_that_are_none(content):
+    content["kinetic"]["class_names"] = 3
+
+
+def a_nan(content):
+    content["state_dict"]["generator.embedding.weight"][0, 0] = float("nan")
+
+
+def a_weight_too_few(content):
+    del content["state_dict"]["critic.score.weight"]
+
+
+def odd_notes_on_weights(content):
+    content["state_dict"] = OrderedDict(content["state_dict"])
+    content["state_dict"]._metadata = 3
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (deep, "generator.mapping_depth must lie between 1 and 64, got 10000000"),
+        (deeper_than_its_tensors, r"248 weights are missing \("),  # biases and weights of the two copies
+        (wide, r"embedding.weight|must have shape"),
+        (many_classes, r"must have shape \(400000,"),
+        (names_of_names, "50 deep"),
+        (many_joints, "a skeleton has 1 to 1000 joints, got 100000"),
+        (no_experiment, "expected settings"),
+        (names_that_are_none, "class_names must be a list of names, found a int"),
+        (a_nan, "generator.embedding.weight holds NaN"),
+        (a_weight_too_few, r"1 weights are missing \(critic.score.weight\), 0 are unknown"),
+        (odd_notes_on_weights, ""),
+    ],
+)
+def test_a_checkpoint_that_claims_what_it_does_not_hold_is_refused_at_once_by_name(run, tmp_path, spoil, message):
+    content = read_checkpoint(run / "checkpoints" / "last.ckpt")
+    spoil(content)
+    torch.save(content, tmp_path / "odd.ckpt")
+    if not message:
+        load_run(tmp_path / "odd.ckpt")
+        return
+    begun = time.process_time()
+    with pytest.raises(ValueError, match=rf"odd\.ckpt: .*({message})"):
+        load_run(tmp_path / "odd.ckpt")
+    assert time.process_time() - begun < 10
+
+
+def test_a_run_does_not_go_on_from_weights_that_are_no_numbers(tmp_path):
+    asked = tiny(training={**GAN["training"], "steps": 2})
+    last = fit(asked, tmp_path / "run", progress=False) / "checkpoints" / "last.ckpt"
+    content = read_checkpoint(last)
+    a_nan(content)
+    torch.save(content, last)
+    with pytest.raises(ValueError, match=r"last\.ckpt: .*generator.embedding.weight holds NaN"):
+        fit(tiny(training={**GAN["training"], "steps": 4}), tmp_path / "run", resume=True, progress=False)
+
+
 def test_a_run_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="nowhere"):
         load_run(tmp_path / "nowhere")
@@ -284,6 +415,33 @@ def test_nan_in_the_data_names_the_file_and_the_motion(tmp_path):
     with pytest.raises(ValueError, match=r"bad.npz.*5"):
         fit(tiny(data={**GAN["data"], "source": str(tmp_path / "bad.npz")}), tmp_path / "run", progress=False)
     assert not (tmp_path / "run" / "checkpoints").exists()
+
+
+def test_coordinates_beyond_any_unit_name_the_file(tmp_path):
+    motions = synthesise(["walk", "wave"], subjects=2, repeats=1, frames=16)
+    far = motions.motion.copy()
+    far[5, 0, 0, 0] = 1e37
+    write_motions(replace(motions, motion=far), tmp_path / "far.npz")
+    with pytest.raises(ValueError, match=r"far\.npz: training motions: the largest coordinate is 1e\+37"):
+        fit(
+            tiny(data={**GAN["data"], "source": str(tmp_path / "far.npz"), "split": "none"}),
+            tmp_path / "run",
+            progress=False,
+        )
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts a small /dev/shm of its own")
+def test_a_shared_memory_that_is_too_small_is_named(tmp_path):
+    save_experiment(tiny(data={**GAN["data"], "workers": 1}), tmp_path / "tiny.yaml")
+    fitting = f"exec {sys.executable} -m kinetic fit {tmp_path / 'tiny.yaml'} --out {tmp_path / 'run'} --quiet"
+    small = f"mount -t tmpfs -o size=100k tmpfs /dev/shm || exit 77; {fitting}"
+    done = subprocess.run(["unshare", "-m", "sh", "-c", small], capture_output=True, text=True, timeout=120)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("no mount namespaces here")
+    assert done.returncode == 2 and not (tmp_path / "run").exists()
+    told = "data.workers 1: the loader processes hand batches over in shared memory and need 142336 bytes, /dev/shm"
+    assert told + " has 102400 bytes free; " in done.stderr and "combined_loader" not in done.stderr
 
 
 def test_a_class_without_training_motions_is_named(tmp_path):

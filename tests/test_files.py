@@ -1,6 +1,7 @@
 """Files are read where they are plain, replaced whole, and written where they belong and nowhere else."""
 
 import errno
+import json
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ import torch
 
 from kinetic.files import (
     LARGEST_YAML,
+    check_sealed,
     checked_target,
     clear_stale,
     holding,
@@ -25,6 +27,7 @@ from kinetic.files import (
     read_text,
     read_yaml,
     replacing,
+    sealed,
     stale,
     temporary,
     working_folder,
@@ -364,3 +367,14 @@ def test_a_working_folder_is_empty_and_goes(tmp_path):
             pass
         (folder / "half").write_text("half")
     assert names(tmp_path) == []
+
+
+def test_a_checksum_tells_any_change_of_what_was_sealed():
+    plain = {"a": [1, 2.5, None, "café"], "b": {2: 0.1, 10: (1,)}}
+    again = json.loads(json.dumps(sealed(plain)))
+    check_sealed(again)
+    for change in ({"a": [1, 2.5, None, "cafe"]}, {"c": 1}, {"b": {"2": 0.1, "10": [2]}}, {"checksum": "0" * 64}):
+        with pytest.raises(ValueError, match="it does not match its checksum"):
+            check_sealed({**again, **change})
+    with pytest.raises(ValueError, match="it has no checksum"):
+        check_sealed(plain)

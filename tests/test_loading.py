@@ -123,6 +123,18 @@ def test_numbers_are_read_as_python_writes_them(file):
         ("a: " + "[" * 5000, ", line 1: nested too deeply"),
         ("seed: -1", "experiment.seed must lie between 0 and 9223372036854775807, got -1"),
         ("data: {frames: 30}", "data.frames must be a multiple of 16, got 30"),
+        ("data: {workers: 1000000}", "data.workers must lie between 0 and 256, for each is a process, got 1000000"),
+        ("data: {synthetic: {subjects: 1000000}}", "synthetic.subjects must lie between 2 and 10000, got 1000000"),
+        ("training: {devices: 1000000}", "training.devices must lie between 1 and 256, for each is a process of this"),
+        (
+            "training: {nodes: 1000000}",
+            "training.nodes must lie between 1 and 4096, for each is a machine, got",
+        ),
+        ("generator: {mapping_depth: 10000000}", "generator.mapping_depth must lie between 1 and 64, got 10000000"),
+        ("generator: {latent: 100000}", "generator.latent must lie between 1 and 16384, got 100000"),
+        ("critic: {label_width: 100000}", "critic.label_width must lie between 1 and 16384, got 100000"),
+        ("generator: {widths: [8, 8, 8, 8, 1000000]}", "generator.widths needs 5 channel counts from 1 to 16384, got"),
+        (f"encoder: {{widths: {[8] * 65}}}", "encoder.widths needs 1 to 64 channel counts from 1 to 16384, got [8, 8,"),
         ("name: a/b", "name must be a plain file name, got 'a/b'"),
     ],
 )
@@ -151,9 +163,7 @@ def test_settings_that_clash_only_together_are_refused(tmp_path):
 
 
 def test_files_that_are_not_there_or_not_text_are_refused(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"nowhere\.yaml: no such file; expected a YAML file or a name: demo, "
-    ):
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.yaml: no such file; expected a YAML file or a name: demo, "):
         load_experiment(tmp_path / "nowhere.yaml")
     binary = tmp_path / "binary.yaml"
     binary.write_bytes(b"\xff\xfe\x00\x01")

@@ -309,7 +309,7 @@ def test_an_impossible_ablation_is_refused(changes, reason):
         ({"published": {"xsub": {"A": {"fidd": 1.0}}}}, "published.xsub.A.fidd: no score; did you mean fid"),
         ({"benchmarks": {"x": {"settings": {}, "encoder": "x" * 9999}}}, "benchmarks.x.encoder: "),
         ({"published": {"xsab": {}}}, "did you mean xsub"),
-        ({"seeds": 0}, "seeds must be at least 1"),
+        ({"seeds": 0}, "seeds must lie between 1 and 1000, got 0"),
         ({"benchmarks": {"x": {"settings": {"data": DATA}}}}, "benchmarks.x.encoder: expected an experiment file"),
         (
             {"benchmarks": {"x": {"settings": {"dta": 1}, "encoder": "encoder.yaml"}}},

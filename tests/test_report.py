@@ -52,7 +52,13 @@ def test_a_report_comes_back_from_json(tmp_path):
         ("{}", "no report"),
         ("[1]", "no report"),
         ("not json", "line 1, column 1: not JSON: .*no report"),
-        ('{"format": "kinetic-report"}', "incomplete report"),
+        ('{"format": "kinetic-report"}', "incomplete report: it lacks alarms, notes, rows, subject"),
+        ('{"format": "kinetic-report", "rows": 3, "notes": [], "alarms": [], "subject": "a"}', "rows must be a list"),
+        (
+            '{"format": "kinetic-report", "rows": [{"score": 1, "floor": {}, "better": "low"}], "notes": [], "alarms": '
+            '[], "subject": "a"}',
+            "a score is a table of names and values, got a int",
+        ),
         ('{"format": "kinetic-report", "rows": [3], "notes": [], "alarms": [], "subject": "a"}', "incomplete report"),
         ("[" * 100_000, "nested too deeply.*no report"),
     ],

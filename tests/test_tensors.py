@@ -1,13 +1,25 @@
 """Tensors from strangers: nothing in a file is run, and what it claims is compared before it is believed."""
 
+import io
 import pickle
+import struct
+import time
 import zipfile
 
 import pytest
 import torch
 
 from kinetic.models.encoder import Encoder
-from kinetic.models.tensors import check_like, named_tensors, read_weights, shortened, some_names, weights_hash
+from kinetic.models.tensors import (
+    check_like,
+    named_tensors,
+    read_weights,
+    shortened,
+    some_names,
+    weights_hash,
+    weights_like,
+    write_weights,
+)
 from kinetic.skeleton import NTU25
 
 
@@ -84,7 +96,9 @@ def test_names_of_strangers_stay_on_one_line():
 
 def test_a_file_that_names_other_classes_says_which(tmp_path):
     torch.save({"state_dict": {}, "meta": zipfile.ZipInfo("a")}, tmp_path / "x.pth")
-    with pytest.raises(ValueError, match=r"x\.pth: holds zipfile\.ZipInfo beside tensors.*save the weights alone"):
+    with pytest.raises(
+        ValueError, match=r"x\.pth: holds zipfile\.ZipInfo beside plain tensors.*save the weights alone"
+    ):
         read_weights(tmp_path / "x.pth")
 
 
@@ -102,3 +116,119 @@ def test_hash_changes_with_weights_and_statistics_and_takes_any_precision():
     found.add(weights_hash(network))
     assert len(found) == 3
     assert all(len(each) == 12 for each in found)
+
+
+PROTOCOL = b"\x80\x02"
+
+
+def put(key: int) -> bytes:
+    return b"r" + struct.pack("<I", key)
+
+
+def get(key: int) -> bytes:
+    return b"j" + struct.pack("<I", key)
+
+
+def name(module: str, of: str) -> bytes:
+    return f"c{module}\n{of}\n".encode()
+
+
+def whole_number(value: int) -> bytes:
+    return b"\x8a\x0a" + value.to_bytes(10, "little", signed=True)
+
+
+PRIME = 2**61 - 1
+"""Python's hash of its multiples is 0."""
+
+TABLE = b"}" + put(0) + b"(" + b"".join(b"X\4\0\0\0%04xN" % i for i in range(50_000)) + b"u\x85" + put(1)
+HOSTILE = {
+    "names of 30 MB": (b"](" + b")" * (30 << 20) + b"e.", "expected at most 16777216"),
+    "a long program": (b"](" + b")" * 600_000 + b"e.", "more than 500000 steps"),
+    "a deep tuple": (b")" + b"\x85" * 100_000 + b".", "more than 50 deep"),
+    "a deep list": (b"]" * 1000 + b"a" * 999 + b".", "more than 50 deep"),
+    "a tuple that doubles as a key": (
+        b"})" + b"".join(put(i) + get(i) + b"\x86" for i in range(60)) + b"Ns.",
+        "a tuple of more than 1000 values",
+    ),
+    "a list that doubles": (
+        b"](" + b"".join(b"]" + put(i) + b"(" + (get(i - 1) * 2 if i else b"") + b"e" for i in range(40)) + b"e.",
+        "fill gigabytes",
+    ),
+    "keys of one hash": (
+        b"}(" + b"".join(whole_number(PRIME * (i + 1)) + b"N" for i in range(50_000)) + b"u.",
+        "more than 10000 keys",
+    ),
+    "copies of a table": (
+        TABLE + b"](" + (name("collections", "OrderedDict") + get(1) + b"R") * 1000 + b"e\x86.",
+        "more than 2000000 times",
+    ),
+    "gigabytes of zeros": (name("builtins", "bytearray") + whole_number(2**35) + b"\x85R.", "builtins.bytearray"),
+    "a tensor from nothing": (name("torch", "FloatTensor") + whole_number(2**35) + b"\x85R.", "torch.FloatTensor"),
+    "an encoding that takes long": (
+        name("_codecs", "encode") + b"X\1\0\0\0aX\3\0\0\0hex\x86R.",
+        "_codecs.encode",
+    ),
+}
+
+
+def with_program(path, program: bytes) -> None:
+    """A torch file whose names and plain values are this pickle."""
+    torch.save({"a": torch.zeros(3)}, whole := io.BytesIO())
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
+        for member in old.infolist():
+            new.writestr(member, program if member.filename.endswith("data.pkl") else old.read(member))
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+def test_a_pickle_that_would_take_long_is_refused_before_torch_runs_it(tmp_path, kind, form):
+    program, message = HOSTILE[kind]
+    path, program = tmp_path / "hostile.pth", PROTOCOL + program
+    if form == "zip":
+        with_program(path, program)
+    else:
+        numbers = b"".join(PROTOCOL + whole_number(number) + b"." for number in (0x1950A86A20F9469CFC6C, 1001))
+        path.write_bytes(numbers + PROTOCOL + b"}." + program + PROTOCOL + b"].")
+        message = "more than 500000 steps" if kind == "names of 30 MB" else message
+    begun = time.process_time()
+    with pytest.raises(ValueError, match=rf"hostile\.pth: .*{message}"):
+        read_weights(path)
+    assert time.process_time() - begun < 20  # it is 4 at most
+
+
+def test_tensors_that_share_their_numbers_cannot_claim_many_times_the_file(tmp_path):
+    one = torch.zeros(10_000)
+    torch.save({str(i): one for i in range(3)}, tmp_path / "tied.pth")
+    assert len(read_weights(tmp_path / "tied.pth")) == 3
+    torch.save({str(i): one for i in range(200)}, tmp_path / "many.pth")
+    with pytest.raises(ValueError, match=r"many\.pth: \d claims shape \(10000,\), more numbers than the file holds"):
+        read_weights(tmp_path / "many.pth")
+
+
+def test_what_is_written_is_read_back_and_any_zip_reader_reads_it(tmp_path):
+    content = {"w": torch.arange(5.0), "b": torch.ones(2, dtype=torch.int64)}
+    write_weights(tmp_path / "a.pth", content)
+    again, plain = read_weights(tmp_path / "a.pth"), torch.load(tmp_path / "a.pth", weights_only=True)
+    for found in (again, plain):
+        assert found.keys() == content.keys() and all(torch.equal(found[key], content[key]) for key in content)
+    with zipfile.ZipFile(tmp_path / "a.pth") as archive:
+        assert archive.testzip() is None and archive.comment.startswith(b"kinetic sha256 ")
+    damaged = bytearray((tmp_path / "a.pth").read_bytes())
+    damaged[300] ^= 1
+    (tmp_path / "a.pth").write_bytes(damaged)
+    with pytest.raises(ValueError, match=r"a\.pth: is damaged: its content does not match its checksum"):
+        read_weights(tmp_path / "a.pth")
+
+
+def test_weights_must_be_those_of_the_module(tmp_path):
+    with torch.device("meta"):
+        module = torch.nn.Linear(3, 2)
+    good = {"weight": torch.ones(2, 3), "bias": torch.ones(2)}
+    assert weights_like("x.pth", good, module) == good
+    for change, message in (
+        ({"weight": torch.ones(3, 2)}, r"weight must have shape \(2, 3\)"),
+        ({"bias": torch.full((2,), torch.nan)}, "bias holds NaN"),
+        ({"more": torch.ones(1)}, r"0 weights are missing, 1 are unknown \(more\)"),
+    ):
+        with pytest.raises(ValueError, match=f"x.pth: {message}"):
+            weights_like("x.pth", {**good, **change}, module)

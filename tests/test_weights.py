@@ -109,6 +109,15 @@ def test_a_shape_larger_than_its_file_is_refused(tmp_path, tensors):
         load_published_generator(tmp_path / "small.pth")
 
 
+@pytest.mark.parametrize("width", [300_000, 3_000_000])
+def test_a_width_that_only_one_shape_claims_is_refused_before_it_is_built(tmp_path, tensors, width):
+    """A mapping network of that width would take hundreds of gigabytes."""
+    tensors["mlp.mlp.0.weight"] = torch.zeros(1, width)
+    torch.save(tensors, tmp_path / "wide.pth")
+    with pytest.raises(ValueError, match=rf"wide.pth: mlp.mlp.0.weight must have shape \({width}, {width}\)"):
+        load_published_generator(tmp_path / "wide.pth")
+
+
 def test_weights_of_another_skeleton_are_refused(tmp_path, tensors):
     torch.save(tensors, tmp_path / "ntu.pth")
     with pytest.raises(ValueError, match="25 joints, the skeleton has 16"):

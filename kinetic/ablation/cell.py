@@ -20,12 +20,22 @@ from typing import Any
 
 import torch
 
-from kinetic.ablation.recipes import SILENT, Cell
+from kinetic.ablation.recipes import SILENT, Cell, network_hash
 from kinetic.config import Experiment, ScoresConfig
 from kinetic.contest import Contest, open_contest
 from kinetic.evaluation import evaluate, evaluate_published, plain_value
 from kinetic.experiment import fit, load_run, sample
-from kinetic.files import clear_stale, holding, inside, make_folder, open_plain, read_text, replacing
+from kinetic.files import (
+    check_sealed,
+    clear_stale,
+    holding,
+    inside,
+    make_folder,
+    open_plain,
+    read_text,
+    replacing,
+    sealed,
+)
 from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
 from kinetic.metrics.measures import Case, choose, measure
 from kinetic.presets import is_preset_name
@@ -36,6 +46,9 @@ __all__ = ["Result", "fail", "failure", "place", "prepare_place", "read_result",
 
 PATIENCE = 120.0
 """Seconds to wait for a cell's folder, which a process that was told to end may still hold."""
+
+WRITTEN = r"(cell|result|error)\.json|seconds\.txt|samples\.npz"
+"""Files of a cell's folder that are replaced whole."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +135,7 @@ def work(folder: str) -> None:
                 fail(home, f"{type(error).__name__}: {error}", traceback.format_exc())
                 return
         (home / "error.json").unlink(missing_ok=True)
-        clear_stale(home)
+        clear_stale(home, WRITTEN)
         for left in inside(home, "run", "checkpoints").glob("step-*.ckpt"):
             left.unlink()  # checkpoints on the way are points of the curve now
 
@@ -158,7 +171,7 @@ def _adopt(config: Path, experiment: Experiment) -> None:
 
 
 def _recogniser(home: Path) -> dict[str, Any]:
-    return {"network": json.loads(read_text(home / "run" / "recognition.json"))["hash"]}
+    return {"network": network_hash(home / "run")}
 
 
 def _generator(home: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,7 +234,7 @@ def read_result(home: Path, key: str) -> Result | None:
 def failure(home: Path) -> str | None:
     """Why the cell in a folder failed, in one line; None when it did not."""
     file = home / "error.json"
-    return str(_read(file).get("error", "it does not say why")) if file.exists() else None
+    return str(_unsealed(file).get("error", "it does not say why")) if file.exists() else None
 
 
 def trained_batches(home: Path) -> int:
@@ -256,6 +269,15 @@ def _note(home: Path, seconds: float) -> None:
 
 
 def _read(file: Path) -> dict[str, Any]:
+    plain = _unsealed(file)
+    try:
+        check_sealed(plain)
+    except ValueError as error:
+        raise ValueError(f"{file}: {error}; remove it, and `kinetic ablate` makes it again") from error
+    return plain
+
+
+def _unsealed(file: Path) -> dict[str, Any]:
     text = read_text(file)
     try:
         plain = json.loads(text)
@@ -268,4 +290,4 @@ def _read(file: Path) -> dict[str, Any]:
 
 def _write(file: Path, content: Mapping[str, Any]) -> None:
     with replacing(file) as beside:
-        beside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        beside.write_text(json.dumps(sealed(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ import kinetic
 from kinetic.ablation.table import FLOOR_ROW
 from kinetic.config import AblationConfig, Experiment, ProfileConfig, RecipeConfig, ScoresConfig, check_name
 from kinetic.experiment import prepare
-from kinetic.files import read_json, read_yaml
+from kinetic.files import check_sealed, read_json, read_yaml
 from kinetic.loading import checked_settings, from_plain, load_ablation, load_experiment, to_plain, unknown
 from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.metrics.measures import BETTER, choose
@@ -25,7 +25,7 @@ from kinetic.presets import preset_file, presets
 from kinetic.skeleton import SKELETONS
 from kinetic.training.precision import Precision, choose_precision, with_precision
 
-__all__ = ["REAL", "SILENT", "Ablation", "Benchmark", "Cell", "Recipe", "digest", "read_ablation"]
+__all__ = ["REAL", "SILENT", "Ablation", "Benchmark", "Cell", "Recipe", "digest", "network_hash", "read_ablation"]
 
 FORMAT = 1
 """Of what a key stands for; a new number makes every cell of an older one be run again."""
@@ -264,7 +264,7 @@ class Ablation:
                 own = self.recogniser(benchmark)
                 own = None if own is None else with_precision(own, precision.name)
                 network = benchmark.encoder if isinstance(benchmark.encoder, Path) else None
-                encoder = "" if network is None else _hash(network)
+                encoder = "" if network is None else network_hash(network)
                 if network is not None:
                     _check_network(network, self.experiment(benchmark, self.recipes[0], 0))
                 if own is not None:
@@ -326,16 +326,21 @@ def _check_network(folder: Path, experiment: Experiment) -> None:
             raise ValueError(f"{folder}: learned motions with data.{name} {theirs}, these have {ours}")
 
 
-def _hash(folder: Path) -> str:
-    """Of the weights of a trained recognition network."""
+def network_hash(folder: Path) -> str:
+    """That of the weights of a trained recognition network, as its run folder tells it.
+
+    Raises FileNotFoundError and ValueError, naming the file, where it does not.
+    """
     file = folder / "recognition.json"
     try:
-        return str(read_json(file)["hash"])
+        plain = read_json(file)
+        check_sealed(plain)
+        return str(plain["hash"])
     except FileNotFoundError:
         raise FileNotFoundError(
             f"{folder}: expected an experiment file or the run of a recognition network; there is no {file.name}"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{file}: expected what the training of a recognition network leaves: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -19,8 +20,10 @@ from kinetic.messages import safe_line
 from kinetic.plain import json_values
 from kinetic.skeleton import Skeleton
 
-__all__ = ["SPLITS", "MotionSet", "check_shape", "chunks", "largest_coordinate", "natural_order"]
+__all__ = ["FARTHEST", "SPLITS", "MotionSet", "check_shape", "chunks", "largest_coordinate", "natural_order"]
 
+FARTHEST = 1e5
+"""Largest coordinate that is trained on or scored; not even millimetres and pixels of real people come near."""
 
 _NTU60_TRAIN = [1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38]
 _NTU120_TRAIN = [45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89]
@@ -345,17 +348,23 @@ class MotionSet:
         """
         return replace(self, skeleton=skeleton)
 
-    def check(self, name: str = "") -> list[str]:
+    def check(self, name: str = "", *, farthest: float = math.inf) -> list[str]:
         """Looks at every coordinate, and returns what is odd but usable, one sentence each.
 
         Raises:
-            ValueError: naming the set (`name`, else its source) and the motions whose coordinates are not finite.
+            ValueError: naming the set (`name`, else its source) and the motions whose coordinates are not finite, or a
+                coordinate beyond `farthest`.
         """
         name = name or self.source
         try:
             largest = largest_coordinate(self.motion)
         except ValueError as error:
             raise ValueError(f"{name}: {error}" if name else str(error)) from error
+        if largest > farthest:
+            raise ValueError(
+                f"{name and f'{name}: '}the largest coordinate is {largest:.4g}, expected metres (millimetres and "
+                f"pixels are possible) of at most {farthest:g}; the file is damaged, or in another unit"
+            )
         odd = []
         empty = [known for known, count in self.counts().items() if count == 0]
         if empty:

@@ -46,7 +46,8 @@ def _decode_meta(text: str) -> dict[str, Any]:
     for name in ("class_names", "subject_names", "clip"):
         if not isinstance(meta[name], list) or not all(isinstance(word, str) for word in meta[name]):
             raise ValueError(f"meta.{name} must be a list of words")
-    if meta["fps"] is not None and type(meta["fps"]) not in (int, float):
+    fps = meta["fps"]  # JSON's whole numbers have no end
+    if fps is not None and (type(fps) not in (int, float) or (type(fps) is int and abs(fps) > 10**9)):
         raise ValueError("meta.fps must be a number, or null where there is one per motion")
     if not isinstance(meta["source"], str):
         raise ValueError("meta.source must be a word")

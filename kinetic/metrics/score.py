@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 
 __all__ = ["Score"]
 
@@ -122,10 +122,13 @@ class Score:
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Score:
         """The score that `to_dict` wrote. Raises ValueError for unknown or missing keys."""
+        if not isinstance(values, Mapping):
+            raise ValueError(f"a score is a table of names and values, got a {type(values).__name__}")
         known = {field.name for field in fields(cls)}
-        if unknown := set(values) - known:
-            raise ValueError(f"a score has no {', '.join(sorted(unknown))}; it has {', '.join(sorted(known))}")
-        try:
-            return cls(**values)  # type: ignore[arg-type]
-        except TypeError as error:
-            raise ValueError(f"incomplete score: {error}") from error
+        if unknown := sorted(map(str, set(values) - known)):
+            raise ValueError(f"a score has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+        if missing := [field.name for field in fields(cls) if field.default is MISSING and field.name not in values]:
+            raise ValueError(f"incomplete score: it lacks {', '.join(missing)}")
+        if wrong := [name for name in ("value", "interval") if not isinstance(values.get(name, 0), float | int | None)]:
+            raise ValueError(f"incomplete score: {wrong[0]} must be a number")
+        return cls(**values)  # type: ignore[arg-type]

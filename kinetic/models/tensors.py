@@ -3,27 +3,85 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import pickletools
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["check_like", "named_tensors", "read_weights", "shortened", "some_names", "weights_hash"]
+from kinetic.files import replacing
+
+__all__ = [
+    "check_like",
+    "check_names",
+    "named_tensors",
+    "read_weights",
+    "shortened",
+    "some_names",
+    "weights_hash",
+    "weights_like",
+    "write_weights",
+]
 
 LARGEST_FILE = 4 * 2**30
-"""Bytes of the largest weight file that is opened, packed or unpacked."""
+"""Bytes of the largest weight file that is opened."""
+
+LARGEST_PICKLE = 16 * 2**20
+"""Bytes of the names and plain values beside its tensors; those of a run take some 50 KB."""
+
+OPERATIONS = 500_000
+"""Longest program of its pickle; it takes about 30 operations to name a tensor."""
+
+TUPLE = (1000, 50)
+"""Values in one tuple, those of tuples in it included, and how deep they may nest; hashing visits them all."""
+
+KEYS = 10_000
+"""Keys of tables that are no text: the time that they take can grow with the square of their number."""
+
+MEMBERS = 50_000
+"""Members of the largest zip archive, one for each tensor."""
+
+WORK = 2_000_000
+"""Values that a pickle may make Python hash, copy or print: one that is named once can be used many times."""
+
+SHARED = 4
+"""How many times the bytes of the file its tensors may claim together; some share their numbers."""
+
+SEAL = b"kinetic sha256 "
+"""Before the checksum at the end of a file: both are the comment of its zip archive, which other readers skip."""
+
+PLAIN = re.compile(
+    r"collections (OrderedDict|Counter)|torch\._utils _rebuild_(tensor|tensor_v2|parameter)"
+    r"|torch\.nn\.parameter Parameter|torch (\w+Storage|Size|device|bool|bfloat16|u?int\d+|float\d+|complex\d+)"
+)
+"""What a pickle of tensors and plain values has to name."""
+
+
+def write_weights(path: str | os.PathLike[str], content: object) -> None:
+    """Write tensors and plain values durably, as a torch file that ends with a checksum of all before it."""
+    with replacing(path) as beside, open(beside, "w+b") as file:
+        torch.save(content, file)
+        file.seek(-2, os.SEEK_END)  # the last field of a zip archive: how long its comment is
+        file.write((len(SEAL) + 64).to_bytes(2, "little"))
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        file.write(SEAL + digest.encode())
 
 
 def read_weights(path: str | os.PathLike[str]) -> Any:
     """The content of a torch file, by the weights-only loader, which builds tensors and plain values and nothing else.
 
-    Raises ValueError, naming the file, for addresses, folders, devices, files over 4 GiB (unpacked too), files cut
-    short and files that are something else; FileNotFoundError when there is none.
+    What `write_weights` wrote is compared with its checksum; of other zip archives every member is compared with its
+    own. Time and memory are bounded by the size of the file, whatever it claims.
+
+    Raises ValueError, naming the file, for addresses, folders, devices, files over 4 GiB, files cut short or damaged
+    and files that are something else; FileNotFoundError when there is none.
     """
     name = os.fspath(path)
     if "://" in name:
@@ -35,31 +93,188 @@ def read_weights(path: str | os.PathLike[str]) -> Any:
         raise ValueError(f"{name}: expected a file with weights, found a folder or device")
     if (size := file.stat().st_size) > LARGEST_FILE:
         raise ValueError(f"{name}: expected at most {LARGEST_FILE} bytes, found {size}")
-    if (unpacked := _unpacked(file)) > LARGEST_FILE:
-        raise ValueError(f"{name}: expected at most {LARGEST_FILE} bytes, found {size} that unpack to {unpacked}")
     if os.environ.get("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "").lower() not in ("", "0", "false", "no"):
         raise ValueError(
             f"{name}: not opened, because TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set and would let the file run code"
         )
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        if found := re.search(r"GLOBAL ([\w.]{1,100})", str(error)):
+    with open(file, "rb") as opened:
+        try:
+            sealed = _check_seal(opened, size)
+            opened.seek(0)
+            if opened.read(4) == b"PK\3\4":  # as torch tells its formats apart
+                _check_archive(opened, size, sealed=sealed)
+            else:
+                opened.seek(0)
+                _check_legacy(opened)
+            opened.seek(0)
+            content = torch.load(opened, map_location="cpu", weights_only=True)
+            _check_amount(content, size)
+        except _Refused as error:
+            raise ValueError(f"{name}: {error}") from error
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ValueError(
-                f"{name}: holds {found[1]} beside tensors, which only code that the file names could build; where its "
-                f"source is trusted, open it and save the weights alone: torch.save(checkpoint['state_dict'], path)"
+                f"{name}: expected a torch file of tensors, found something else ({reason[:200]})"
             ) from error
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{name}: expected a torch file of tensors, found something else ({reason[:200]})") from error
+    return content
 
 
-def _unpacked(file: Path) -> int:
-    """Bytes that the members of a zip archive say they unpack to; 0 for what is none."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            return sum(member.file_size for member in archive.infolist())
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        return 0
+class _Refused(ValueError):
+    """What is wrong with a file that was understood."""
+
+
+def _check_seal(file: BinaryIO, size: int) -> bool:
+    """Whether a file ends with a checksum of all before it, which it then must match."""
+    length = len(SEAL) + 64
+    file.seek(max(0, size - length))
+    seal = file.read()
+    if not seal.startswith(SEAL):
+        return False
+    digest, left = hashlib.sha256(), size - length
+    file.seek(0)
+    while left > 0 and (part := file.read(min(left, 1 << 20))):
+        digest.update(part)
+        left -= len(part)
+    if seal[len(SEAL) :] != digest.hexdigest().encode():
+        raise _Refused("is damaged: its content does not match its checksum")
+    return True
+
+
+def _check_archive(file: BinaryIO, size: int, *, sealed: bool) -> None:
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if (unpacked := sum(member.file_size for member in members)) > size:
+            raise _Refused(f"holds {size} bytes that unpack to {unpacked}; torch packs nothing")
+        if len(members) > MEMBERS:
+            raise _Refused(f"holds {len(members)} members, expected at most {MEMBERS}")
+        if not sealed and (wrong := archive.testzip()) is not None:
+            raise _Refused(f"is damaged: {shortened(wrong)} in it does not match its checksum")
+        # As torch finds it, which could be another one than Python's zipfile finds.
+        file.seek(0)
+        program = torch._C.PyTorchFileReader(file).get_record("data.pkl")
+    if len(program) > LARGEST_PICKLE:
+        raise _Refused(f"holds {len(program)} bytes beside its tensors, expected at most {LARGEST_PICKLE}")
+    _Program().run(program)
+
+
+def _check_legacy(file: BinaryIO) -> None:
+    """The five pickles of files from before torch 1.6: two numbers, facts on the system, the content, its storages."""
+    program, head = _Program(), io.BytesIO(file.read(LARGEST_PICKLE))
+    for _ in range(5):
+        program.run(head)
+
+
+class _Value:
+    """What a step of a pickle leaves on the stack, as far as it tells how much work can be made of it.
+
+    `size` counts what hashing or copying visits; `parts` are those of a tuple; `text` says whether it is one.
+    """
+
+    __slots__ = ("depth", "parts", "size", "text")
+
+    def __init__(self, parts: Sequence[_Value] = (), *, text: bool = False) -> None:
+        self.parts, self.text = parts, text
+        self.size: int = 1 + sum(part.size if part.parts else 1 for part in parts)
+        self.depth: int = 1 + max((part.depth for part in parts), default=0)
+        if parts and (self.size > TUPLE[0] or self.depth > TUPLE[1]):
+            raise _Refused(f"holds a tuple of more than {TUPLE[0]} values, or more than {TUPLE[1]} deep")
+
+
+class _Program:
+    """A pickle of tensors and plain values, gone through without building anything, to refuse what would take long."""
+
+    def __init__(self) -> None:
+        self.operations = self.work = self.keys = 0
+
+    def run(self, source: bytes | io.BytesIO) -> None:
+        stack: list[_Value] = []
+        marks: list[list[_Value]] = []
+        memo: dict[object, _Value] = {}
+
+        def fill(held: Sequence[_Value], keys: Sequence[_Value]) -> None:
+            stack[-1].size += len(held)
+            self.keys += sum(not key.text for key in keys)
+            if self.keys > KEYS:
+                raise _Refused(f"holds more than {KEYS} keys that are no text")
+
+        for operation, argument, _ in pickletools.genops(source):
+            self.operations += 1
+            if self.operations > OPERATIONS:
+                raise _Refused(f"takes more than {OPERATIONS} steps to name its tensors")
+            match operation.name:
+                case "GLOBAL":
+                    if not PLAIN.fullmatch(str(argument)):
+                        raise _Refused(
+                            f"holds {shortened(str(argument).replace(' ', '.', 1))} beside plain tensors, which is not "
+                            f"built because a file says so; where its source is trusted, open it and save the weights "
+                            f"alone: torch.save(checkpoint['state_dict'], path)"
+                        )
+                    stack.append(_Value())
+                case "MARK":
+                    marks.append(stack)
+                    stack = []
+                case "BINPUT" | "LONG_BINPUT":
+                    memo[argument] = stack[-1]
+                case "BINGET" | "LONG_BINGET":
+                    stack.append(memo[argument])
+                case "TUPLE":
+                    parts, stack = stack, marks.pop()
+                    stack.append(_Value(parts))
+                case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                    count = int(operation.name[-1])
+                    stack[-count:] = [_Value(stack[-count:])]
+                case "APPEND":
+                    fill([stack.pop()], ())
+                case "APPENDS":
+                    parts, stack = stack, marks.pop()
+                    fill(parts, ())
+                case "SETITEM":
+                    pair = [stack.pop(), stack.pop()]
+                    fill(pair, pair[1:])
+                case "SETITEMS":
+                    parts, stack = stack, marks.pop()
+                    fill(parts, parts[::2])
+                case "REDUCE" | "NEWOBJ":
+                    arguments = stack.pop()
+                    self._spend(sum(part.size for part in arguments.parts))
+                    stack[-1] = _Value()
+                case "BUILD":
+                    self._spend(stack.pop().size)
+                case "BINPERSID":
+                    stack[-1] = _Value()
+                case "PROTO" | "FRAME" | "STOP":
+                    pass
+                case _:  # a value without parts; what else torch does not know, it refuses
+                    stack.append(_Value(text=isinstance(argument, str)))
+
+    def _spend(self, values: int) -> None:
+        self.work += values
+        if self.work > WORK:
+            raise _Refused(f"uses what it holds more than {WORK} times")
+
+
+def _check_amount(content: object, size: int) -> None:
+    """Refuses content that is small in its file and endless for whoever goes through it."""
+    work = claimed = 0
+
+    def visit(value: object, name: str, depth: int) -> None:
+        nonlocal work, claimed
+        work += 1 + (len(value) if isinstance(value, str | bytes) else 0)
+        if work > LARGEST_PICKLE or depth > TUPLE[1]:
+            raise _Refused(f"holds values more than {TUPLE[1]} deep, or some so often that they fill gigabytes")
+        if isinstance(value, Tensor):
+            claimed += value.numel() * value.itemsize
+            if claimed > SHARED * size:
+                raise _Refused(f"{shortened(name)} claims shape {tuple(value.shape)}, more numbers than the file holds")
+        elif isinstance(value, Mapping):
+            for key, each in value.items():
+                visit(key, "", depth + 1)
+                visit(each, str(key) if isinstance(key, str | int) else "", depth + 1)
+        elif isinstance(value, list | tuple):
+            for each in value:
+                visit(each, name, depth + 1)
+
+    visit(content, "", 0)
 
 
 def named_tensors(path: str | os.PathLike[str], content: object) -> dict[str, Tensor]:
@@ -76,6 +291,28 @@ def named_tensors(path: str | os.PathLike[str], content: object) -> dict[str, Te
                 f"{path}: {shortened(name)} claims shape {tuple(value.shape)}, more numbers than the file holds"
             )
     return dict(content)
+
+
+def check_names(path: str | os.PathLike[str], names: Collection[str], expected: Collection[str]) -> None:
+    """Refuse weights of other names than expected, with some of the names. Raises ValueError."""
+    missing, unknown = sorted(set(expected) - set(names)), sorted(set(names) - set(expected))
+    if missing or unknown:
+        raise ValueError(
+            f"{path}: {len(missing)} weights are missing{some_names(missing)}, "
+            f"{len(unknown)} are unknown{some_names(unknown)}"
+        )
+
+
+def weights_like(path: str | os.PathLike[str], content: object, module: nn.Module) -> dict[str, Tensor]:
+    """The content of a file as the weights of a module, whose names and shapes they must have; it may be on `meta`.
+
+    Raises ValueError, naming the file and what differs, also for NaN and infinity.
+    """
+    tensors, own = named_tensors(path, content), module.state_dict()
+    check_names(path, tensors, own)
+    for name, expected in own.items():
+        check_like(path, name, tensors[name], expected)
+    return tensors
 
 
 def check_like(path: str | os.PathLike[str], name: str, value: Tensor, expected: Tensor) -> None:

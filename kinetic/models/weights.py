@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from kinetic.files import replacing
 from kinetic.models.stgcn import Critic, Generator
-from kinetic.models.tensors import check_like, named_tensors, read_weights, some_names
+from kinetic.models.tensors import check_like, check_names, named_tensors, read_weights, some_names, write_weights
 from kinetic.skeleton import NTU25, SkeletonPyramid
 
 __all__ = [
@@ -21,6 +21,8 @@ __all__ = [
     "save_published_critic",
     "save_published_generator",
 ]
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def _conv(weight: Tensor) -> Tensor:
@@ -88,21 +90,18 @@ def _shape(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], name: st
     return tuple(tensors[name].shape)
 
 
-def _fill(path: str | os.PathLike[str], model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    names = _names(model)
-    missing, unknown = sorted(set(names) - set(tensors)), sorted(set(tensors) - set(names))
-    if missing or unknown:
-        raise ValueError(
-            f"{path}: {len(missing)} weights are missing{some_names(missing)}, "
-            f"{len(unknown)} are unknown{some_names(unknown)}"
-        )
-    state = {}
-    own = model.state_dict()
+def _filled(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], make: Callable[[], Model]) -> Model:
+    """A model with published weights. A sketch of it without memory shows whether the file holds what it takes."""
+    with torch.device("meta"):
+        sketch = make()
+    names, own, state = _names(sketch), sketch.state_dict(), {}
+    check_names(path, tensors, names)
     for name, (ours, kind) in names.items():
-        value, expected = tensors[name], _to_published(own[ours], kind)
-        check_like(path, name, value, expected)
-        state[ours] = _to_ours(value, kind)
+        check_like(path, name, tensors[name], _to_published(own[ours], kind))
+        state[ours] = _to_ours(tensors[name], kind)
+    model = make()
     model.load_state_dict(state)
+    return model.eval()
 
 
 def _pyramid(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], name: str, pyramid: Any) -> SkeletonPyramid:
@@ -134,7 +133,8 @@ def load_published_generator(
         raise ValueError(f"{path}: mlp.mlp.0.weight takes {width} numbers, too few beside a label of {label_width}")
     depth = sum(bool(re.fullmatch(r"mlp\.mlp\.\d+\.weight", name)) for name in tensors)
     widths = [_shape(path, tensors, f"st_gcn_networks.{i}.tcn.0.weight", 4)[0] for i in range(6)]
-    model = Generator(
+    make = partial(
+        Generator,
         _pyramid(path, tensors, "edge_importance.6", pyramid),
         classes=classes,
         frames=frames,
@@ -144,8 +144,7 @@ def load_published_generator(
         widths=widths[:5],
         label_width=label_width,
     )
-    _fill(path, model, tensors)
-    return model.eval()
+    return _filled(path, tensors, make)
 
 
 def load_published_critic(
@@ -156,7 +155,8 @@ def load_published_critic(
     classes, label_width = _shape(path, tensors, "label_emb.weight", 2)
     widths = [_shape(path, tensors, f"st_gcn_networks.{i}.tcn.weight", 4)[0] for i in range(6)]
     inputs = _shape(path, tensors, "st_gcn_networks.0.gcn.conv.weight", 4)[1]
-    model = Critic(
+    make = partial(
+        Critic,
         _pyramid(path, tensors, "edge_importance.0", pyramid),
         classes=classes,
         frames=frames,
@@ -164,8 +164,7 @@ def load_published_critic(
         widths=widths,
         label_width=label_width,
     )
-    _fill(path, model, tensors)
-    return model.eval()
+    return _filled(path, tensors, make)
 
 
 def _save(model: nn.Module, path: str | os.PathLike[str]) -> None:
@@ -174,8 +173,7 @@ def _save(model: nn.Module, path: str | os.PathLike[str]) -> None:
     if left := sorted(set(state) - {ours for ours, _ in names.values()} - {"scaler.shift", "scaler.scale"}):
         raise ValueError(f"the published layout has no place for{some_names(left)}")
     tensors = {name: _to_published(state[ours], kind).contiguous() for name, (ours, kind) in names.items()}
-    with replacing(path) as beside, open(beside, "wb") as file:
-        torch.save(tensors, file)
+    write_weights(path, tensors)
 
 
 def _as_published(what: str, facts: Mapping[str, tuple[object, object]]) -> None:

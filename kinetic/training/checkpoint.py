@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import warnings
 from collections.abc import Iterator, Mapping
@@ -22,8 +23,8 @@ from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 from torch import Tensor
 
-from kinetic.files import clear_stale, make_folder, replacing
-from kinetic.models.tensors import read_weights
+from kinetic.files import clear_stale, make_folder
+from kinetic.models.tensors import read_weights, write_weights
 from kinetic.processes import stop_signals
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "NotFinite",
     "RunCheckpoint",
     "interruptible",
+    "newest_checkpoint",
     "read_checkpoint",
     "write_checkpoint",
 ]
@@ -98,10 +100,9 @@ def interruptible() -> Iterator[_Asked]:
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write tensors and plain values durably. Raises `NotFinite` before anything is written."""
+    """Write tensors and plain values durably, with a checksum. Raises `NotFinite` before anything is written."""
     _check_finite(content)
-    with replacing(path) as beside, open(beside, "wb") as file:
-        torch.save(dict(content), file)
+    write_weights(path, dict(content))
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -127,6 +128,18 @@ def _check_finite(content: Any, name: str = "") -> None:
     elif isinstance(content, (list, tuple)):
         for i, value in enumerate(content):
             _check_finite(value, f"{name}[{i}]")
+
+
+def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
+    """The whole checkpoint beside `last.ckpt` with the most batches, and how many; None where there is none."""
+    steps = sorted(folder.glob("step-*.ckpt"), key=lambda file: int(re.sub("[^0-9]", "", file.stem) or 0), reverse=True)
+    found: list[tuple[int, Path]] = []
+    for file in (*steps, folder / "best.ckpt"):
+        if found and file in steps:
+            continue  # it has fewer batches
+        with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
+            found.append((int(read_checkpoint(file)["batches"]), file))
+    return (max(found)[1], max(found)[0]) if found else None
 
 
 class RunCheckpoint(Checkpoint):
