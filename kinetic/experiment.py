@@ -671,9 +671,9 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
     """Whether the folder holds a checkpoint of this experiment to go on from. Refuses one that is not to be touched."""
-    there = set(folder.iterdir()) - set(stale(folder, WRITTEN))
+    there = set(folder.iterdir()) - set(stale(folder, WRITTEN, alone=True))
     start = _goes_on(folder, experiment, resume=resume) if there else False
-    clear_stale(folder, WRITTEN)
+    clear_stale(folder, WRITTEN, alone=True)
     return start
 
 

@@ -205,7 +205,7 @@ def temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
-def stale(folder: Path, names: str = ".+") -> list[Path]:
+def stale(folder: Path, names: str = ".+", *, alone: bool = False) -> list[Path]:
     """What processes that are no more have left where they wrote (`temporary`) into a folder.
 
     That is files and folders with such a name, no links, whose process is not alive and that none holds: processes of
@@ -213,6 +213,7 @@ def stale(folder: Path, names: str = ".+") -> list[Path]:
 
     Args:
         names: of what they wrote, as a regular expression
+        alone: nobody else writes there, so a process that is alive has the number of one that is no more
     """
     if sys.platform == "win32":  # which cannot tell
         return []
@@ -220,7 +221,7 @@ def stale(folder: Path, names: str = ".+") -> list[Path]:
     left = []
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
-            if (match := pattern.fullmatch(entry.name)) is None or _alive(int(match[1])):
+            if (match := pattern.fullmatch(entry.name)) is None or (not alone and _alive(int(match[1]))):
                 continue
             if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False):
                 with contextlib.suppress(OSError), holding(Path(entry.path), patience=0):
@@ -238,9 +239,9 @@ def _alive(pid: int) -> bool:
     return True
 
 
-def clear_stale(folder: Path, names: str = ".+") -> None:
+def clear_stale(folder: Path, names: str = ".+", *, alone: bool = False) -> None:
     """Remove what is `stale`, as far as the system lets us."""
-    for left in stale(folder, names):
+    for left in stale(folder, names, alone=alone):
         with contextlib.suppress(OSError):
             _remove(left)
 

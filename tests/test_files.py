@@ -348,6 +348,9 @@ def test_what_another_machine_still_writes_stays(tmp_path):
     with holding(left, patience=0):
         assert stale(tmp_path) == []
     assert stale(tmp_path) == [left] == stale(tmp_path, "a") and stale(tmp_path, "b") == []
+    mine = left_by(tmp_path, "c", os.getpid())  # of an earlier process with this number, as in containers
+    assert stale(tmp_path, "c") == [] and stale(tmp_path, "c", alone=True) == [mine]
+    clear_stale(tmp_path, "c", alone=True)
     clear_stale(tmp_path)
     assert names(tmp_path) == []
 

@@ -135,7 +135,7 @@ def work(folder: str) -> None:
                 fail(home, f"{type(error).__name__}: {error}", traceback.format_exc())
                 return
         (home / "error.json").unlink(missing_ok=True)
-        clear_stale(home, WRITTEN)
+        clear_stale(home, WRITTEN, alone=True)
         for left in inside(home, "run", "checkpoints").glob("step-*.ckpt"):
             left.unlink()  # checkpoints on the way are points of the curve now
 

@@ -177,7 +177,9 @@ class RunCheckpoint(Checkpoint):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
-            clear_stale(make_folder(self.folder.parent, self.folder.name), r".+\.ckpt")  # of a run that was killed
+            clear_stale(
+                make_folder(self.folder.parent, self.folder.name), r".+\.ckpt", alone=True
+            )  # of a run that was killed
         if self.start is not None:
             _warn_of_changes(self.start, _circumstances(trainer))
 
