@@ -5,7 +5,7 @@ DONE := .venv/.done
 
 .PHONY: demo test lint docs bench clean
 
-# Trains generators with and without the four switches on embedded motions, from two seeds and on two splits, scores and
+# Trains generators with and without the four switches on embedded motions, from six seeds and on two splits, scores and
 # compares them, and writes a page on which their motions play.
 demo: $(DONE)
 	rm -rf runs/ablation_tiny
