@@ -269,10 +269,10 @@ def test_only_its_own_temporary_files_are_removed(cell, done, tmp_path):
     mine, theirs = home / ".result.json.12.tmp", [home / ".thesis.tmp", home / ".notes.txt.12.tmp"]
     for file in (mine, *theirs):
         file.write_text("text")
-    (home / ".samples.npz.abcdefgh.tmp").mkdir()
+    (home / ".samples.npz.12.tmp").mkdir()
     work(str(home))
     assert not mine.exists() and all(file.exists() for file in theirs)
-    assert not (home / ".samples.npz.abcdefgh.tmp").exists()
+    assert not (home / ".samples.npz.12.tmp").exists()
 
 
 def test_paths_of_a_cell_do_not_depend_on_where_it_is_run(cell, tmp_path, monkeypatch):

@@ -163,7 +163,7 @@ def test_fit_passes_on_what_was_typed_and_prints_the_run_folder(capsys, monkeypa
         (["--critic.class_path", "os.system"], "fit: --critic.class_path: unknown option"),
         (["--critic.pooling"], "fit: argument --critic.pooling: expected one argument"),
         (["--critic.pool", "max"], "fit: --critic.pool: unknown option; did you mean --critic.pooling?"),
-        (["nowhere.yaml"], "nowhere.yaml: there is no such file"),
+        (["nowhere.yaml"], "nowhere.yaml: no such file; expected a YAML file or a name: demo, "),
     ],
 )
 def test_a_wrong_fit_is_refused_in_one_line(capsys, words, message):

@@ -23,7 +23,7 @@ GRID = """
 name: tiny
 seeds: 1
 recipes: {Baseline: {about: as published}}
-benchmarks: {people: {about: synthetic, encoder: encoder}}
+benchmarks: {people: {about: synthetic, encoder: ./encoder}}
 scores: {only: [frechet], draws: 1, shown: 1}
 """
 VERBS = [
