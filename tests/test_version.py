@@ -13,7 +13,10 @@ from kinetic.version import DISTRIBUTION, install_hint
 
 ROOT = Path(__file__).resolve().parents[1]
 TOLD = [
-    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "requirements.txt", "setup.cfg")),
+    *(
+        ROOT / name
+        for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "requirements.txt", "setup.cfg")
+    ),
     *sorted((ROOT / "docs").glob("*.md")),
     *sorted(path for folder in ("kinetic", "benchmarks") for path in (ROOT / folder).rglob("*.py")),
     *sorted((ROOT / "experiments").rglob("*.yaml")),
