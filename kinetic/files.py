@@ -29,6 +29,7 @@ __all__ = [
     "holding",
     "inside",
     "make_folder",
+    "not_plain",
     "open_log",
     "open_plain",
     "read_bytes",
@@ -48,7 +49,7 @@ LARGEST_TEXT = 64 << 20
 LARGEST_YAML = 1 << 20
 """Bytes of the largest YAML file that is opened."""
 
-_KINDS = (
+_OTHERS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISCHR, "a device"),
@@ -78,9 +79,15 @@ def open_plain(path: str | os.PathLike[str], most: int, what: str = "plain file"
     return file
 
 
+def not_plain(found: os.stat_result) -> str | None:
+    """What it is, in words, that is no plain file; None for a plain file."""
+    if stat.S_ISREG(found.st_mode):
+        return None
+    return next((word for test, word in _OTHERS if test(found.st_mode)), "something else")
+
+
 def _check_plain(found: os.stat_result, most: int, what: str) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        kind = next((word for test, word in _KINDS if test(found.st_mode)), "something else")
+    if kind := not_plain(found):
         raise ValueError(f"expected a {what}, found {kind}")
     if found.st_size > most:
         raise ValueError(f"expected a {what} of at most {most} bytes, found {found.st_size}")

@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 import os
 import re
-import stat
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import NamedTuple, NoReturn
 import numpy as np
 
 from kinetic.data.arrays import mebibytes
+from kinetic.files import not_plain
 from kinetic.skeleton import NTU25
 
 __all__ = ["Recording", "read_recording", "recording_bytes"]
@@ -212,20 +212,10 @@ _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
 def _check_plain(found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        kind = next((word for test, word in _KINDS if test(found.st_mode)), "something else")
+    if kind := not_plain(found):
         raise ValueError(f"found {kind}, expected a plain file")
     if found.st_size > LARGEST:
         raise ValueError(f"found {mebibytes(found.st_size)}, expected at most {mebibytes(LARGEST)}")
-
-
-_KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISSOCK, "a socket"),
-)
 
 
 def _finished(
