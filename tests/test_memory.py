@@ -8,7 +8,9 @@ from scipy.stats import mannwhitneyu
 
 from kinetic.data.reading import read_motions
 from kinetic.metrics import memory as module
-from kinetic.metrics.memory import memorisation
+from kinetic.metrics.alignment import Aligned
+from kinetic.metrics.memory import aligned_memory, edits, memorisation, row_memory
+from kinetic.skeleton import NTU25
 
 
 def draw(n, d=6, seed=0, scale=1.0):
@@ -163,3 +165,82 @@ def test_a_real_set_that_holds_motions_twice_is_found_out(shared):
     assert found.leaked.item() == 59 / len(test)
     copies = found.distance == 0
     assert {test.class_names[k] for k in test.label[copies.numpy()]} == {"pick-up-with-two-hands", "drop-trash"}
+
+
+def test_a_rough_copy_of_a_motion_that_is_there_twice_is_a_copy():
+    train = draw(20, d=40, seed=1).repeat(2, 1)
+    train[20:] += draw(20, d=40, seed=3, scale=0.01)  # the second time almost the same
+    found = memorisation(train[:5] + draw(5, d=40, seed=2, scale=0.1), draw(9, d=40), train)
+    assert found.duplicates == 1
+
+
+def test_one_left_out_is_not_its_own_neighbour_nor_is_its_copy():
+    train = line(0.0, 0.1, 10.0, 20.0, 40.0)  # the first two are one motion
+    memory = row_memory(train, line(5.0, 15.0, 30.0))  # 5, 5 and 10 away
+    assert memory.usual == 5
+    found = memory.look(train, torch.arange(5))
+    assert found.first.tolist() == pytest.approx([10, 9.9, 9.9, 10, 20])
+    assert found.number[:, 0].tolist() == [2, 2, 1, 2, 3]
+    assert not found.copied.any()
+
+
+def test_features_far_apart_and_near_together_are_told_apart():
+    train = torch.cat([draw(50, seed=1), draw(1, seed=3, scale=1e9)])  # one is absurd
+    found = memorisation(train[:10], draw(20), train)
+    assert (found.distance == 0).all() and torch.equal(found.nearest, torch.arange(10))
+
+
+def test_half_precision_and_a_little_noise_hide_no_copy():
+    train = draw(60, d=40, seed=1)
+    for hidden in (train[:20].half().double(), train[:20] + draw(20, d=40, seed=4, scale=0.02)):
+        assert memorisation(hidden, draw(40, d=40), train).duplicates == 1
+
+
+def people(n, seed):
+    """Random walks of 25 joints, (n, 3, 32, 25)."""
+    x = torch.randn(n, 3, 32, 25, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    return 0.05 * x.cumsum(dim=2) + 0.3 * x[:, :, :1]
+
+
+def test_with_a_skeleton_turned_and_larger_copies_are_copies():
+    train = people(20, 1)
+    fake = 1.2 * torch.stack([-train[:, 2], train[:, 1], train[:, 0]], dim=1)[:6] + 3
+    as_they_are = memorisation(fake, people(9, 2), train)
+    aligned = memorisation(fake, people(9, 2), train, skeleton=NTU25)
+    assert as_they_are.duplicates == 0
+    assert aligned.duplicates == 1 and aligned.nearer == 1
+    assert aligned.distance.max() < 1e-6
+    assert torch.equal(aligned.nearest, torch.arange(6))
+    assert aligned.leaked == 0
+
+
+def test_a_memory_looks_real_motions_up_once():
+    memory = aligned_memory(people(20, 1), people(9, 2), NTU25)
+    assert memory.unseen is memory.unseen
+    torch.testing.assert_close(memory.unseen.first, memory.look(people(9, 2)).first)
+    part = memory.unseen.select(torch.tensor([3, 5]))
+    assert torch.equal(part.first, memory.unseen.first[[3, 5]]) and len(part.copied) == 2
+
+
+def test_edits_are_told_in_words():
+    zeros = torch.zeros(4, dtype=torch.float64)
+    plain = Aligned(zeros + 0.008, zeros.bool(), zeros, zeros + 1, zeros, zeros + 1)
+    assert edits(plain) == "as they are; 8 mm off in the median"
+    moved = plain._replace(mirrored=torch.tensor([True, True, True, False]), turn=zeros + 30, tempo=zeros + 0.5)
+    assert edits(moved) == "75% mirrored, 100% turned, 100% at another tempo; 8 mm off in the median"
+    assert edits(plain._replace(shift=zeros - 3, size=zeros + 1.1)).startswith("100% larger or smaller, 100% shifted")
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"), [("utd_mhad", 0.8, 1.0), ("hdm05", 0.7, 0.95), ("nw_ucla", 0.4, 0.7)]
+)
+def test_the_training_people_themselves_are_nearer_than_others(shared, name, least, most):
+    # What an ideal generator reaches under a split by person: new performances of the training people.
+    train, test = read_motions(shared / "data" / "motion" / f"{name}.npz").split("xsub")
+    x, y = torch.from_numpy(test.motion.copy()), torch.from_numpy(train.motion.copy())
+    memory = aligned_memory(y, x, train.skeleton)
+    rows = torch.randperm(len(y), generator=torch.Generator().manual_seed(0))[:80]
+    own = memory.look(y[rows], rows).first
+    share = float((own[:, None] < memory.unseen.first).double().mean())
+    assert least < share < most
+    assert memory.unseen.copied.double().mean() == 0  # no false alarm

@@ -7,9 +7,9 @@ better, and which real motions play the generated ones for the floor beside it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor
 
@@ -19,13 +19,13 @@ from kinetic.metrics.classes import PerClass
 from kinetic.metrics.frechet import flatten, frechet_from_features, frechet_infinity, frechet_per_class
 from kinetic.metrics.kernel import kernel_distance
 from kinetic.metrics.manifold import manifold
-from kinetic.metrics.memory import memorisation
+from kinetic.metrics.memory import Memory, Neighbours, aligned_memory, nearer, row_memory
 from kinetic.metrics.mmd import mmd_per_class, typical_bandwidth
 from kinetic.metrics.recognition import accuracy
 from kinetic.metrics.variety import pairwise_distance, variance_ratio
 from kinetic.skeleton import Skeleton
 
-__all__ = ["BETTER", "MEASURES", "Case", "Measure", "Sample", "choose", "measure"]
+__all__ = ["BETTER", "MEASURES", "Case", "Measure", "Memories", "Sample", "choose", "measure"]
 
 
 MODES: tuple[Literal["frame", "sequence"], ...] = ("frame", "sequence")
@@ -67,6 +67,48 @@ class Sample:
         return self.features
 
 
+Space = Literal["coordinates", "features"]
+
+
+class Near(NamedTuple):
+    """The training motions that are nearest to the motions of both sides."""
+
+    fake: Neighbours
+    real: Neighbours
+
+
+@dataclass(frozen=True, eq=False)
+class Memories:
+    """How far motions are from the training motions, in coordinates and in features; the real ones are looked up once.
+
+    Args:
+        real, train, skeleton: as of the cases that share it
+    """
+
+    real: Sample
+    train: Sample
+    skeleton: Skeleton
+
+    @cached_property
+    def coordinates(self) -> Memory:
+        """After alignment."""
+        return aligned_memory(self.train.motion, self.real.motion, self.skeleton)
+
+    @cached_property
+    def features(self) -> Memory:
+        """Of the feature network. Raises ValueError where there is none."""
+        return row_memory(self.train.seen, self.real.seen)
+
+    def near(self, fake: Sample, space: Space, left_out: Tensor | None) -> Near:
+        """What is nearest to motions in one of the two spaces."""
+        memory: Memory = getattr(self, space)
+        if memory.usual == 0:
+            raise ValueError("at least half of the test motions are training motions: there is nothing to compare with")
+        if fake is self.real:
+            return Near(memory.unseen, memory.unseen)
+        return Near(memory.look(fake.motion if space == "coordinates" else fake.seen, left_out), memory.unseen)
+
+
 @dataclass(frozen=True, eq=False)
 class Case:
     """What a measure is given.
@@ -76,12 +118,36 @@ class Case:
         real: held-out real motions
         train: the real motions that a generator learned from
         skeleton: of them all
+        left_out: which of the training motions the fakes are themselves, (N,); None = they are none of them
+        memories: shared by cases with the same real motions; None = this case makes its own
     """
 
     fake: Sample
     real: Sample
     train: Sample
     skeleton: Skeleton
+    left_out: Tensor | None = None
+    memories: Memories | None = None
+    _near: dict[Space, Near] = field(default_factory=dict, repr=False)
+
+    def near(self, space: Space) -> Near:
+        """The training motions that are nearest to both sides; computed once."""
+        if space not in self._near:
+            memories = self.memories or Memories(self.real, self.train, self.skeleton)
+            self._near[space] = memories.near(self.fake, space, self.left_out)
+        return self._near[space]
+
+    def select(self, fake: Tensor | None = None, real: Tensor | None = None) -> Case:
+        """The case of some motions on either side; what is nearest to them is not looked up again."""
+        sides = [side if rows is None else side.select(rows) for side, rows in ((self.fake, fake), (self.real, real))]
+        near: dict[Space, Near] = {
+            space: Near(
+                *(known if rows is None else known.select(rows) for known, rows in zip(pair, (fake, real), strict=True))
+            )
+            for space, pair in self._near.items()
+        }
+        left_out = self.left_out if fake is None or self.left_out is None else self.left_out[fake]
+        return replace(self, fake=sides[0], real=sides[1], left_out=left_out, _near=near)
 
 
 Found = Tensor | PerClass
@@ -98,15 +164,16 @@ class Measure:
         estimator: how they are estimated
         compute: the case -> one number per name, with those of each class where it has them
         needs: features or predicted of a network
-        floor: which real motions play the generated ones: training motions, or the held-out ones themselves where the
-            score looks at one side only or at how far it is from the training motions
+        floor: which real motions play the generated ones: training motions; the held-out ones themselves, where the
+            score looks at one side only; or training motions that are left out of the training set one at a time, as
+            an ideal generator would make them
     """
 
     scores: Mapping[str, Better]
     estimator: str
     compute: Callable[[Case], Sequence[Found]]
     needs: tuple[Need, ...] = ()
-    floor: Literal["train", "test"] = "train"
+    floor: Literal["train", "test", "left out"] = "train"
 
 
 def _of_features(score: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Case], Sequence[Found]]:
@@ -149,9 +216,13 @@ def _variance(case: Case) -> Sequence[Found]:
     return (variance_ratio(flatten(fake.motion), fake.label, flatten(real.motion), real.label),)
 
 
-def _memorisation(case: Case) -> Sequence[Found]:
-    found = memorisation(flatten(case.fake.motion), flatten(case.real.motion), flatten(case.train.motion))
-    return found.nearer, found.duplicates
+def _copying(case: Case, *, space: Space) -> Sequence[Found]:
+    near = case.near(space)
+    return (nearer(near.fake.first, near.real.first),)
+
+
+def _duplicates(case: Case, *, space: Space) -> Sequence[Found]:
+    return (case.near(space).fake.copied.double().mean(),)
 
 
 def _gap(case: Case, *, quantity: Callable[[Tensor, Skeleton], Tensor]) -> Sequence[Found]:
@@ -160,7 +231,7 @@ def _gap(case: Case, *, quantity: Callable[[Tensor, Skeleton], Tensor]) -> Seque
 
 
 NEIGHBOURS = 5
-"""Of a motion, whose distance makes its ball (Naeem et al. 2020)."""
+"""k: a motion's ball reaches to its k-th nearest neighbour (Naeem et al. 2020)."""
 
 MEASURES: tuple[Measure, ...] = (
     Measure({"frechet": "low"}, "gaussian", _of_features(frechet_from_features), ("features",)),
@@ -206,7 +277,32 @@ MEASURES: tuple[Measure, ...] = (
         "unbiased, bandwidth of training",
         _mmd2,
     ),
-    Measure({"copying": "real", "duplicates": "low"}, "nearest training motion, metres", _memorisation, floor="test"),
+    Measure(
+        {"copying": "real"},
+        "nearest training motion, aligned",
+        partial(_copying, space="coordinates"),
+        floor="left out",
+    ),
+    Measure(
+        {"copying_features": "real"},
+        "nearest training motion",
+        partial(_copying, space="features"),
+        ("features",),
+        floor="left out",
+    ),
+    Measure(
+        {"duplicates": "low"},
+        "nearest training motion, aligned",
+        partial(_duplicates, space="coordinates"),
+        floor="test",
+    ),
+    Measure(
+        {"duplicates_features": "low"},
+        "nearest training motion",
+        partial(_duplicates, space="features"),
+        ("features",),
+        floor="test",
+    ),
     Measure({"bones": "low"}, "length variation, gap", partial(_gap, quantity=plausibility.bone_variation)),
     Measure({"speed": "low"}, "mean joint speed, gap", partial(_gap, quantity=lambda x, _: plausibility.speed(x))),
     Measure({"jerk": "low"}, "third difference, gap", partial(_gap, quantity=lambda x, _: plausibility.jerk(x))),
