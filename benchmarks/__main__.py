@@ -15,7 +15,7 @@ import torch
 
 from benchmarks import harness
 
-NAMES = ("critic_step", "cycle", "sampling", "frechet", "mmd", "recording")
+NAMES = ("critic_step", "cycle", "sampling", "frechet", "mmd", "memory", "recording")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -5,7 +5,9 @@ the other is the reference; both are scored as `kinetic evaluate` scores generat
 score is told in standard deviations of the undamaged score over the random halves, positive where the score calls the
 damaged motions worse. A score that stays within 3 does not see the damage; one far below 0 rewards it.
 
-Scores under published names are there as well (`published`, `mugl`), so that they can be seen beside the others.
+Scores under published names are there as well (`published`, `mugl`), so that they can be seen beside the others; and
+the shares of motions that are copies of the reference (`held_out`, `held_out_features`), on which the alarm "no test" of
+`kinetic evaluate` rests.
 """
 
 from __future__ import annotations
@@ -28,10 +30,11 @@ from kinetic.augmentation import learned
 from kinetic.charts import heat_chart
 from kinetic.contest import network_of
 from kinetic.data.motion import MotionSet
+from kinetic.evaluation import like
 from kinetic.experiment import Run, load_run, prepare
 from kinetic.files import replacing
 from kinetic.metrics.classes import PerClass
-from kinetic.metrics.measures import BETTER, Case, Sample, measure
+from kinetic.metrics.measures import BETTER, MEASURES, Case, Memories, Sample, Space, measure
 from kinetic.metrics.mmd import mmd, mmd_per_class
 
 SEEN = 3.0
@@ -161,6 +164,38 @@ def copied(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> Mo
     return replace(motions, motion=np.array(train.motion)[rows])
 
 
+def leaked(motions: MotionSet, reference: MotionSet, rng: np.random.Generator) -> MotionSet:
+    """Motions of the reference itself with the same labels stand in."""
+    return copied(motions, reference, rng)
+
+
+def _then(first: Damage, *others: Damage) -> Damage:
+    """One damage after the other."""
+
+    def damage(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> MotionSet:
+        for each in (first, *others):
+            motions = each(motions, train, rng)
+        return motions
+
+    return damage
+
+
+def _trembling(metres: float) -> Damage:
+    """Noise of so many metres in each coordinate of each frame."""
+    return _moved(lambda motion, rng: motion + metres * rng.standard_normal(motion.shape))
+
+
+def later(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The motion begins at its seventh frame; its last frame is repeated."""
+    t = motion.shape[2]
+    return motion[:, :, np.minimum(np.arange(t) + 6, t - 1)]
+
+
+def halved(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Coordinates in half precision."""
+    return motion.astype(np.float16)
+
+
 DAMAGES: dict[str, Damage] = {
     "noise: joints 3 cm off": _moved(displaced),
     "jitter: 1 cm in each frame": _moved(jitter),
@@ -177,7 +212,18 @@ DAMAGES: dict[str, Damage] = {
     "half-way to the class mean": averaged,
     "collapse: two motions a class": collapsed,
     "copies of training motions": copied,
+    "copies, trembling by 1 cm": _then(copied, _trembling(0.01)),
+    "copies, mirrored": _then(copied, mirrored),
+    "copies, turned by 30 degrees": _then(copied, _moved(turned)),
+    "copies, 6 frames later": _then(copied, _moved(later)),
+    "copies at half speed": _then(copied, _moved(slowed)),
+    "copies, 10% larger": _then(copied, _moved(enlarged)),
+    "the reference in half precision": _then(leaked, _moved(halved)),
+    "the reference, trembling by 4 mm": _then(leaked, _trembling(0.004)),
 }
+
+LEAKS = tuple(name for name in DAMAGES if name.startswith("the reference"))
+"""Damages that take motions from the reference in the place of training motions."""
 
 FLAWED: dict[str, tuple[str, str]] = {
     "mmd_frame (published)": ("frame", "published"),
@@ -188,9 +234,14 @@ FLAWED: dict[str, tuple[str, str]] = {
 """Scores under published names that are not in the table of `kinetic evaluate`: name -> mode and estimator."""
 
 
-def scores(case: Case) -> dict[str, float]:
-    """All scores of a case, those of `FLAWED` included."""
+HELD_OUT: dict[str, Space] = {"held_out": "coordinates", "held_out_features": "features"}
+"""Shares of motions that are copies of the reference: name -> what is compared."""
+
+
+def scores(case: Case, memories: Memories) -> dict[str, float]:
+    """All scores of a case, those of `FLAWED` and `HELD_OUT` included."""
     found: dict[str, Any] = measure(case)
+    found |= {name: memories.held_out(case.fake, space).copied.double().mean() for name, space in HELD_OUT.items()}
     plain = {name: float(each.mean if isinstance(each, PerClass) else each) for name, each in found.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the published script loses bandwidths: that is among what is shown
@@ -229,7 +280,7 @@ def study(
     """
     network = network_of(run, test)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in ("none", *damages)}
-    known = network.look(train)
+    known, label = network.look(train), np.asarray(train.label)
     bar = tqdm(total=repeats * len(found), unit="set", desc="damage", disable=None)
     with bar:
         for repeat in range(repeats):
@@ -237,10 +288,12 @@ def study(
             one, two = halves(test.label, rng)
             fake, other = test.select(one), test.select(two)
             real = network.look(other)
-            wanted = {f"{each} of real": value for each, value in _of_real(real, known, test).items()}
+            memories = Memories(real, known, test.skeleton)
+            wanted = {f"{each} of real": value for each, value in _of_real(memories, label, other.label).items()}
             for name, kept in found.items():
-                hurt = fake if name == "none" else DAMAGES[name](fake, train, np.random.default_rng([repeat, 8]))
-                told = scores(Case(network.look(hurt), real, known, test.skeleton)) | wanted
+                source = other if name in LEAKS else train
+                hurt = fake if name == "none" else DAMAGES[name](fake, source, np.random.default_rng([repeat, 8]))
+                told = scores(Case(network.look(hurt), real, known, test.skeleton, memories=memories), memories) | wanted
                 if repeat < trainings:
                     told["gan_train"] = learned(run, hurt, other, seed=repeat)
                 kept.append({name: float(f"{value:.6g}") for name, value in told.items()})
@@ -248,13 +301,20 @@ def study(
     return found
 
 
-def _of_real(real: Sample, train: Sample, test: MotionSet) -> dict[str, float]:
-    """The scores that are best where they are those of real motions, of the reference."""
-    wanted = [name for name, way in BETTER.items() if way == "real"]
-    found = measure(Case(real, real, train, test.skeleton))
-    return {
-        name: float(each.mean if isinstance(each, PerClass) else each) for name, each in found.items() if name in wanted
-    }
+def _of_real(memories: Memories, train_label: np.ndarray, test_label: np.ndarray) -> dict[str, float]:
+    """The scores that are best where they are those of real motions: what those of the reference reach themselves.
+
+    Copying is that of training motions that are left out one at a time, as in `kinetic evaluate`.
+    """
+    real, train = memories.real, memories.train
+    rows = like(train_label, test_label, seed=0)
+    left = Case(train.select(rows), real, train, memories.skeleton, left_out=rows, memories=memories)
+    itself = Case(real, real, train, memories.skeleton, memories=memories)
+    found: dict[str, Any] = {}
+    for each in MEASURES:
+        if "real" in each.scores.values():
+            found |= measure(left if each.floor == "left out" else itself, [each])
+    return {name: float(value.mean if isinstance(value, PerClass) else value) for name, value in found.items()}
 
 
 def worse(name: str, found: Mapping[str, float]) -> float:

@@ -25,7 +25,7 @@ from kinetic.metrics.recognition import accuracy
 from kinetic.metrics.variety import pairwise_distance, variance_ratio
 from kinetic.skeleton import Skeleton
 
-__all__ = ["BETTER", "MEASURES", "Case", "Measure", "Memories", "Sample", "choose", "measure"]
+__all__ = ["BETTER", "MEASURES", "Case", "Measure", "Memories", "Near", "Sample", "Space", "choose", "measure"]
 
 
 MODES: tuple[Literal["frame", "sequence"], ...] = ("frame", "sequence")
@@ -99,8 +99,16 @@ class Memories:
         """Of the feature network. Raises ValueError where there is none."""
         return row_memory(self.train.seen, self.real.seen)
 
+    def held_out(self, fake: Sample, space: Space) -> Neighbours:
+        """The held-out real motions that are nearest to motions, in one of the two spaces."""
+        usual = getattr(self, space).usual
+        if space == "coordinates":
+            pool = aligned_memory(self.real.motion, self.train.motion, self.skeleton, usually=usual)
+            return pool.look(fake.motion)
+        return row_memory(self.real.seen, self.train.seen, usually=usual).look(fake.seen)
+
     def near(self, fake: Sample, space: Space, left_out: Tensor | None) -> Near:
-        """What is nearest to motions in one of the two spaces."""
+        """The training motions that are nearest to motions, in one of the two spaces."""
         memory: Memory = getattr(self, space)
         if memory.usual == 0:
             raise ValueError("at least half of the test motions are training motions: there is nothing to compare with")

@@ -72,12 +72,14 @@ class Memory:
     Args:
         nearest: motions, and which of the pool each of them is itself or None -> distances (N, K), numbers (N, K)
         between: two lists of numbers of the pool -> the distances of these pairs, (N,)
-        test: unseen real motions, whose distance says what is usual
+        test: unseen real motions; their median distance to the nearest of the pool is what is usual
+        usually: that distance, where it is known already; None = it is found out
     """
 
     nearest: Callable[[Tensor, Tensor | None], tuple[Tensor, Tensor]]
     between: Callable[[Tensor, Tensor], Tensor]
     test: Tensor
+    usually: float | None = None
 
     @cached_property
     def _of_test(self) -> tuple[Tensor, Tensor]:
@@ -86,7 +88,7 @@ class Memory:
     @cached_property
     def usual(self) -> float:
         """Median distance of an unseen real motion to the nearest of the pool."""
-        return float(self._of_test[0][:, 0].median())
+        return float(self._of_test[0][:, 0].median()) if self.usually is None else self.usually
 
     @cached_property
     def unseen(self) -> Neighbours:
@@ -125,7 +127,7 @@ class Memory:
         return Neighbours(distance, number, torch.where(far.isinf(), self.usual, far))
 
 
-def row_memory(pool: Tensor, test: Tensor) -> Memory:
+def row_memory(pool: Tensor, test: Tensor, *, usually: float | None = None) -> Memory:
     """A memory of rows (P, D), such as features, which are compared as they are; `test` is (M, D)."""
     rows = pool.detach().flatten(1)
 
@@ -133,16 +135,17 @@ def row_memory(pool: Tensor, test: Tensor) -> Memory:
         pairs = zip(one.split(QUERIES), other.split(QUERIES), strict=True)
         return torch.cat([(rows[a].double() - rows[b].double()).norm(dim=1) for a, b in pairs])
 
-    return Memory(lambda motion, left_out: _nearest(motion.detach().flatten(1), rows, left_out), between, test)
+    return Memory(lambda motion, left_out: _nearest(motion.detach().flatten(1), rows, left_out), between, test, usually)
 
 
-def aligned_memory(pool: Tensor, test: Tensor, skeleton: Skeleton) -> Memory:
+def aligned_memory(pool: Tensor, test: Tensor, skeleton: Skeleton, *, usually: float | None = None) -> Memory:
     """A memory of motions (P, C, T, V) that are compared after alignment, in metres per joint; see `alignment`."""
     poses = Poses.of(pool, skeleton)
     return Memory(
         lambda motion, left_out: nearest_aligned(Poses.of(motion, skeleton), poses, left_out=left_out),
         lambda one, other: align(poses.select(one).to(torch.float64), poses.select(other).to(torch.float64)).distance,
         test,
+        usually,
     )
 
 
