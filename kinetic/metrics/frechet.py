@@ -197,7 +197,7 @@ def _between(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _symmetric(cov: Tensor, name: str) -> Tensor:
-    """The symmetric part of a covariance, (D, D), in float64. Raises ValueError where the rest is more than rounding."""
+    """The symmetric part of a covariance, (D, D), in float64. Raises ValueError for more than rounding beside it."""
     tolerance = max(ASYMMETRY, 8 * torch.finfo(cov.dtype).eps if cov.is_floating_point() else 0)
     cov = cov.detach().double()
     size, gap = cov.norm(), (cov - cov.T).norm()
