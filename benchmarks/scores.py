@@ -18,6 +18,7 @@ import io
 import json
 import statistics
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,9 @@ def _torchmetrics(subsets: int, size: int) -> dict[str, Score]:
         return _values([computed(FrechetInceptionDistance(_Features(fake.shape[1])), fake, real)])
 
     def kernel(fake: Tensor, real: Tensor) -> Tensor:
-        metric = KernelInceptionDistance(_Features(fake.shape[1]), subsets=subsets, subset_size=size)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Metric `Kernel Inception Distance` will save all")
+            metric = KernelInceptionDistance(_Features(fake.shape[1]), subsets=subsets, subset_size=size)
         return _values([computed(metric, fake, real)[0]])
 
     return {"frechet": frechet, "kernel": kernel}
