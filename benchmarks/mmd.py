@@ -1,4 +1,4 @@
-"""MMDa, the maximum mean discrepancy between poses averaged over frames, by SA-GCN's estimator.
+"""MMDa, the maximum mean discrepancy between poses averaged over frames, by the estimator `paired`.
 
 The number that matters is the ratio of `kinetic` to `literal`: the same score with a kernel matrix of its own for each
 bandwidth and each frame, from differences of all pairs of poses. That form computes in float32, as scripts do, and

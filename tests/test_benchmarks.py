@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import critic_step, cycle, damage, frechet, harness, literal, mmd, options, pairs, sampling
+from benchmarks import critic_step, cycle, damage, frechet, harness, literal, mmd, options, pairs, sampling, scores
 from benchmarks.__main__ import NAMES, main
 from kinetic.data.storage import write_motions
 from kinetic.data.synthetic import synthesise
@@ -175,6 +175,59 @@ def test_wrong_requests_are_refused(wrong, capsys):
     with pytest.raises(SystemExit) as stop:
         main(wrong)
     assert stop.value.code == 2 and "error" in capsys.readouterr().err
+
+
+SMALL = ["--motions", "60", "--width", "8", "--repeats", "1"]
+
+
+def test_scores_are_compared_with_a_package_in_both_precisions(tmp_path, capsys):
+    file = tmp_path / "found.json"
+    assert scores.main(["torchmetrics", *SMALL, "--json", str(file)]) == 0
+    kept = json.loads(file.read_text())["scores"]
+    assert list(kept) == ["float32", "float64"] and list(kept["float64"]) == ["frechet", "kernel"]
+    for found in kept["float64"].values():
+        assert found["torchmetrics"]["difference"] < 1e-9 and found["kinetic"]["difference"] is None
+    assert capsys.readouterr().out.count("| frechet | torchmetrics |") == 2
+
+
+@pytest.mark.parametrize("package", ["torch-fidelity", "prdc"])
+def test_scores_agree_with_packages_that_are_installed(package):
+    pytest.importorskip(scores.PACKAGES[package][0])
+    found = scores.measure([package], motions=80, width=6, dtype=torch.float64, repeats=1)
+    assert all(ways[package]["difference"] < 1e-6 for ways in found.values())
+
+
+def test_a_score_that_differs_from_a_package_is_refused(monkeypatch):
+    right = scores.ours
+
+    def wrong(*sizes, **more):
+        ways = right(*sizes, **more)
+        return ways | {"frechet": lambda fake, real: 1.001 * ways["frechet"](fake, real)}
+
+    monkeypatch.setattr(scores, "ours", wrong)
+    with pytest.raises(ValueError, match="frechet: kinetic and torchmetrics differ by 1.0e-03 of the value"):
+        scores.measure(["torchmetrics"], motions=60, width=8, dtype=torch.float64, repeats=1)
+
+
+def test_a_package_that_lacks_is_named_with_the_command_that_installs_it(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "prdc", None)
+    for wrong, told in (
+        (["prdc", *SMALL], r"prdc cannot be imported .*\n *pip install prdc==0.2 scikit-learn\n.*torchmetrics"),
+        (["clean-fid"], "no comparison with 'clean-fid'; there are: torch-fidelity, prdc, torchmetrics"),
+        (["--motions", "8", "--width", "8"], "motions more than features"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            scores.main(wrong)
+        assert stop.value.code == 2 and re.search(told, capsys.readouterr().err)
+
+
+def test_how_many_times_as_fast_is_told_run_by_run():
+    found = {"frechet": {"kinetic": {"seconds": [1.0, 2.0, 4.0], "difference": None},
+                         "prdc": {"seconds": [4.0, 4.0, 4.0], "difference": 1e-9}}}  # fmt: skip
+    assert scores.table(found).splitlines()[2:] == [
+        "| frechet | kinetic | 2.000 |  |  |",
+        "| frechet | prdc | 4.000 | 2.00 (1.00 to 4.00) | 1.0e-09 |",
+    ]
 
 
 def cell(row, seed, *frechet):

@@ -12,11 +12,13 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from kinetic.metrics.frechet import (
     FrechetDistance,
+    _by_content,
     flatten,
     frechet_distance,
     frechet_from_features,
     frechet_infinity,
     frechet_per_class,
+    scarce_classes,
 )
 
 
@@ -217,6 +219,16 @@ def test_classes_may_be_compared_at_equal_counts():
     assert (only.n_fake.tolist(), only.n_real.tolist(), only.label.tolist()) == ([7], [7], [1])
 
 
+def test_classes_with_fewer_motions_than_features_are_counted():
+    label = torch.tensor([0] * 5 + [1] * 3 + [2] * 4)
+    found = frechet_per_class(draw(12, 4), label, draw(14, 4, seed=1), torch.cat([label, torch.tensor([1, 2])]))
+    assert scarce_classes(found, 3) is None
+    assert scarce_classes(found, 4) == (
+        "1 of 3 classes have fewer motions (least 3) than the 4 features: mostly bias, compare at equal counts only"
+    )
+    assert scarce_classes(found, 6).startswith("3 of 3 classes have fewer motions (least 3) than the 6 features")
+
+
 def test_a_class_with_one_motion_is_named():
     with pytest.raises(ValueError, match="class 1 has 1 fake and 2 real"):
         frechet_per_class(draw(3, 2), torch.tensor([0, 0, 1]), draw(4, 2), torch.tensor([0, 0, 1, 1]))
@@ -233,7 +245,7 @@ def test_bias_of_alike_sets_is_as_large_as_is_written():
 def test_two_points_give_the_line_through_halves_and_whole():
     fake, real = plain(40, 3, 0) + 1, plain(60, 3, 1)
     rng = torch.Generator().manual_seed(7)
-    halves = [x[torch.randperm(len(x), generator=rng)].chunk(2) for x in (fake, real)]
+    halves = [x[_by_content(x)][torch.randperm(len(x), generator=rng)].chunk(2) for x in (fake, real)]
     at_2 = (frechet_from_features(halves[0][0], halves[1][0]) + frechet_from_features(halves[0][1], halves[1][1])) / 2
     expected = 2 * frechet_from_features(fake, real) - at_2
     found = frechet_infinity(fake, real, points=2, rng=torch.Generator().manual_seed(7))
@@ -263,6 +275,18 @@ def test_extrapolation_is_the_same_every_time_unless_asked_otherwise():
     assert other != frechet_infinity(fake, real)
     torch.testing.assert_close(frechet_infinity(fake + 1000, real + 1000), frechet_infinity(fake, real))
     assert frechet_infinity(fake.float(), real.float()).dtype == torch.float64
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("offset", [0, 1e6])
+def test_extrapolation_does_not_hang_on_the_order_of_motions(dtype, offset):
+    fake, real = ((plain(n, 8, n) + offset).to(dtype) for n in (301, 200))
+    fake[7] = fake[100] = fake[250]  # copies, of which none may be told from another
+    expected = frechet_infinity(fake, real)
+    for seed in range(5):
+        rng = torch.Generator().manual_seed(seed)
+        one, other = (x[torch.randperm(len(x), generator=rng)] for x in (fake, real))
+        torch.testing.assert_close(frechet_infinity(one, other), expected, rtol=1e-9, atol=1e-9)
 
 
 def test_extrapolation_from_too_little_is_refused():
@@ -384,3 +408,32 @@ def test_wrong_shapes_are_refused():
         frechet_distance(torch.zeros(3), torch.eye(3), torch.zeros(3), torch.eye(4))
     with pytest.raises(ValueError, match="no covariance"):
         frechet_distance(torch.zeros(2), -torch.eye(2), torch.zeros(2), torch.eye(2))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("which", ["cov1", "cov2"])
+@pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+def test_a_matrix_that_is_not_symmetric_is_refused_and_rounding_is_not(dtype, which, scale):
+    (mean1, cov1), (mean2, cov2) = moments(draw(50, 6)), moments(draw(60, 6, seed=1))
+    given = {"mean1": mean1, "cov1": cov1 * scale, "mean2": mean2, "cov2": cov2 * scale}
+    given = {name: value.to(dtype) for name, value in given.items()}
+    expected = frechet_distance(**given)
+    skew = torch.zeros(6, 6, dtype=dtype)
+    skew[1, 4] = given[which].norm()
+    rounded = given | {which: given[which] + 1e-7 * skew}
+    torch.testing.assert_close(frechet_distance(**rounded), expected, rtol=1e-5, atol=0)
+    for wrong in (skew, 1e-4 * skew):
+        with pytest.raises(ValueError, match=f"{which} is no covariance: it is not symmetric"):
+            frechet_distance(**given | {which: given[which] + wrong})
+
+
+def test_a_call_with_one_batch_is_refused_and_changes_no_state():
+    metric = FrechetDistance(flatten, 3)
+    metric.update(motions(draw(10, 3)), real=True)
+    before = {name: value.clone() for name, value in metric.metric_state.items()}
+    with pytest.raises(TypeError, match=r"call update\(motion, real=True\).* and then compute"):
+        metric(motions(draw(10, 3, seed=1)), real=True)
+    assert all(torch.equal(value, before[name]) for name, value in metric.metric_state.items())
+    assert metric.update_count == 1
+    metric.update(motions(draw(10, 3, seed=1)), real=False)
+    assert metric.counts == (10, 10) and torch.isfinite(metric.compute())

@@ -10,6 +10,7 @@ import torch
 import torch.distributed
 import torch.multiprocessing
 from torch import Tensor, nn
+from torchmetrics import MetricCollection
 
 from kinetic.metrics.classes import PerClass
 from kinetic.metrics.frechet import FrechetDistance, flatten, frechet_from_features, frechet_infinity, frechet_per_class
@@ -313,6 +314,135 @@ def test_a_call_with_one_batch_is_refused_and_loses_nothing():
     with pytest.raises(TypeError, match="call update"):
         metric(torch.ones(2, 3), real=False)
     assert len(metric.real) == 1
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_call_with_one_batch_is_refused_and_changes_no_state_alone_or_in_a_collection(name):
+    metric = METRICS[name]()
+    for real in SIDES:
+        feed(metric, BEGIN, real=real, cut=10)
+    before, updates = numbers(metric.compute()), metric.update_count
+    motion, label = SIDES[True]
+    for call in (metric, MetricCollection({"one": metric, "two": METRICS[name]()})):
+        with pytest.raises(TypeError, match=r"call update\(motion, real=True\).* and then compute"):
+            call(motion, label=label, real=True)
+        assert metric.update_count == updates
+        metric._computed = None
+        assert torch.equal(numbers(metric.compute()), before)
+
+
+# Several metrics in a collection, which torchmetrics lets share a state if theirs are equal after the first batch.
+
+
+class Network(nn.Module):
+    """Features of motions, and how often they were computed."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor, self.calls = factor, 0
+
+    def forward(self, motion):
+        self.calls += 1
+        return motion.flatten(1) * self.factor
+
+    def features(self, motion):
+        return self(motion) + 1
+
+
+def pair_of(kind, one, other):
+    """Two metrics of two networks."""
+    if kind == "frechet":
+        return {"one": FrechetDistance(one, D), "other": FrechetDistance(other, D)}
+    score = kernel_distance if kind == "kernel" else first_rows
+    return {"one": Gathered(score, features=one), "other": Gathered(score, features=other)}
+
+
+FIRST_BATCHES = {"empty": torch.zeros(0, 3, 2, 2), "zero": torch.zeros(4, 3, 2, 2), "ordinary": draw(4, seed=5)[0]}
+
+
+def pickled(collection):
+    return pickle.loads(pickle.dumps(collection))
+
+
+@pytest.mark.parametrize("copy", [lambda c: c, MetricCollection.clone, pickled], ids=["as it is", "clone", "pickle"])
+@pytest.mark.parametrize("first", FIRST_BATCHES)
+@pytest.mark.parametrize("kind", ["frechet", "kernel", "rows"])
+def test_metrics_of_two_networks_in_a_collection_have_their_own_results(kind, first, copy):
+    alone = pair_of(kind, Network(1.0), Network(3.0))
+    together = copy(MetricCollection(pair_of(kind, Network(1.0), Network(3.0))))
+    for i, batch in enumerate([FIRST_BATCHES[first], SIDES[True][0], SIDES[False][0]]):
+        for metric in (*alone.values(), together):
+            metric.update(batch, real=i < 2)
+        together = copy(together)
+    found = together.compute()
+    for name, metric in alone.items():
+        assert_same(numbers(found[name]), numbers(metric.compute()))
+    assert not torch.equal(numbers(found["one"]), numbers(found["other"]))
+    together.reset()
+    for real, (motion, _) in SIDES.items():
+        together.update(motion, real=real)
+    assert not torch.equal(numbers(together.compute()["one"]), numbers(together.compute()["other"]))
+
+
+def test_a_clone_that_is_given_another_network_has_its_own_result():
+    metric = FrechetDistance(Network(1.0), D)
+    metric.update(FIRST_BATCHES["zero"], real=True)
+    other = metric.clone()
+    metric.reset(), other.reset()
+    other.features.factor = 3.0
+    together = MetricCollection({"one": metric, "other": other})
+    for batch, real in ((FIRST_BATCHES["zero"], True), (SIDES[True][0], True), (SIDES[False][0], False)):
+        together.update(batch, real=real)
+    assert together.compute()["other"].item() == pytest.approx(9 * together.compute()["one"].item())
+
+
+@pytest.mark.parametrize("first", FIRST_BATCHES)
+@pytest.mark.parametrize("method", [False, True])
+def test_scores_of_one_network_share_its_features_and_have_their_own_results(first, method):
+    network = Network(2.0)
+
+    def features():  # a method is another object each time
+        return network.features if method else network
+
+    scores = {"kernel": kernel_distance, "rows": first_rows, "manifold": partial(manifold, neighbours=3)}
+    alone = {name: Gathered(score, features=features()) for name, score in scores.items()}
+    together = MetricCollection({name: Gathered(score, features=features()) for name, score in scores.items()})
+    for i, batch in enumerate([FIRST_BATCHES[first], *SIDES[True][0].split(9), *SIDES[False][0].split(9)]):
+        before = network.calls
+        together.update(batch, real=i < 8)
+        if i > 0:
+            assert network.calls == before + 1
+        for metric in alone.values():
+            metric.update(batch, real=i < 8)
+    assert len(together.compute_groups) == 1
+    for name, found in together.compute().items():
+        assert_same(numbers(found), numbers(alone[name].compute()))
+
+
+def test_metrics_that_forget_different_things_do_not_share():
+    network = Network(1.0)
+    keeps = {name: FrechetDistance(network, D, reset_real_features=name == "forgets") for name in ("forgets", "keeps")}
+    together = MetricCollection(keeps)
+    for real, (motion, _) in SIDES.items():
+        together.update(motion, real=real)
+    together.reset()
+    assert [together[name].counts for name in ("forgets", "keeps")] == [(0, 0), (61, 0)]
+
+
+@pytest.mark.filterwarnings("ignore:The ``compute`` method")
+def test_a_state_of_rows_alone_can_be_merged_and_a_kept_state_is_loaded():
+    for name in ("kernel", "frechet"):
+        halves = [METRICS[name]() for _ in range(2)]
+        for metric, some in zip(halves, (BEGIN, END), strict=True):
+            for real in SIDES:
+                feed(metric, some, real=real, cut=10)
+        rows = {key: value for key, value in halves[1].metric_state.items() if key != "origin"}
+        halves[0].merge_state(rows)
+        assert_same(numbers(halves[0].compute()), whole(name))
+        halves[0].persistent(True)
+        again = METRICS[name]()
+        again.load_state_dict(halves[0].state_dict())
+        assert_same(numbers(again.compute()), whole(name))
 
 
 def test_features_are_computed_in_eval_mode_without_gradients():

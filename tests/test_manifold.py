@@ -111,6 +111,84 @@ def test_one_outlier_among_the_fakes_raises_recall_but_not_coverage():
     assert found.coverage <= before.coverage
 
 
+def exactly(fake, real, k):
+    """The definitions in whole numbers of any size."""
+
+    def squares(x, y):
+        return [[sum((p - q) ** 2 for p, q in zip(a, b, strict=True)) for b in y] for a in x]
+
+    fake, real = ([[int(value) for value in row] for row in x.tolist()] for x in (fake, real))
+    fake_reach, real_reach = ([sorted(row)[k] for row in squares(x, x)] for x in (fake, real))  # the first is itself
+    between = squares(real, fake)
+    inside = [[square <= reach for square in row] for row, reach in zip(between, real_reach, strict=True)]
+    recalled = [any(square <= reach for square, reach in zip(row, fake_reach, strict=True)) for row in between]
+    return (
+        sum(map(any, zip(*inside, strict=True))) / len(fake),
+        sum(recalled) / len(real),
+        sum(map(sum, inside)) / (k * len(fake)),
+        sum(map(any, inside)) / len(real),
+    )
+
+
+@pytest.mark.parametrize("side", ["fake", "real", "both"])
+@pytest.mark.parametrize("power", [3, 6, 9, 12, 15, 20, 30, 100])
+def test_one_absurd_motion_on_either_side_is_scored_as_in_exact_numbers(power, side):
+    fake, real = ((100 * draw(n, 3, seed=n)).round() for n in (40, 50))
+    away = (10.0**power * draw(1, 3, seed=7)).round()
+    fake = torch.cat([fake, away]) if side != "real" else fake
+    real = torch.cat([real, away]) if side != "fake" else real
+    assert_found(manifold(fake, real, neighbours=3), exactly(fake, real, 3))
+
+
+@pytest.mark.parametrize("d", [3, 64])
+@pytest.mark.parametrize("away", [1e3, 1e9, 1e16, 1e30])
+def test_one_absurd_motion_moves_no_score_by_more_than_its_share(away, d):
+    fake, real = draw(300, d, shift=0.3), draw(400, d, seed=1)
+    before = manifold(fake, real)
+    with_fake = manifold(torch.cat([fake, away * draw(1, d, seed=2)]), real)
+    for name, share in (("precision", 1 / 301), ("density", float(before.density) / 301), ("coverage", 0)):
+        assert abs(getattr(with_fake, name) - getattr(before, name)) <= share + 1e-12
+    with_real = manifold(fake, torch.cat([real, away * draw(1, d, seed=2)]))
+    for name in ("recall", "coverage"):
+        assert abs(getattr(with_real, name) - getattr(before, name)) <= 1 / 401 + 1e-12
+    # The absurd motion's own ball holds what lies beyond its 5 nearest: by the definition 5 motions' share or so.
+    assert abs(with_real.density - before.density) < 5 / 300
+    assert abs(with_real.precision - before.precision) < 10 / 300
+    assert abs(with_fake.recall - before.recall) < 10 / 400
+
+
+@pytest.mark.parametrize("away", [1e3, 1e9, 1e30])
+def test_a_set_with_itself_fills_every_ball_though_one_motion_is_absurd(away):
+    x = torch.cat([draw(200, 20), away * draw(1, 20, seed=2)])
+    assert_found(manifold(x.flip(0), x), (1, 1, 6 / 5, 1))
+
+
+def test_features_whose_squares_overflow_are_refused():
+    for sides in ((draw(9) * 1e160, draw(9)), (draw(9), draw(9) * 1e160)):
+        with pytest.raises(ValueError, match="motions are too large"):
+            manifold(*sides)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("n", "m", "d", "k"), [(300, 200, 16, 5), (150, 400, 64, 3)])
+def test_ordinary_features_get_the_values_of_prdc(n, m, d, k, dtype):
+    # prdc 0.2 by its formulas; it leaves the surface of a ball out, which matters to ties only.
+    fake, real = draw(n, d, shift=0.2).to(dtype), draw(m, d, seed=1).to(dtype)
+    between, within_fake, within_real = (
+        torch.cdist(x.double(), y.double(), compute_mode="donot_use_mm_for_euclid_dist")
+        for x, y in ((real, fake), (fake, fake), (real, real))
+    )
+    in_real = between < within_real.kthvalue(k + 1, dim=1).values[:, None]
+    in_fake = between < within_fake.kthvalue(k + 1, dim=1).values
+    expected = (
+        in_real.any(dim=0).double().mean(),
+        in_fake.any(dim=1).double().mean(),
+        in_real.sum(dim=0).double().mean() / k,
+        in_real.any(dim=1).double().mean(),
+    )
+    assert_found(manifold(fake, real, neighbours=k), expected)
+
+
 def test_noise_lowers_precision_and_missing_parts_lower_recall_and_coverage():
     real, fake = draw(400), draw(400, seed=1)
     noisy = [manifold(fake * (1 + noise), real) for noise in (0, 0.5, 2)]

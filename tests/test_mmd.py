@@ -8,6 +8,7 @@ import pickle
 import warnings
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,6 +18,7 @@ from kinetic.metrics.classes import PerClass
 from kinetic.metrics.mmd import (
     BANDWIDTHS,
     ESTIMATORS,
+    PAIRED,
     PublishedFault,
     by_frame,
     by_sequence,
@@ -86,9 +88,32 @@ def samples(motion, mode):
     return [motion[:, :, t].double().flatten(1).tolist() for t in range(motion.shape[2])]
 
 
-def literal_sagcn(fake, real, mode):
+def literal_clamped(fake, real, mode):
     pairs = list(zip(samples(fake, mode), samples(real, mode), strict=True))
     return max(sum(math.sqrt(max(0, literal_paired(x, y, b))) for x, y in pairs) / len(pairs) for b in BANDWIDTHS)
+
+
+def literal_sagcn(fake, real, mode):
+    """SA-GCN's class for one action, by its formulas in numpy, as it runs there; and how many bandwidths became NaN."""
+
+    def rbf(x, y, bandwidth):
+        return np.exp(-np.sum((x[:, None] - y) ** 2, axis=-1) / bandwidth)
+
+    def rkhs(x, y, bandwidth):
+        h = rbf(x, x, bandwidth) + rbf(y, y, bandwidth) - 2 * rbf(x, y, bandwidth)
+        with np.errstate(invalid="ignore"):
+            return np.sqrt(np.sum(h - np.diag(np.diag(h))) / (len(x) * (len(x) - 1)))
+
+    fake, real = (motion.double().permute(0, 2, 3, 1).flatten(2).numpy() for motion in (fake, real))  # (N, T, V C)
+    if mode == "sequence":
+        fake, real = (x.reshape(len(x), 1, -1) for x in (fake, real))
+    best, lost = 0, 0
+    for power in range(-4, 10):
+        score = sum(rkhs(fake[:, t], real[:, t], 10.0**power) / fake.shape[1] for t in range(fake.shape[1]))
+        lost += bool(np.isnan(score))
+        if score > best:
+            best = score
+    return float(best), lost
 
 
 def literal_published(fake, real, mode):
@@ -129,9 +154,54 @@ def test_views_keep_coordinates_of_one_sample_together():
 
 @pytest.mark.parametrize("mode", ["frame", "sequence"])
 @pytest.mark.parametrize(("m", "shift"), [(2, 0.5), (5, 0.0), (7, 0.1)])
-def test_sagcn_agrees_with_the_literal_loops(mode, m, shift):
+def test_paired_agrees_with_the_literal_loops(mode, m, shift):
     fake, real = draw(m), draw(m, seed=1, shift=shift)
-    assert mmd(fake, real, mode=mode).item() == pytest.approx(literal_sagcn(fake, real, mode), rel=1e-10)
+    assert mmd(fake, real, mode=mode).item() == pytest.approx(literal_clamped(fake, real, mode), rel=1e-10)
+
+
+@quiet
+@pytest.mark.parametrize("mode", ["frame", "sequence"])
+@pytest.mark.parametrize("shift", [0.0, 0.02, 0.1, 0.5])
+@pytest.mark.parametrize("m", [2, 5, 30])
+@pytest.mark.parametrize("scale", [0.01, 0.3, 30.0])
+def test_sagcn_is_what_the_class_of_its_authors_computes(mode, m, shift, scale):
+    for seed in range(4):
+        fake, real = draw(m, 2 * seed, scale=scale), draw(m, 2 * seed + 1, scale=scale, shift=shift * scale)
+        expected, _ = literal_sagcn(fake, real, mode)
+        assert mmd(fake, real, mode=mode, estimator="sagcn").item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["frame", "sequence"])
+def test_sagcn_and_paired_are_one_number_where_no_statistic_is_negative(mode):
+    fake, real = draw(20), draw(20, seed=1, shift=0.4)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        theirs = mmd(fake, real, mode=mode, estimator="sagcn")
+    assert theirs.item() == pytest.approx(mmd(fake, real, mode=mode).item(), rel=1e-10)
+
+
+def test_sagcn_loses_a_bandwidth_to_one_frame_that_is_alike_and_paired_does_not():
+    # Frame 0: two points on either side, swapped, U < 0 at bandwidths that see them apart, which are the lower ones.
+    # Frame 1: point masses 0.3 apart, best seen at the lowest bandwidths.
+    x = torch.tensor([[0.0, 0.0], [1.0, 0.0]])[:, None, :, None]
+    y = torch.tensor([[1.0, 0.3], [0.0, 0.3]])[:, None, :, None]
+    assert mmd(x, y).item() == pytest.approx(math.sqrt(2) / 2, rel=1e-9)
+    expected, lost = literal_sagcn(x, y, "frame")
+    assert 0 < lost <= 14
+    with pytest.warns(PublishedFault, match=f"the sagcn estimator took .* {lost} of 14 bandwidths") as caught:
+        assert mmd(x, y, estimator="sagcn").item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
+    assert expected < 0.1 and "estimator='paired' loses none" in str(caught[0].message)
+    assert caught[0].filename == __file__
+
+
+def test_sagcn_scores_0_where_every_bandwidth_is_lost_and_warns_once_for_all_classes():
+    x = torch.tensor([[0.0], [1.0]])[:, :, None, None]
+    fake, real, label = torch.cat([x, x]), torch.cat([x.flip(0), x + 3]), torch.tensor([0, 0, 1, 1])
+    with pytest.warns(PublishedFault, match="in 1 of 2 classes; 1 lost all of them and scores 0") as caught:
+        found = mmd_per_class(fake, label, real, label, estimator="sagcn")
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert found.value[0] == 0 and found.value[1].item() == pytest.approx(mmd(x, x + 3).item(), rel=1e-9)
+    assert found.n_fake.tolist() == found.n_real.tolist() == [2, 2]
 
 
 @quiet
@@ -189,6 +259,7 @@ def test_a_kernel_far_down_the_decades_is_as_exact_as_the_first():
     torch.testing.assert_close(paired_statistic(x, y), alone, rtol=1e-12, atol=1e-14)
 
 
+@quiet
 @pytest.mark.parametrize("block", [1, 7, 40, 2**20])
 def test_blocks_do_not_matter(monkeypatch, block):
     x, y = draw(9, t=5), draw(9, seed=1, t=5)
@@ -199,7 +270,8 @@ def test_blocks_do_not_matter(monkeypatch, block):
             [
                 paired_statistic(by_frame(x), by_frame(y)).sum(),
                 test,
-                *(mmd(x, y[:n], estimator=name) for name, n in (("sagcn", 9), ("mugl", 7), ("unbiased", 6))),
+                *(mmd(x, y, estimator=name) for name in PAIRED),
+                *(mmd(x, y[:n], estimator=name) for name, n in (("mugl", 7), ("unbiased", 6))),
             ]
         )
 
@@ -267,20 +339,22 @@ def test_a_set_is_no_distance_from_itself(mode, count):
     assert mmd(x, x, mode=mode, estimator="unbiased") < 0  # the same points in both sets are nearer than chance has it
 
 
-@pytest.mark.parametrize("estimator", ["sagcn", "mugl", "unbiased"])
+@quiet
+@pytest.mark.parametrize("estimator", ["paired", "sagcn", "mugl", "unbiased"])
 def test_position_in_space_and_order_of_motions_do_not_matter(estimator):
     x, y = draw(10).double(), draw(10, seed=1, shift=0.1).double()
     score = partial(mmd, estimator=estimator)
     torch.testing.assert_close(score(x + 100, y + 100), score(x, y), rtol=1e-9, atol=0)
-    if estimator != "sagcn":  # which leaves out pairs of the same place in order
+    if estimator not in PAIRED:  # which leaves out pairs of the same place in order
         torch.testing.assert_close(score(x.flip(0), y), score(x, y), rtol=1e-9, atol=0)
     torch.testing.assert_close(score(y, x), score(x, y), rtol=1e-9, atol=0)
 
 
+@quiet
 def test_motions_are_left_as_they_are():
     x, y = draw(5, c=1).double().requires_grad_(), draw(5, seed=1, c=1).double()
     before = x.detach().clone(), y.clone()
-    for estimator in ("sagcn", "mugl", "unbiased"):
+    for estimator in ("paired", "sagcn", "mugl", "unbiased"):
         assert not mmd(x, y, mode="sequence", estimator=estimator).requires_grad  # a view without a copy
     permutation_test(x, y, mode="sequence", permutations=1)
     assert torch.equal(x, before[0]) and torch.equal(y, before[1])
@@ -313,14 +387,14 @@ def toy(n, seed, *, t=16, shift=0.0):
 
 @quiet
 @pytest.mark.parametrize("mode", ["frame", "sequence"])
-def test_published_is_several_times_sagcn_where_nothing_differs(mode):
+def test_published_is_several_times_paired_where_nothing_differs(mode):
     sets = [(toy(100, 2 * i), toy(100, 2 * i + 1)) for i in range(6)]
     null = {
         name: torch.stack([mmd(*each, mode=mode, estimator=name) for each in sets]).mean()
-        for name in ("sagcn", "published")
+        for name in ("paired", "published")
     }
-    assert 3 * null["sagcn"] < null["published"] < 0.3
-    assert null["sagcn"] < 0.05
+    assert 3 * null["paired"] < null["published"] < 0.3
+    assert null["paired"] < 0.05
 
 
 @quiet
@@ -328,10 +402,10 @@ def test_published_is_several_times_sagcn_where_nothing_differs(mode):
 def test_published_is_less_moved_by_a_real_difference(mode):
     sets = [(toy(60, 2 * i, shift=shift), toy(60, 2 * i + 1)) for shift in (0.0, 0.2) for i in range(4)]
     gain = {}
-    for name in ("sagcn", "published"):
+    for name in ("paired", "published"):
         null, apart = torch.stack([mmd(*each, mode=mode, estimator=name) for each in sets]).view(2, 4).mean(dim=1)
         gain[name] = apart - null
-    assert gain["sagcn"] > 0.4 > 0.2 > gain["published"]
+    assert gain["paired"] > 0.4 > 0.2 > gain["published"]
 
 
 @quiet
@@ -340,7 +414,7 @@ def test_published_calls_a_collapsed_model_perfect(mode):
     real = toy(50, 0)
     collapsed = real[:1].expand_as(real)
     assert mmd(collapsed, real, mode=mode, estimator="published") == 0
-    for name in ("sagcn", "mugl", "unbiased"):
+    for name in ("paired", "sagcn", "mugl", "unbiased"):
         assert mmd(collapsed, real, mode=mode, estimator=name) > 0.2
 
 
@@ -439,7 +513,7 @@ def test_unbiased_is_zero_on_average_over_samples_and_the_others_are_not():
     error = found.std() / len(found) ** 0.5
     assert found.mean().abs() < 3 * error and error < 2e-3
     assert 0.3 < (found < 0).double().mean() < 0.8
-    for name in ("sagcn", "mugl"):
+    for name in ("paired", "mugl"):
         assert torch.stack([mmd(*each, estimator=name) for each in sets[:20]]).mean() > 20 * error
 
 
@@ -514,8 +588,11 @@ def test_p_value_is_drawn_the_same_every_time_unless_told_otherwise():
 def test_counts_that_an_estimator_cannot_do_with_are_refused():
     with pytest.raises(ValueError, match="as many fake as real, got 3, 4"):
         mmd(draw(3), draw(4))
-    with pytest.raises(ValueError, match="sagcn estimator needs at least 2 motions on each side, got 1, 1"):
-        mmd(draw(1), draw(1))
+    for name in PAIRED:
+        with pytest.raises(ValueError, match=f"{name} estimator pairs motions: .* got 3, 4"):
+            mmd(draw(3), draw(4), estimator=name)
+        with pytest.raises(ValueError, match=f"{name} estimator needs at least 2 motions on each side, got 1, 1"):
+            mmd(draw(1), draw(1), estimator=name)
     for score in (partial(mmd, estimator="unbiased"), permutation_test):
         with pytest.raises(ValueError, match="at least 2 motions on each side, got 5, 1"):
             score(draw(5), draw(1))
@@ -541,7 +618,7 @@ def test_wrong_motions_are_refused_by_every_estimator(estimator):
             score(draw(4, t=3), draw(4))
 
 
-@pytest.mark.parametrize("estimator", ["sagcn", "mugl", "unbiased"])
+@pytest.mark.parametrize("estimator", ["paired", "sagcn", "mugl", "unbiased"])
 def test_coordinates_that_overflow_are_refused_and_not_scored_0(estimator):
     with pytest.raises(ValueError, match="too large"):
         mmd(draw(4).double() * 1e200, draw(4, seed=1).double(), estimator=estimator)
@@ -550,9 +627,9 @@ def test_coordinates_that_overflow_are_refused_and_not_scored_0(estimator):
 def test_wrong_names_and_bandwidths_are_refused():
     with pytest.raises(ValueError, match="unknown mode 'avg'; expected one of: frame, sequence"):
         mmd(draw(4), draw(4), mode="avg")
-    with pytest.raises(ValueError, match="unknown estimator 'x'; expected one of: sagcn, published, mugl, unbiased"):
+    with pytest.raises(ValueError, match="unknown estimator 'x'; expected one of: paired, sagcn, published, mugl"):
         mmd(draw(4), draw(4), estimator="x")
-    with pytest.raises(ValueError, match="sagcn estimator has its own bandwidths"):
+    with pytest.raises(ValueError, match="paired estimator has its own bandwidths"):
         mmd(draw(4), draw(4), bandwidths=[1.0])
     for wrong in ([], [0.0], [1.0, -1.0], [math.inf], [math.nan]):
         with pytest.raises(ValueError, match="bandwidths must be positive"):
@@ -601,7 +678,7 @@ def test_unbiased_uses_all_motions_of_a_class():
 def test_a_class_without_motions_is_named_not_skipped():
     with pytest.raises(ValueError, match="class 1 has 0 fake and 3 real"):
         mmd_per_class(draw(3), torch.tensor([0, 0, 0]), draw(6), torch.tensor([0, 0, 0, 1, 1, 1]))
-    for estimator in ("sagcn", "published"):
+    for estimator in ("paired", "sagcn", "published"):
         with pytest.raises(ValueError, match="whole numbers"):
             mmd_per_class(draw(3), torch.zeros(3), draw(3), torch.zeros(3), estimator=estimator)
 
@@ -615,7 +692,7 @@ def test_benchmark_compares_with_the_literal_form():
     state = benchmark.setup(torch.device("cpu"), motions=6, frames=3, width=4)
     assert benchmark.check(state)["difference of scores in float64"] < 1e-10
     fake, real = state.fake.double(), state.real.double()
-    assert float(benchmark.literal(fake, real)) == pytest.approx(literal_sagcn(fake, real, "frame"), rel=1e-10)
+    assert float(benchmark.literal(fake, real)) == pytest.approx(literal_clamped(fake, real, "frame"), rel=1e-10)
     assert set(benchmark.facts(state, {"literal": 1.0, "kinetic": 0.1}))
 
 

@@ -12,7 +12,7 @@ from torchmetrics import Metric
 
 from kinetic.metrics.checks import check_features, check_finite
 from kinetic.metrics.classes import PerClass, per_class
-from kinetic.metrics.gathered import evaluated
+from kinetic.metrics.gathered import ONE_SIDED, evaluated, keep_last, origin
 
 __all__ = [
     "FrechetDistance",
@@ -21,7 +21,11 @@ __all__ = [
     "frechet_from_features",
     "frechet_infinity",
     "frechet_per_class",
+    "scarce_classes",
 ]
+
+ASYMMETRY = 1e-6
+"""Largest |cov - cov.T| that is taken for rounding, as a share of |cov|; of float16 and bfloat16, 8 of their units."""
 
 
 def flatten(motion: Tensor) -> Tensor:
@@ -42,10 +46,11 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
 
     Args:
         mean1, mean2: (D,)
-        cov1, cov2: (D, D), symmetric and positive semi-definite
+        cov1, cov2: (D, D), symmetric but for rounding, and positive semi-definite
 
     Raises:
-        ValueError: for shapes that do not fit, NaN or infinity, or a matrix that is no covariance
+        ValueError: for shapes that do not fit, NaN or infinity, or a matrix that is no covariance: not symmetric, or
+            with a negative eigenvalue
     """
     width = mean1.numel()
     for name, value, shape in (
@@ -58,6 +63,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
             raise ValueError(f"{name} must have shape {shape}, got {tuple(value.shape)}")
         check_finite(value[None] if value.ndim == 1 else value, name)
     device = mean1.device
+    cov1, cov2 = _symmetric(cov1, "cov1"), _symmetric(cov2, "cov2")
     mean1, cov1, mean2, cov2 = (value.detach().cpu().double() for value in (mean1, cov1, mean2, cov2))
     roots = _roots_of_product(cov1, cov2)
     if roots is None:
@@ -88,7 +94,8 @@ def frechet_per_class(fake: Tensor, fake_label: Tensor, real: Tensor, real_label
     """Squared Frechet distance of every class between features (N, D) and (M, D), and its mean over classes.
 
     Exact where a class has fewer motions than features, but then mostly bias, which falls with their number: the values
-    of two models may be compared at equal counts only, and those of two classes too. `kernel_distance` has no bias.
+    of two models may be compared at equal counts only, and those of two classes too. `scarce_classes` tells of them;
+    `kernel_distance` has no bias.
 
     Args:
         fake, real: (N, D) and (M, D)
@@ -103,6 +110,23 @@ def frechet_per_class(fake: Tensor, fake_label: Tensor, real: Tensor, real_label
     return per_class(frechet_from_features, fake, fake_label, real, real_label, **options)
 
 
+def scarce_classes(found: PerClass, width: int) -> str | None:
+    """What to write beside distances per class of which some rest on fewer motions than features; None where none does.
+
+    Args:
+        found: what `frechet_per_class` found
+        width: D
+    """
+    least = torch.minimum(found.n_fake, found.n_real)
+    scarce = int((least < width).sum())
+    if not scarce:
+        return None
+    return (
+        f"{scarce} of {len(least)} classes have fewer motions (least {int(least.min())}) than the {width} features: "
+        "mostly bias, compare at equal counts only"
+    )
+
+
 def frechet_infinity(fake: Tensor, real: Tensor, *, points: int = 5, rng: torch.Generator | None = None) -> Tensor:
     """Squared Frechet distance that infinitely many motions would have, from features (N, D) and (M, D), in float64.
 
@@ -111,6 +135,9 @@ def frechet_infinity(fake: Tensor, real: Tensor, *, points: int = 5, rng: torch.
     of the same share, from a half to all, are taken of both. Motions are shuffled and cut into 2 (points - 1) blocks; a
     part is a run of neighbouring blocks, and each size is averaged over all such runs. So every motion counts alike,
     and all that is computed from motions is a covariance of each block.
+
+    The order in which motions come does not matter: they are sorted by their projection onto one fixed direction before
+    they are shuffled, so that the same sets are cut into the same blocks.
 
     It is an estimate, negative or positive where the sets are alike, and is returned with its sign. Its spread is a
     little wider than that of the distance itself: where that is more than the bias, little is gained.
@@ -151,13 +178,35 @@ def frechet_infinity(fake: Tensor, real: Tensor, *, points: int = 5, rng: torch.
 
 def _block_moments(features: Tensor, blocks: int, rng: torch.Generator) -> Tensor:
     """Moments of random parts of equal size: (N, D) -> (blocks, D + 2, D)."""
+    features = features.detach().double()
     order = torch.randperm(len(features), generator=rng, device=rng.device).to(features.device)
-    return torch.stack([_moments(features[rows].detach().double()) for rows in order.tensor_split(blocks)])
+    order = _by_content(features)[order]
+    return torch.stack([_moments(features[rows]) for rows in order.tensor_split(blocks)])
+
+
+def _by_content(features: Tensor) -> Tensor:
+    """The rows of (N, D) in an order that does not depend on where they stand: (N,)."""
+    direction = torch.randn(features.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    middle = features.median(dim=0).values  # the same in any order, to the last digit
+    return torch.mv(features - middle, direction.to(features.device)).argsort()
 
 
 def _between(a: Tensor, b: Tensor) -> Tensor:
     """The distance between two sets of which the moments are known, (D + 2, D) each."""
     return frechet_distance(a[1], a[2:] / (a[0, 0] - 1), b[1], b[2:] / (b[0, 0] - 1))
+
+
+def _symmetric(cov: Tensor, name: str) -> Tensor:
+    """The symmetric part of a covariance, (D, D), in float64. Raises ValueError for more than rounding beside it."""
+    tolerance = max(ASYMMETRY, 8 * torch.finfo(cov.dtype).eps if cov.is_floating_point() else 0)
+    cov = cov.detach().double()
+    size, gap = cov.norm(), (cov - cov.T).norm()
+    if gap > tolerance * size:
+        raise ValueError(
+            f"{name} is no covariance: it is not symmetric, |{name} - {name}.T| is {float(gap / size):.2g} |{name}|; "
+            "give the covariance of the features with themselves, such as features.T.cov()"
+        )
+    return (cov + cov.T) / 2
 
 
 def _roots_of_product(cov1: Tensor, cov2: Tensor) -> Tensor | None:
@@ -173,7 +222,7 @@ def _roots_of_product(cov1: Tensor, cov2: Tensor) -> Tensor | None:
 
 def _root(cov: Tensor, name: str) -> Tensor:
     """R with R R^T = cov, for any positive semi-definite matrix; directions that are rounding are left out."""
-    value, vector = torch.linalg.eigh((cov + cov.T) / 2)
+    value, vector = torch.linalg.eigh(cov)
     rounding = len(cov) * torch.finfo(cov.dtype).eps * value.abs().max()
     if value.min() < -1e-6 * value.abs().max():
         raise ValueError(f"{name} is no covariance: its smallest eigenvalue is {value.min():.3g}")
@@ -247,6 +296,7 @@ class FrechetDistance(Metric):
     full_state_update = False
     real: Tensor
     fake: Tensor
+    origin: Tensor
 
     def __init__(
         self, features: Callable[[Tensor], Tensor], width: int, *, reset_real_features: bool = True, **kwargs: object
@@ -258,11 +308,13 @@ class FrechetDistance(Metric):
         for name in ("real", "fake"):
             state = torch.zeros(width + 2, width, dtype=torch.float64)
             self.add_state(name, state, dist_reduce_fx=_merge)
+        self.add_state("origin", torch.zeros(64, dtype=torch.uint8), dist_reduce_fx=keep_last)
 
     @torch.no_grad()
     def update(self, motion: Tensor, *, real: bool) -> None:
         """Add motions (N, C, T, V). Raises ValueError for NaN or infinity, in the motions or in their features."""
         name = "real" if real else "fake"
+        self.origin = origin(self.features, self.reset_real_features).to(self.device)
         if len(motion) == 0:
             return
         check_finite(motion, f"{name} motions")
@@ -288,7 +340,13 @@ class FrechetDistance(Metric):
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """Add the motions of another metric of the same features."""
         self._computed = None  # torchmetrics would go on to return the distance from before
+        if isinstance(incoming_state, dict):
+            incoming_state = {"origin": self.origin} | incoming_state
         super().merge_state(incoming_state)
+
+    def forward(self, *args: object, **kwargs: object) -> None:
+        """Refuse: a batch is of one side and has no distance of its own. Raises TypeError."""
+        raise TypeError(ONE_SIDED)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = ()) -> nn.Module:
         """Move to another device; sums stay float64, whatever a module around them is converted to."""

@@ -18,7 +18,13 @@ from torchmetrics.utilities.distributed import gather_all_tensors
 
 from kinetic.metrics.checks import check_finite, check_labels
 
-__all__ = ["Gathered", "evaluated", "gather_rows"]
+__all__ = ["Gathered", "evaluated", "gather_rows", "keep_last", "origin"]
+
+ONE_SIDED = (
+    "a batch holds real or fake motions and has no score of its own; call update(motion, real=True) or "
+    "update(motion, real=False) for each batch, and then compute()"
+)
+"""Why `forward`, which scores each batch, is refused; also where a MetricCollection calls it."""
 
 
 @torch.no_grad()
@@ -35,6 +41,28 @@ def evaluated(features: Callable[[Tensor], Tensor], motion: Tensor) -> Tensor:
     finally:
         for part in training:
             part.training = True
+
+
+def origin(features: Callable[[Tensor], Tensor] | None, *options: object) -> Tensor:
+    """64 bits that are the same for two metrics if they keep the same of every motion: (64,).
+
+    A `MetricCollection` lets metrics share one state for good if their states are equal after the first batch, which
+    metrics of different networks are too where that batch is empty, or its features are zero. As a state of its own,
+    these bits keep them apart, and together those of the same network. They hold within one process, and are taken anew
+    with each batch.
+
+    Args:
+        features: the same object, or the same method of the same object
+        options: what else decides what is kept
+    """
+    owner, function = getattr(features, "__self__", None), getattr(features, "__func__", features)
+    digest = hashlib.blake2b(repr((id(owner), id(function), options)).encode(), digest_size=8).digest()
+    return torch.from_numpy(np.unpackbits(np.frombuffer(digest, dtype=np.uint8)))
+
+
+def keep_last(states: Tensor) -> Tensor:
+    """Reduces the `origin` of several processes or metrics, (R, 64) -> (64,); that of others means nothing here."""
+    return states[-1]
 
 
 def gather_rows(rows: Tensor, group: Any = None) -> list[Tensor]:
@@ -80,6 +108,7 @@ class Gathered(Metric):
 
     is_differentiable = False
     full_state_update = False
+    origin: Tensor
 
     def __init__(
         self,
@@ -94,6 +123,7 @@ class Gathered(Metric):
         for side in ("fake", "real"):
             for name in (side, f"{side}_digest") + ((f"{side}_label",) if labelled else ()):
                 self.add_state(name, [], dist_reduce_fx="cat")
+        self.add_state("origin", torch.zeros(64, dtype=torch.uint8), dist_reduce_fx=keep_last)
 
     @torch.no_grad()
     def update(self, motion: Tensor, label: Tensor | None = None, *, real: bool) -> None:
@@ -104,6 +134,7 @@ class Gathered(Metric):
                 rows of another shape than before; nothing is kept then
         """
         side = "real" if real else "fake"
+        self.origin = origin(self.features).to(self.device)
         if motion.ndim < 2:
             raise ValueError(f"{side} motions: expected a batch (N, ...), got shape {tuple(motion.shape)}")
         if len(motion) == 0:
@@ -162,18 +193,21 @@ class Gathered(Metric):
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """Add the rows of another metric of the same score."""
         self._computed = None  # torchmetrics would go on to return the result from before
+        if isinstance(incoming_state, dict):
+            incoming_state = {"origin": self.origin} | incoming_state
         super().merge_state(incoming_state)
 
     def forward(self, *args: object, **kwargs: object) -> None:
         """Refuse: a batch is of one side and has no score of its own. Raises TypeError."""
-        raise TypeError("a batch holds real or fake motions and has no score of its own; call update, and then compute")
+        raise TypeError(ONE_SIDED)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = ()) -> nn.Module:
         """Move to another device; the type of what is kept stays, whatever a module around it is converted to."""
         self._computed = None
         super()._apply(fn, exclude_state=(*exclude_state, *self._defaults))
         for name in self._defaults:
-            setattr(self, name, [rows.to(self.device) for rows in getattr(self, name)])
+            kept = getattr(self, name)
+            setattr(self, name, kept.to(self.device) if isinstance(kept, Tensor) else [x.to(self.device) for x in kept])
         return self
 
     def extra_repr(self) -> str:

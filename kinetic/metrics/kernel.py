@@ -106,7 +106,7 @@ def _kernel(x: Tensor, y: Tensor, degree: int, coefficient: float, gamma: float)
 def _sum_of_pairs(x: Tensor, degree: int, coefficient: float, gamma: float) -> Tensor:
     """Sum of the kernel over ordered pairs i != j; each block is met once and stands for its mirror image too."""
     total = x.new_zeros(())
-    rows = max(1, BLOCK // len(x))
+    rows = max(1, min(BLOCK // len(x), -(-len(x) // 8)))  # of a triangle of 8 steps, little is computed twice
     for start in range(0, len(x), rows):
         part = x[start : start + rows]
         values = _kernel(part, x[start:], degree, coefficient, gamma)

@@ -35,8 +35,9 @@ def manifold(fake: Tensor, real: Tensor, *, neighbours: int = 5) -> Manifold:
 
     The first two are of Kynkaanniemi et al. 2019 (k = 3), the others of Naeem et al. 2020 (k = 5). The ball of a motion
     reaches to its k-th nearest neighbour on its own side, itself left out, its surface included. Distances are
-    Euclidean, and all rows are used. Precision and recall rest on single balls, so one outlier on the side of the balls
-    raises them; density and coverage were made to mind less.
+    Euclidean, and all rows are used. Precision and recall rest on single balls, so an outlier on the side of the balls
+    may raise them: its ball reaches back to its k-th nearest neighbour and holds what lies beyond. Density and coverage
+    were made to mind less. However far one motion is, it takes no digits from the distances between the others.
 
     N fake and M real motions drawn alike have a density of 1 on average, and a coverage of
     ``1 - (M - 1) ... (M - k) / ((N + M - 1) ... (N + M - k))``. A set with itself has a density of ``(k + 1) / k``, for
@@ -47,7 +48,8 @@ def manifold(fake: Tensor, real: Tensor, *, neighbours: int = 5) -> Manifold:
         neighbours: k
 
     Raises:
-        ValueError: for sides with no more than `neighbours` rows, different widths, NaN or infinity
+        ValueError: for sides with no more than `neighbours` rows, different widths, NaN or infinity, or features so
+            large that their squares overflow
     """
     check_features(fake, "features of fake motions")
     check_features(real, "features of real motions", width=fake.shape[1])
@@ -59,19 +61,29 @@ def manifold(fake: Tensor, real: Tensor, *, neighbours: int = 5) -> Manifold:
             f"got {len(fake)} fake and {len(real)} real"
         )
     fake, real = fake.detach().double(), real.detach().double()
-    centre = (fake.mean(dim=0) + real.mean(dim=0)) / 2
+    centre = real.median(dim=0).values  # not the mean, which one motion may carry away from all others
     fake, real = fake - centre, real - centre
-    fake_radius, real_radius = _radii(fake, neighbours), _radii(real, neighbours)
+    for side, x in (("fake", fake), ("real", real)):
+        if not torch.isfinite(x.square().sum(dim=1)).all():
+            raise ValueError(f"features of {side} motions are too large: their squares are no numbers in float64")
+    fake_square, real_square = fake.square().sum(dim=1), real.square().sum(dim=1)
+    for side, square in (("fake", fake_square), ("real", real_square)):
+        if not torch.isfinite(square).all():
+            raise ValueError(f"features of {side} motions are too large: their squares are no numbers in float64")
+    fake_reach, real_reach = _reaches(fake, neighbours), _reaches(real, neighbours)
+    share = _rounding(fake)
+    fake_and_norm = torch.cat([fake, fake_square.sqrt()[:, None]], dim=1)
+    real_and_norm = torch.cat([real, share * real_square.sqrt()[:, None]], dim=1)
     precise = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
     recalled, covered, inside_count = [], [], 0
-    rows = max(1, BLOCK // len(fake))
-    for part, radius in zip(real.split(rows), real_radius.split(rows), strict=True):
-        distance = _squares(part, fake, shrink=True)
-        inside = distance <= radius[:, None]
+    for rows in torch.arange(len(real), device=real.device).split(max(1, BLOCK // len(fake))):
+        product = real_and_norm[rows] @ fake_and_norm.T  # r . f + share |r| |f|
+        product *= -2
+        inside = product + (1 - share) * fake_square <= real_reach[rows, None]
         precise |= inside.any(dim=0)
         covered.append(inside.any(dim=1))
         inside_count += int(inside.sum())
-        recalled.append((distance <= fake_radius).any(dim=1))
+        recalled.append((product + (1 - share) * real_square[rows, None] <= fake_reach).any(dim=1))
     return Manifold(
         precision=precise.double().mean(),
         recall=torch.cat(recalled).double().mean(),
@@ -80,22 +92,27 @@ def manifold(fake: Tensor, real: Tensor, *, neighbours: int = 5) -> Manifold:
     )
 
 
-def _radii(x: Tensor, neighbours: int) -> Tensor:
-    """Squared distance of each row to its k-th nearest other row: (N, D) -> (N,)."""
+# Where a ball about c ends, and whether x is in it, is told by |x|^2 - 2 c . x, the squared distance less |c|^2. It
+# orders points about c as the distance does, and loses at most a share of |x|^2 + 2 |c| |x| to rounding. |c|^2 itself
+# would swallow the differences between all points, where c is far from them. On both sides of a comparison that loss is
+# given to the ball, so that ties hold.
+
+
+def _reaches(x: Tensor, neighbours: int) -> Tensor:
+    """|z|^2 - 2 c . z of each row c and its k-th nearest other row z, with what rounding may take: (N, D) -> (N,)."""
     found = []
+    square, share = x.square().sum(dim=1), _rounding(x)
+    norm = square.sqrt()
     rows = max(1, BLOCK // len(x))
     for start in range(0, len(x), rows):
-        distance = _squares(x[start : start + rows], x)
-        distance.diagonal(offset=start).fill_(torch.inf)
-        found.append(distance.kthvalue(neighbours, dim=1).values)
+        part = x[start : start + rows]
+        nearness = square.expand(len(part), -1).addmm(part, x.T, alpha=-2)
+        nearness.diagonal(offset=start).fill_(torch.inf)
+        reach, last = nearness.kthvalue(neighbours, dim=1)
+        found.append(reach + share * (square[last] + 2 * norm[start : start + rows] * norm[last]))
     return torch.cat(found)
 
 
-def _squares(x: Tensor, y: Tensor, *, shrink: bool = False) -> Tensor:
-    """Squared distances: (N, D), (M, D) -> (N, M); on request smaller by what rounding can do, so that ties hold.
-
-    The rounding of |x|^2 + |y|^2 - 2 x . y is a share of |x|^2 + |y|^2.
-    """
-    share = 1 - 4 * (x.shape[1] + 1) * torch.finfo(x.dtype).eps if shrink else 1
-    squares = (x.square().sum(dim=1)[:, None] + y.square().sum(dim=1)) * share
-    return squares.addmm_(x, y.T, alpha=-2)
+def _rounding(x: Tensor) -> float:
+    """What a sum of products over (N, D) may lose, as a share of the sum of their sizes."""
+    return 2 * (x.shape[1] + 1) * torch.finfo(x.dtype).eps

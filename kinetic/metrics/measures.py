@@ -279,7 +279,7 @@ MEASURES: tuple[Measure, ...] = (
         floor="test",
     ),
     Measure({"variance": "real"}, "within class, over real", _variance, floor="test"),
-    Measure({"mmd_frame": "low", "mmd_sequence": "low"}, "sagcn", _mmd),
+    Measure({"mmd_frame": "low", "mmd_sequence": "low"}, "paired", _mmd),
     Measure(
         {"mmd2_frame": "low", "mmd2_sequence": "low"},
         "unbiased, bandwidth of training",

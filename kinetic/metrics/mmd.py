@@ -3,7 +3,8 @@
 There are several incompatible "MMDa" and "MMDs" in the literature, so every number carries the name of its estimator:
 
 =========== ============================================================================================ =============
-`sagcn`     SA-GCN: paired U-statistic, its root, largest over 14 bandwidths; per class                  the default
+`paired`    paired U-statistic, its root, a negative one counts as 0; largest of 14 bandwidths           the default
+`sagcn`     SA-GCN's code with its fault: as `paired`, but a negative U loses its bandwidth as NaN       to reproduce
 `published` Kinetic-GAN's script with its faults: one pair of motions per class, NaN left out            to reproduce
 `mugl`      MUGL and DSAG: V-statistic without root, mean of the running maximum; blind to labels        to reproduce
 `unbiased`  MMD^2 with its sign, own counts on both sides, median bandwidth                              to conclude
@@ -12,6 +13,9 @@ There are several incompatible "MMDa" and "MMDs" in the literature, so every num
 An estimator takes fake and real motions of one class and a view, which says what a sample is and over what scores are
 averaged: `by_frame` (MMDa, one comparison of poses per frame) or `by_sequence` (MMDs, one of whole motions). All use
 the kernel ``k(x, y) = exp(-|x - y|^2 / b)``, without a factor 2.
+
+`paired` and `sagcn` are the same number wherever no U is negative. The default is `paired`, which `kinetic evaluate`
+tells too: in `sagcn` one frame whose sets are alike can lose the bandwidth that saw the others differ.
 """
 
 from __future__ import annotations
@@ -19,7 +23,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from typing import Literal
 
 import torch
@@ -39,6 +42,7 @@ __all__ = [
     "mmd",
     "mmd_per_class",
     "mugl",
+    "paired_mmd",
     "permutation_test",
     "published",
     "sagcn",
@@ -59,7 +63,10 @@ Mode = Literal["frame", "sequence"]
 
 
 class PublishedFault(UserWarning):
-    """The published estimator lost bandwidths to the root of a negative number, or scored a class 0 for want of any."""
+    """An estimator that keeps a fault of published code (`sagcn`, `published`) has just shown it.
+
+    It lost bandwidths to the root of a negative number, or scored a class 0 for want of any.
+    """
 
 
 def by_frame(motion: Tensor) -> Tensor:
@@ -75,24 +82,66 @@ def by_sequence(motion: Tensor) -> Tensor:
 VIEWS: dict[str, View] = {"frame": by_frame, "sequence": by_sequence}
 
 
-def sagcn(fake: Tensor, real: Tensor, view: View) -> Tensor:
-    """MMD as SA-GCN computes it (Yu et al. 2020): the largest over 14 bandwidths of sqrt(U), averaged over the views.
+def paired_mmd(fake: Tensor, real: Tensor, view: View) -> Tensor:
+    """MMD by SA-GCN's estimator without its fault: the largest over 14 bandwidths of sqrt(U), averaged over the views.
 
     b goes from 1e-4 to 1e9, and U is the sum over i != j of k(x_i, x_j) + k(y_i, y_j) - 2 k(x_i, y_j), divided by
     m (m - 1): the paired U-statistic, which leaves i = j out of the cross term as well and needs equally many motions
-    on both sides.
+    on both sides (Yu et al. 2020).
 
     U may be negative when the sets are alike. Where it is, or where it is no more than rounding, its root counts as 0;
     it never becomes a NaN that drops out of the maximum. The mean over frames comes first, then the maximum; for one
     view it is the root of the largest U.
     """
-    if len(fake) != len(real):
-        raise ValueError(
-            f"the sagcn estimator pairs motions: it needs as many fake as real, got {len(fake)}, {len(real)}"
-        )
-    _check_counts(fake, real, "sagcn")
+    _check_pairs(fake, real, "paired")
     statistic = paired_statistic(view(fake), view(real))
     return torch.where(statistic > ROUNDING, statistic, 0).sqrt().mean(dim=1).max()
+
+
+def sagcn(fake: Tensor, real: Tensor, view: View) -> Tensor:
+    """What SA-GCN's own class computes (Yu et al. 2020, `evaluation.py`), its fault included.
+
+    The estimator of `paired_mmd`, but the root of a negative U is NaN, and NaN > best is False: one such frame loses
+    the bandwidth for all frames, and where all bandwidths are lost the score is 0, which is perfect. So frames in which
+    both sides are alike change what the others score.
+
+    Issues `PublishedFault` when bandwidths were lost. It takes differences kernel by kernel, as their class does, and
+    is slower than `paired_mmd`. In float64, where theirs has the precision of its arrays.
+    """
+    score, lost = _sagcn(fake, real, view)
+    _warn([lost], "sagcn", stacklevel=4)
+    return score
+
+
+def _sagcn(fake: Tensor, real: Tensor, view: View) -> tuple[Tensor, int]:
+    """The score, and how many bandwidths it lost."""
+    _check_pairs(fake, real, "sagcn")
+    x, y = view(fake).double(), view(real).double()  # (G, m, D)
+    groups, m, _ = x.shape
+    sums = x.new_zeros(len(BANDWIDTHS), groups)
+    rows = max(1, BLOCK // m)
+    for g in range(groups):
+        for start in range(0, m, rows):
+            pairs = ((x, x), (y, y), (x, y))
+            xx, yy, xy = (_from_differences(a[g, start : start + rows], b[g]) for a, b in pairs)
+            if not (torch.isfinite(xx).all() and torch.isfinite(yy).all() and torch.isfinite(xy).all()):
+                raise ValueError("coordinates are too large: their squares are no numbers in float64")
+            for i, bandwidth in enumerate(BANDWIDTHS):
+                h = (-xx / bandwidth).exp() + (-yy / bandwidth).exp() - 2 * (-xy / bandwidth).exp()
+                h.diagonal(offset=start).zero_()
+                sums[i, g] += h.sum()
+    return _largest((sums / (m * (m - 1))).sqrt().mean(dim=1))
+
+
+def _from_differences(x: Tensor, y: Tensor) -> Tensor:
+    """Squared distances that are 0 where two points are the same: (r, D), (n, D) -> (r, n)."""
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()
+
+
+def _largest(scores: Tensor) -> tuple[Tensor, int]:
+    """The largest of (B,) as published code finds it, from 0, where NaN > best is False; and how many are NaN."""
+    lost = scores.isnan()
+    return torch.where(lost, 0, scores).max(), int(lost.sum())
 
 
 def published(fake: Tensor, real: Tensor, view: View) -> Tensor:
@@ -100,14 +149,15 @@ def published(fake: Tensor, real: Tensor, view: View) -> Tensor:
 
     Of either side only the first motion is used, and its joints are read as the samples: m = V, D = C. It is a
     distance between the poses of one fake and one real motion, and none between distributions: fakes that are all the
-    same motion score 0 if that motion is the first real one. As in `sagcn`, i = j is left out everywhere (here it is
-    the same joint on both sides) and the score is the largest of 14 bandwidths. The root of a negative U is NaN, one
-    such frame is enough to lose its bandwidth, and where all are lost the score is 0, which is perfect.
+    same motion score 0 if that motion is the first real one. As in `sagcn`, from which the script descends, i = j is
+    left out everywhere (here it is the same joint on both sides), the score is the largest of 14 bandwidths, the root
+    of a negative U is NaN, one such frame is enough to lose its bandwidth, and where all are lost the score is 0, which
+    is perfect.
 
     Issues `PublishedFault` when bandwidths were lost. In float64, where the script has the precision of its files.
     """
     score, lost = _published(fake, real, view)
-    _warn([lost])
+    _warn([lost], "published", stacklevel=4)
     return score
 
 
@@ -119,28 +169,28 @@ def _published(fake: Tensor, real: Tensor, view: View) -> tuple[Tensor, int]:
     if joints < 2:
         raise ValueError(f"the published estimator reads joints as samples and needs at least 2, got {joints}")
     xx, yy, xy = ((a.unsqueeze(2) - b.unsqueeze(1)).square().sum(dim=3) for a, b in ((x, x), (y, y), (x, y)))
-    best, lost = x.new_zeros(()), 0
+    scores = []
     for bandwidth in BANDWIDTHS:
         h = (-xx / bandwidth).exp() + (-yy / bandwidth).exp() - 2 * (-xy / bandwidth).exp()
         h.diagonal(dim1=1, dim2=2).zero_()
-        score = (h.sum(dim=(1, 2)) / (joints * (joints - 1))).sqrt().mean()
-        lost += int(score.isnan())
-        best = torch.where(score > best, score, best)  # NaN > best is False
-    return best, lost
+        scores.append((h.sum(dim=(1, 2)) / (joints * (joints - 1))).sqrt().mean())
+    return _largest(torch.stack(scores))
 
 
-def _warn(lost: Sequence[int]) -> None:
+def _warn(lost: Sequence[int], estimator: str, *, stacklevel: int) -> None:
     """Tell what each of some classes lost, from where the public function was called."""
     if not any(lost):
         return
     of, all_lost = len(BANDWIDTHS), sum(each == len(BANDWIDTHS) for each in lost)
     message = (
-        f"the published estimator took roots of negative numbers: {sum(lost)} of {of * len(lost)} bandwidths vanished "
-        f"from the maximum, in {sum(map(bool, lost))} of {len(lost)} classes"
+        f"the {estimator} estimator took roots of negative numbers: {sum(lost)} of {of * len(lost)} bandwidths "
+        f"vanished from the maximum, in {sum(map(bool, lost))} of {len(lost)} classes"
     )
     if all_lost:
         message += f"; {all_lost} lost all of them and score{'s' * (all_lost == 1)} 0, as if perfect"
-    warnings.warn(message, PublishedFault, stacklevel=4)
+    if estimator == "sagcn":
+        message += "; estimator='paired' loses none"
+    warnings.warn(message, PublishedFault, stacklevel=stacklevel)
 
 
 def mugl(fake: Tensor, real: Tensor, view: View) -> Tensor:
@@ -178,8 +228,14 @@ def unbiased(fake: Tensor, real: Tensor, view: View, *, bandwidths: Iterable[flo
     return unbiased_statistic(x, y, bandwidths).mean()
 
 
-ESTIMATORS: dict[str, Estimator] = {"sagcn": sagcn, "published": published, "mugl": mugl, "unbiased": unbiased}
-PAIRED = frozenset({"sagcn"})
+ESTIMATORS: dict[str, Estimator] = {
+    "paired": paired_mmd,
+    "sagcn": sagcn,
+    "published": published,
+    "mugl": mugl,
+    "unbiased": unbiased,
+}
+PAIRED = frozenset({"paired", "sagcn"})
 """Estimators that need equal counts."""
 
 
@@ -188,6 +244,14 @@ def _check_counts(fake: Tensor, real: Tensor, estimator: str, *, least: int = 2)
         raise ValueError(
             f"the {estimator} estimator needs at least {least} motions on each side, got {len(fake)}, {len(real)}"
         )
+
+
+def _check_pairs(fake: Tensor, real: Tensor, estimator: str) -> None:
+    if len(fake) != len(real):
+        raise ValueError(
+            f"the {estimator} estimator pairs motions: it needs as many fake as real, got {len(fake)}, {len(real)}"
+        )
+    _check_counts(fake, real, estimator)
 
 
 def paired_statistic(x: Tensor, y: Tensor, bandwidths: Iterable[float] = BANDWIDTHS) -> Tensor:
@@ -385,13 +449,13 @@ def mmd(
     real: Tensor,
     *,
     mode: Mode = "frame",
-    estimator: str = "sagcn",
+    estimator: str = "paired",
     bandwidths: Iterable[float] | None = None,
 ) -> Tensor:
     """Maximum mean discrepancy between fake and real motions of one class, or of one set, in float64.
 
     Args:
-        fake, real: (N, C, T, V) and (M, C, T, V), finite; N = M for `sagcn`
+        fake, real: (N, C, T, V) and (M, C, T, V), finite; N = M for `paired` and `sagcn`
         mode: frame = MMDa, poses compared frame by frame; sequence = MMDs, whole motions compared
         estimator: a key of `ESTIMATORS`; scores of different estimators cannot be compared
         bandwidths: of `unbiased`, whose kernel is the mean over them; None = the median of squared distances. The other
@@ -438,15 +502,15 @@ def mmd_per_class(
     *,
     classes: Iterable[int] | None = None,
     mode: Mode = "frame",
-    estimator: str = "sagcn",
+    estimator: str = "paired",
     bandwidths: Iterable[float] | None = None,
     cap: int = 2000,
     rng: torch.Generator | None = None,
 ) -> PerClass:
     """Maximum mean discrepancy of every class, and its mean over classes.
 
-    `sagcn` compares at equal counts: the smaller of both sides, at most `cap`. `unbiased` takes what there is, at most
-    `cap` of either side. Where a side has more, a random part of it is used.
+    `paired` and `sagcn` compare at equal counts: the smaller of both sides, at most `cap`. `unbiased` takes what there
+    is, at most `cap` of either side. Where a side has more, a random part of it is used.
 
     `published` selects as the script does: of each class the first motion in order, but none of a class other than the
     first may stand at index 0. It differs from the script in that a class may have fewer than 100 motions, and takes
@@ -470,37 +534,26 @@ def mmd_per_class(
             "the mugl estimator ignores labels, as its authors' code does: it compares all motions as one set, and has "
             "no score per class; use mmd(fake, real, estimator='mugl')"
         )
-    if estimator == "published":
-        return _published_per_class(fake, fake_label, real, real_label, classes, VIEWS[mode])
-    return per_class(
-        partial(mmd, mode=mode, estimator=estimator, bandwidths=None if bandwidths is None else _checked(bandwidths)),
-        fake,
-        fake_label,
-        real,
-        real_label,
-        classes=classes,
-        equal=estimator in PAIRED,
-        cap=cap,
-        rng=rng,
-    )
-
-
-def _published_per_class(
-    fake: Tensor, fake_label: Tensor, real: Tensor, real_label: Tensor, classes: Iterable[int] | None, view: View
-) -> PerClass:
-    check_labels(fake_label, fake, "fake motions")
-    check_labels(real_label, real, "real motions")
-    wanted = torch.cat([fake_label, real_label]).unique().tolist() if classes is None else list(classes)
-    lost: list[int] = []
+    kernels = None if bandwidths is None else _checked(bandwidths)
+    faulty, lost = {"sagcn": _sagcn, "published": _published}.get(estimator), []
 
     def score(one: Tensor, other: Tensor) -> Tensor:
-        value, vanished = _published(one, other, view)
+        if faulty is None:
+            return mmd(one, other, mode=mode, estimator=estimator, bandwidths=kernels)
+        value, vanished = faulty(one.detach(), other.detach(), VIEWS[mode])
         lost.append(vanished)
         return value
 
-    f, r = _first_of_each(fake_label, wanted), _first_of_each(real_label, wanted)
-    found = per_class(score, fake[f], fake_label[f], real[r], real_label[r], classes=wanted, least=1)
-    _warn(lost)
+    if estimator == "published":
+        check_labels(fake_label, fake, "fake motions")
+        check_labels(real_label, real, "real motions")
+        classes = torch.cat([fake_label, real_label]).unique().tolist() if classes is None else list(classes)
+        f, r = _first_of_each(fake_label, classes), _first_of_each(real_label, classes)
+        found = per_class(score, fake[f], fake_label[f], real[r], real_label[r], classes=classes, least=1)
+    else:
+        equal = estimator in PAIRED
+        found = per_class(score, fake, fake_label, real, real_label, classes=classes, equal=equal, cap=cap, rng=rng)
+    _warn(lost, estimator, stacklevel=3)
     return found
 
 
