@@ -133,13 +133,11 @@ class Score:
 
     def differences(self, other: Score, *, ignore: Iterable[str] = ()) -> dict[str, tuple[object, object]]:
         """The fields of the label that differ, with both values. Raises ValueError for an unknown name in `ignore`."""
-        ignore = set(ignore)
-        if unknown := ignore - set(self.label):
-            raise ValueError(f"a score's label has no {', '.join(sorted(unknown))}; it has {', '.join(self.label)}")
+        ignore, mine, theirs = set(ignore), self.label, other.label
+        if unknown := ignore - set(mine):
+            raise ValueError(f"a score's label has no {', '.join(sorted(unknown))}; it has {', '.join(mine)}")
         return {
-            name: (value, other.label[name])
-            for name, value in self.label.items()
-            if name not in ignore and value != other.label[name]
+            name: (value, theirs[name]) for name, value in mine.items() if name not in ignore and value != theirs[name]
         }
 
     def comparable(self, other: Score, *, ignore: Iterable[str] = ()) -> bool:
