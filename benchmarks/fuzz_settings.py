@@ -161,8 +161,8 @@ def kinds(scratch: Path) -> Mapping[str, Kind]:
         b"constant: {view: 1}\nclasses: {0: walk, b: wave}\n",
     ]
     score = Score(
-        value=1.5, interval=0.1, metric="frechet", estimator="gaussian", reference="nw_ucla/xsub/test", n_real=340,
-        n_fake=340, seeds=(0, 1), frames=64, fps=30.0, version="0.1.0",
+        value=1.5, interval=(1.4, 1.6), metric="frechet", estimator="gaussian", reference="nw_ucla/xsub/test",
+        n_real=340, n_fake=340, seeds=(0, 1), frames=64, fps=30.0, version="0.1.0",
     )  # fmt: skip
     report = Report("a run", (Row(score, score, "low"),), notes=("motions: 3",), alarms=("copies",))
     grid = {

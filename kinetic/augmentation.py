@@ -20,11 +20,11 @@ from tqdm import tqdm
 from kinetic.contest import Contest, network_of
 from kinetic.data.motion import MotionSet
 from kinetic.data.storage import write_motions
-from kinetic.evaluation import interval
 from kinetic.experiment import Run, draw, fit, load_run
 from kinetic.loading import to_plain
+from kinetic.metrics.intervals import interval
 from kinetic.metrics.recognition import accuracy
-from kinetic.metrics.score import Score
+from kinetic.metrics.score import SHARE, Score
 from kinetic.report import Row
 
 __all__ = ["learned", "train_on_generated"]
@@ -82,7 +82,7 @@ def train_on_generated(
     for name, n in (("gan_train", n_fake), ("augmented", n_fake + len(train))):
         score = Score(
             value=float(np.mean(found[name])),
-            interval=interval(found[name]),
+            interval=interval(found[name], bounds=SHARE),
             metric=name,
             estimator="accuracy on real test",
             n_fake=n,
@@ -93,7 +93,7 @@ def train_on_generated(
         floor = replace(
             score,
             value=float(np.mean(found["real"])),
-            interval=interval(found["real"]),
+            interval=interval(found["real"], bounds=SHARE),
             n_fake=len(train),
             truncation=None,
             network_data=recogniser.summary,

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -21,14 +20,15 @@ from kinetic.data.motion import MotionSet
 from kinetic.experiment import Run
 from kinetic.metrics.classes import PerClass
 from kinetic.metrics.frechet import frechet_from_features
+from kinetic.metrics.intervals import COVERS, interval
 from kinetic.metrics.measures import BETTER, Case, Measure, Sample, choose, measure
 from kinetic.metrics.mmd import mmd_per_class
 from kinetic.metrics.recognition import accuracy, confusion
-from kinetic.metrics.score import Score
+from kinetic.metrics.score import Score, bounds_of
 from kinetic.metrics.variety import COLLAPSED
 from kinetic.report import ClassTable, Report, Row
 
-__all__ = ["evaluate", "evaluate_published", "interval", "plain_value"]
+__all__ = ["evaluate", "evaluate_published", "plain_value"]
 
 CHUNK = 32
 """Motions that Inception sees before the bar moves on."""
@@ -133,7 +133,7 @@ def evaluate(
             notes.append("this network recognises few real motions: what it says of generated ones is worth little")
         if min(len(fakes[0]), len(test.label)) < test.seen.shape[1]:
             notes.append(f"fewer motions than the {test.seen.shape[1]} features: compare Frechet distances with care")
-    notes.append(f"coordinates: {label['scaling']}; floor: real motions; interval: 95%")
+    notes.append(f"coordinates: {label['scaling']}; floor: real motions; {COVERS}")
     table = _by_class(contest.real.test.class_names, found, looked)
     alarms = _alarms(rows, table)
     if contest.motions is not None and (share := _held_out(contest.motions, contest.real.test)) > COPIED:
@@ -190,20 +190,12 @@ def _contest(subject: Any, **options: Any) -> Contest:
 
 def _score(found: Sequence[Tensor | PerClass], **label: Any) -> Score:
     values = [plain_value(each) for each in found]
-    return Score(value=float(np.mean(values)), interval=interval(values), **label)
+    return Score(value=float(np.mean(values)), interval=interval(values, bounds=bounds_of(label["metric"])), **label)
 
 
 def plain_value(found: Tensor | PerClass) -> float:
     """A score as one number; of classes the mean."""
     return float(found.mean if isinstance(found, PerClass) else found)
-
-
-def interval(values: Sequence[float]) -> float | None:
-    """Half of the 95% confidence interval of the mean, by Student's t; None for one value."""
-    if len(values) < 2:
-        return None
-    spread = float(np.std(values, ddof=1)) / len(values) ** 0.5
-    return float(stats.t.ppf(0.975, len(values) - 1)) * spread
 
 
 def _by_class(class_names: tuple[str, ...], found: Sequence[Mapping[str, Any]], looked: Sequence[Sample]) -> ClassTable:

@@ -207,8 +207,13 @@ def compare(reports: Sequence[Report], *, ignore: Iterable[str] = ()) -> str:
 
 
 def _number(score: Score) -> str:
+    """`3.640 +- 0.094`, or `0.320 [0.050, 0.810]` where the interval is not symmetric, and for all shares."""
     text = f"{score.value:.3f}"
-    return text if score.interval is None else f"{text} +- {score.interval:.3f}"
+    if score.interval is None:
+        return text
+    if (half := score.half_width) is not None:
+        return f"{text} +- {half:.3f}"
+    return "{} [{:.3f}, {:.3f}]".format(text, *score.interval)
 
 
 def _table(lines: Sequence[tuple[str, ...]]) -> str:

@@ -8,7 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import critic_step, cycle, damage, frechet, harness, literal, mmd, options, pairs, sampling, scores
+from benchmarks import (
+    critic_step,
+    cycle,
+    damage,
+    frechet,
+    harness,
+    intervals,
+    literal,
+    mmd,
+    null_tables,
+    options,
+    pairs,
+    sampling,
+    scores,
+)
 from benchmarks.__main__ import NAMES, main
 from kinetic.data.storage import write_motions
 from kinetic.data.synthetic import synthesise
@@ -458,3 +472,73 @@ def test_both_precisions_are_timed_here_and_on_a_lesser_processor():
         r"\| this one \| \d+\.\d\d times as fast \| (32|bf16) \| \d+ ms \| \d+ ms \| \d+\.\d\d \|", this
     )
     assert lesser.startswith("| playing AVX2 | ")
+
+
+def test_coverage_counts_intervals_that_hold_the_truth():
+    values = np.array([[0.0, 2.0], [4.0, 6.0], [1.0, 1.0]])
+    found = intervals.coverage(
+        values, {"one": np.ones(3), "its own": values.mean(axis=1)}, lambda each: (min(each), max(each)), (0.0, 5.0)
+    )
+    assert found.share == {"one": pytest.approx(2 / 3), "its own": 1.0}
+    assert found.width == pytest.approx(4 / 3) and found.outside == pytest.approx(1 / 3)
+
+
+def test_toy_people_have_the_variance_and_the_distance_that_they_should():
+    rng = torch.Generator().manual_seed(0)
+    real = intervals.real_people(4000, 3, rng)
+    assert real.var(dim=0).mean().item() == pytest.approx(1 + intervals.SPREAD**2, rel=0.05)
+    within = real.unflatten(0, (4000, 3)).var(dim=1).mean().item()
+    assert within == pytest.approx(1, rel=0.05)
+    far = intervals.FEATURE_SCORES["frechet"](intervals.generated(20_000, rng), intervals.real_people(20_000, 1, rng))
+    assert far.item() == pytest.approx(intervals.of_population(rng, 1)["frechet"], abs=0.05)
+
+
+def test_intervals_cover_their_reference_and_not_other_people(capsys):
+    rows = {(name, seeds): found.share for name, seeds, found in intervals.study_scores(40, progress=False)}
+    assert set(rows) == {(name, seeds) for name in ("kernel", "frechet") for seeds in intervals.SEEDS}
+    for share in rows.values():
+        assert share["this reference"] > 0.8 > share["other people"]
+    assert intervals.main(["--repeats", "3"]) == 0
+    told = capsys.readouterr().out
+    assert "| `kernel` | 3 |" in told and "| rates that scatter | 0.99 | 10 |" in told
+    with pytest.raises(SystemExit):
+        intervals.main(["--repeats", "0"])
+
+
+def test_shares_are_drawn_with_their_rate_and_scatter():
+    rng = np.random.default_rng(0)
+    one, many = (intervals.drawn_shares(0.3, scatter, 200, 3, rng) for scatter in intervals.SCATTER.values())
+    assert one.mean() == pytest.approx(0.3, abs=0.01) and many.mean() == pytest.approx(0.3, abs=0.03)
+    assert one.std() == pytest.approx((0.21 / intervals.SHARED_MOTIONS) ** 0.5, rel=0.15)
+    assert many.std() == pytest.approx((0.21 / 11) ** 0.5, rel=0.15)  # of a beta distribution with 10 pseudo-counts
+
+
+def test_differences_stand_by_the_number_they_are_corrected_for():
+    values = np.zeros((6, 3, 2))
+    values[1:, :, 0] = 10.0
+    values[:, :, 0] += [[0, 0, 0], [0.1, -0.1, 0.2], [0.9, -0.9, 0.3], [0, 0.4, 0.1], [0.5, 0, 0], [0.2, 0.8, -0.7]]
+    values[:, :, 1] = np.random.default_rng(0).normal(size=(6, 3))
+    made = null_tables.null_table(values)
+    assert len(made.entries) == 12 and made.entries["null", "row 1", "score 0"].difference.after == "row 0"
+    assert null_tables.standing(made) == {"uncorrected": True, "per column": True, "now": True}
+    assert not any(null_tables.standing(null_tables.null_table(np.zeros((6, 3, 2)))).values())
+
+
+def test_null_tables_rarely_have_a_difference_that_stands(capsys):
+    found = {}
+    for case in ((3, 9, 0.7), (6, 9, 0.0)):
+        rng = np.random.default_rng(0)
+        told = [null_tables.standing(null_tables.null_table(null_tables.null_values(*case, rng))) for _ in range(60)]
+        found[case] = {way: np.mean([each[way] for each in told]) for way in told[0]}
+        assert found[case]["uncorrected"] > found[case]["per column"] > 0.15 > found[case]["now"]
+    text = null_tables.show(found, 60)
+    assert "| 3 | 9 | 0.7 | 45 |" in text and "60 tables each" in text
+    with pytest.raises(SystemExit):
+        null_tables.main(["--repeats", "0"])
+
+
+def test_values_of_null_tables_are_as_alike_as_is_said():
+    values = null_tables.null_values(2000, 2, 0.7, np.random.default_rng(0))
+    assert values.shape == (6, 2000, 2) and values.var() == pytest.approx(2, rel=0.05)
+    assert np.corrcoef(values[0, :, 0], values[0, :, 1])[0, 1] == pytest.approx(0.7, abs=0.05)
+    assert np.corrcoef(values[0, :, 0], values[1, :, 0])[0, 1] == pytest.approx(0.5, abs=0.05)

@@ -13,7 +13,9 @@ from kinetic.data.synthetic import synthesise
 from kinetic.evaluation import evaluate, evaluate_published
 from kinetic.experiment import fit, sample
 from kinetic.loading import load_experiment
+from kinetic.metrics.intervals import COVERS
 from kinetic.metrics.measures import BETTER, MEASURES
+from kinetic.metrics.score import bounds_of
 from kinetic.models import inception
 from kinetic.report import Report
 from kinetic.skeleton import NTU25, save_skeleton
@@ -34,6 +36,15 @@ def test_an_untrained_generator_is_far_above_the_floor(gan, encoder):
     assert rows["accuracy"].score.value < rows["accuracy"].floor.value
     assert all(row.score.interval is not None and row.score.seeds == (0, 1) for row in report.rows)
     assert rows["frechet"].score.network_hash and rows["frechet"].score.reference == "synthetic/xsub/test"
+
+
+def test_intervals_stay_inside_the_bounds_of_their_score_and_a_note_says_what_they_cover(gan, encoder):
+    report = evaluate(gan, encoder=encoder, seeds=2)
+    for row in report.rows:
+        low, high = bounds_of(row.score.metric)
+        start, end = row.score.interval
+        assert low <= start <= row.score.value <= end <= high
+    assert any(COVERS in note for note in report.notes)
 
 
 def test_a_recognition_network_says_how_good_it_is(encoder, prepared):

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from kinetic.ablation import pictures
 from kinetic.ablation.pictures import curve_chart, metric_chart
 from kinetic.ablation.table import Finding, RowInfo, table_of
 from kinetic.charts import BLUE, RED
+from kinetic.metrics.intervals import interval
 from kinetic.metrics.score import Score
 from kinetic.report import Report, Row
 
@@ -80,6 +82,38 @@ def test_curves_have_a_band_where_there_are_several_seeds(tmp_path):
     one = curve_chart(findings({"Baseline": [3.0], NASTY: [1.0]}), ROWS, "x$sub", "frechet", tmp_path / "b.png")
     band = "#d3e2ef"  # BLUE at 0.2 on white
     assert painted(several, band) > 20 * painted(one, band)
+
+
+@pytest.fixture
+def figures(monkeypatch):
+    """Figures as they are saved."""
+    kept, save = [], pictures.save_figure
+    monkeypatch.setattr(pictures, "save_figure", lambda figure, path: kept.append(figure) or save(figure, path))
+    return kept
+
+
+def shares(values):
+    return [
+        Finding(
+            "x$sub", "Baseline", seed,
+            Report("", (Row(*(Score(value=each, metric="recall", **FACTS) for each in (value, 0.7))),)),
+            None, tuple((epoch, {"recall": value}) for epoch in (1, 2)),
+        )
+        for seed, value in enumerate(values)
+    ]  # fmt: skip
+
+
+def test_bars_and_bands_reach_from_one_end_of_the_interval_to_the_other(tmp_path, figures):
+    values = [0.02, 0.1, 0.3]
+    low, high = interval(values, bounds=(0, 1))
+    metric_chart(table(shares(values)), "x$sub", tmp_path / "a.png")
+    (bar,) = (line for line in figures[0].axes[0].lines if line.get_linewidth() == 1.6)
+    left, right = bar.get_xdata()
+    panel = figures[0].axes[0].get_xlim()
+    assert (left, right) == pytest.approx((max(low, panel[0]), min(high, panel[1]))) and left == pytest.approx(low)
+    curve_chart(shares(values), ROWS, "x$sub", "recall", tmp_path / "b.png")
+    band = figures[1].axes[0].collections[0].get_paths()[0].vertices[:, 1]
+    assert (band.min(), band.max()) == pytest.approx((low, high))
 
 
 def test_seeds_without_a_common_epoch_are_drawn_one_by_one(tmp_path):

@@ -1,6 +1,7 @@
 """Tables of scores: what they print, that they come back from JSON, and that different labels are refused."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -12,7 +13,7 @@ FACTS = {"estimator": "gaussian", "reference": "nw_ucla/xsub/test", "n_real": 34
 
 
 def row(value, *, metric="frechet", better="low", **more):
-    score = Score(value=value, interval=0.25, metric=metric, **(FACTS | more))
+    score = Score(value=value, interval=(value - 0.25, value + 0.25), metric=metric, **(FACTS | more))
     return Row(score, Score(value=0.5, metric=metric, **(FACTS | more | {"seeds": (0,)})), better)
 
 
@@ -27,8 +28,20 @@ def test_a_table_has_score_interval_floor_direction_estimator_and_label():
     assert lines[1].split() == ["metric", "generated", "real", "(floor)", "better", "estimator", "label"]
     first = report().rows[0].score
     assert lines[3].split() == ["frechet", "3.000", "+-", "0.250", "0.500", "lower", "gaussian", first.fingerprint]
-    assert lines[4].split()[5] == "higher"
+    assert lines[4].split()[:4] == ["recall", "0.750", "[0.500,", "1.000]"] and lines[4].split()[5] == "higher"
     assert lines[-2:] == ["ALARM: collapse: wave (0.02)", "340 real motions"]
+
+
+def test_an_interval_that_was_cut_is_shown_by_its_ends():
+    score, floor, better = row(1.0)
+    cut = Report("a", (Row(replace(score, interval=(0.0, 3.5)), floor, better),))
+    assert cut.to_text().splitlines()[3].split()[:4] == ["frechet", "1.000", "[0.000,", "3.500]"]
+
+
+def test_a_report_of_earlier_days_has_half_widths():
+    plain = report().to_dict()
+    plain["rows"][0]["score"]["interval"] = 0.25
+    assert Report.from_dict(plain) == report()
 
 
 def test_equal_labels_have_equal_fingerprints_whatever_the_value():

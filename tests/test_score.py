@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from kinetic.metrics.score import Score
+from kinetic.metrics.measures import BETTER
+from kinetic.metrics.score import BOUNDS, Score, bounds_of, half_width
 
 SCORE = Score(
     value=1.5, metric="frechet", estimator="unbiased covariance", reference="synthetic/xsub/test",
@@ -17,7 +18,7 @@ SCORE = Score(
 
 
 def test_scores_with_equal_labels_are_compared_by_value():
-    other = replace(SCORE, value=1.0, interval=0.2)
+    other = replace(SCORE, value=1.0, interval=(0.9, 1.2))
     assert SCORE.comparable(other)
     assert other < SCORE
     assert not other > SCORE
@@ -45,8 +46,67 @@ def test_fields_can_be_ignored_by_name_only():
         SCORE.comparable(other, ignore=("seed",))
 
 
-def test_dictionary_survives_json():
-    assert Score.from_dict(json.loads(json.dumps(SCORE.to_dict()))) == SCORE
+@pytest.mark.parametrize("interval", [None, (1.25, 1.75), (0.0, 2.0)])
+def test_dictionary_survives_json(interval):
+    score = replace(SCORE, interval=interval)
+    assert score.to_dict()["interval"] == (None if interval is None else list(interval))
+    assert Score.from_dict(json.loads(json.dumps(score.to_dict()))) == score
+
+
+def test_a_single_number_of_old_reports_is_half_of_the_interval():
+    assert Score.from_dict(SCORE.to_dict() | {"interval": 0.5}).interval == (1.0, 2.0)
+
+
+@pytest.mark.parametrize("interval", ["wide", [1.0, "2"], {"low": 1.0}])
+def test_an_interval_that_is_no_pair_of_numbers_is_refused(interval):
+    with pytest.raises(ValueError, match="incomplete score: interval must be two numbers"):
+        Score.from_dict(SCORE.to_dict() | {"interval": interval})
+
+
+@pytest.mark.parametrize(
+    ("interval", "message"),
+    [
+        ((1.6, 1.7), "1.5 is outside its interval, 1.6 to 1.7"),
+        ((1.0, 1.4), "1.5 is outside its interval, 1 to 1.4"),
+        ((2.0, 1.0), "1.5 is outside its interval, 2 to 1"),
+        ((1.0, float("inf")), "finite"),
+        ((float("nan"), 2.0), "finite"),
+        ((1.0, 1.5, 2.0), "expected its lower and upper end"),
+        (0.5, "expected its lower and upper end"),
+    ],
+)
+def test_an_interval_is_two_finite_numbers_around_the_value(interval, message):
+    with pytest.raises(ValueError, match=f"score frechet: .*{message}"):
+        replace(SCORE, interval=interval)
+    value = 0.1 + 0.2
+    assert replace(SCORE, value=value, interval=[0.3, 0.3]).interval == (0.3, 0.3)  # but for rounding
+
+
+@pytest.mark.parametrize(
+    ("metric", "interval", "text"),
+    [
+        ("frechet", None, "frechet 1.5 (360"),
+        ("frechet", (1.25, 1.75), "frechet 1.5 +- 0.25 (360"),
+        ("frechet", (0.0, 4.0), "frechet 1.5 [0, 4] (360"),
+        ("recall", (1.25, 1.75), "recall 1.5 [1.25, 1.75] (360"),
+    ],
+)
+def test_intervals_that_are_not_symmetric_and_those_of_shares_are_shown_by_their_ends(metric, interval, text):
+    assert str(replace(SCORE, metric=metric, interval=interval)).startswith(text)
+
+
+def test_half_of_a_width_is_known_where_an_interval_is_symmetric_to_rounding():
+    assert half_width(0.3, (0.2, 0.4)) == pytest.approx(0.1) and half_width(2.0, (2.0, 2.0)) == 0
+    assert half_width(1e9, (1e9 - 0.1, 1e9 + 0.1)) == pytest.approx(0.1)
+    assert half_width(0.3, (0.2, 0.41)) is None
+
+
+def test_scores_have_their_bounds_and_others_none():
+    assert bounds_of("recall") == bounds_of("copying_features") == bounds_of("c2st") == (0, 1)
+    assert bounds_of("frechet") == (0, float("inf")) and bounds_of("vendi") == (1, float("inf"))
+    free = {"frechet_infinity", "kernel", "mmd2_frame", "mmd2_sequence"}  # unbiased or extrapolated: may be negative
+    assert free <= set(BETTER) - set(BOUNDS)
+    assert bounds_of("kernel") == bounds_of("weather") == (-float("inf"), float("inf"))
 
 
 def test_dictionary_with_unknown_or_missing_keys_is_refused():

@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 
 from kinetic.ablation.table import Finding, RowInfo, holm, paired, shown, table_of
+from kinetic.metrics.intervals import interval
 from kinetic.metrics.score import Score
 from kinetic.report import Report, Row
 
@@ -27,7 +28,7 @@ T2 = 0.95 * math.sqrt(2 / (4 * 0.975 * 0.025))  # at two, 4.303
 def report(scores, floors=FLOORS, **label):
     facts = FACTS | label
     rows = [
-        Row(Score(value=value, interval=9.0, metric=name, **facts),
+        Row(Score(value=value, interval=(value - 9, value + 9), metric=name, **facts),
             Score(value=floors.get(name, 0.0), metric=name, **(facts | {"seeds": (0,)})), BETTER.get(name, "low"))
         for name, value in scores.items()
     ]  # fmt: skip
@@ -56,7 +57,7 @@ def large():
         for row in ROWS:
             for seed in range(3):
                 if (benchmark, row.name, seed) != ("xsub", "B", 1):
-                    scores = {name: rng.uniform(1, 2) for name in BETTER}
+                    scores = {name: rng.uniform(0, 1) for name in BETTER}
                     published = report({"mmd_frame": rng.uniform(1, 2)}, estimator="published")
                     found.append(Finding(benchmark, row.name, seed, report(scores), published))
     return found
@@ -79,9 +80,26 @@ def lines_of(markdown, title):
 def test_means_have_student_intervals_over_training_seeds():
     entry = table({"A": [2.0, 4.0, 3.0]}, rows=[RowInfo("A")]).entries["xsub", "A", "frechet"]
     assert entry.values == {0: 2.0, 1: 4.0, 2: 3.0} and entry.mean == 3.0
-    assert entry.interval == pytest.approx(T2 / math.sqrt(3), rel=1e-12)  # standard deviation 1
+    half = T2 / math.sqrt(3)  # standard deviation 1
+    assert entry.interval == pytest.approx((3 - half, 3 + half), rel=1e-12)
     two = table({"A": [1.0, 3.0]}, rows=[RowInfo("A")]).entries["xsub", "A", "frechet"]
-    assert two.interval == pytest.approx(T1, rel=1e-12)  # standard deviation sqrt(2), error of the mean 1
+    assert two.interval == (0.0, pytest.approx(2 + T1, rel=1e-12))  # error of the mean 1; no distance is negative
+
+
+def test_shares_have_intervals_between_0_and_1():
+    made = table({"A": [0.2, 0.1, 0.7], "B": [0.9, 0.1, 0.1]}, "recall", rows=[RowInfo("A"), RowInfo("B", "A")])
+    entry = made.entries["xsub", "B", "recall"]
+    assert entry.interval == interval([0.9, 0.1, 0.1], bounds=(0, 1)) and 0 < entry.interval[0] < 0.1
+    low, high = entry.difference.interval  # of 0.7, 0, -0.6: Student's t, of a difference
+    assert low == -1 and high == 1
+    lines = lines_of(made.to_markdown(), "## xsub")
+    assert lines[2][2] == r"0.33 \[0.03, 0.88\]" and lines[3][2].startswith(r"**0.37 \[")
+    assert lines_of(made.to_markdown(), "it builds on")[2][2].startswith(r"0.0 \[-1.0, 1.0\] (p ")
+
+
+def test_a_score_outside_its_bounds_is_refused_by_name():
+    with pytest.raises(ValueError, match="xsub: recall: 'A': a mean of 1.5 is outside its bounds, 0 to 1"):
+        table({"A": [1.0, 2.0]}, "recall", rows=[RowInfo("A")])
 
 
 def test_one_seed_has_no_interval_though_its_generator_was_sampled_several_times():
@@ -92,7 +110,8 @@ def test_one_seed_has_no_interval_though_its_generator_was_sampled_several_times
 def test_a_difference_is_tested_in_pairs_of_seeds():
     found = paired({0: 2.0, 1: 4.0, 2: 3.0}, {0: 1.0, 1: 2.0, 2: 3.0}, after="A")  # 1, 2, 0: mean 1, deviation 1
     assert (found.after, found.seeds, found.mean) == ("A", (0, 1, 2), 1.0)
-    assert found.interval == pytest.approx(T2 / math.sqrt(3), rel=1e-12)
+    half = T2 / math.sqrt(3)
+    assert found.interval == pytest.approx((1 - half, 1 + half), rel=1e-12)
     assert found.p == pytest.approx(1 - math.sqrt(3 / 5), rel=1e-12)  # t = sqrt(3); at 2 degrees 1 - t / sqrt(2 + t^2)
     assert found.effect == pytest.approx(1 / math.sqrt(math.pi), rel=1e-12)  # d_z 1, J(2) = G(1) / G(1/2)
 
@@ -105,7 +124,9 @@ def test_the_effect_of_four_seeds_is_corrected_less():
 def test_two_seeds_have_a_test_and_no_effect_size():
     found = paired({0: 1.0, 1: 3.0}, {0: 0.0, 1: 0.0})
     assert found.p == pytest.approx(1 - 2 / math.pi * math.atan(2.0), rel=1e-12)  # t = 2 at 1 degree
-    assert found.effect is None and found.interval == pytest.approx(T1)
+    assert found.effect is None and found.interval == pytest.approx((2 - T1, 2 + T1))
+    cut = paired({0: 1.0, 1: 3.0}, {0: 0.0, 1: 0.0}, bounds=(-4.0, 4.0))
+    assert cut == replace(found, interval=(-4.0, 4.0))
 
 
 def test_only_common_seeds_are_compared():
@@ -118,7 +139,7 @@ def test_identical_rows_differ_by_nothing_with_p_1_and_without_a_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = paired({0: 0.1, 1: 0.7}, {0: 0.1, 1: 0.7})
-    assert (found.mean, found.interval, found.p, found.effect) == (0.0, 0.0, 1.0, 0.0)
+    assert (found.mean, found.interval, found.p, found.effect) == (0.0, (0.0, 0.0), 1.0, 0.0)
 
 
 @pytest.mark.parametrize("noise", [0.0, 1e-8])
@@ -139,7 +160,29 @@ def test_holm_multiplies_the_smallest_most_and_never_falls():
     assert holm([0.02]) == [0.02] and holm([]) == []
 
 
-def test_all_differences_of_a_benchmark_and_metric_are_corrected_together():
+def test_all_differences_of_a_benchmark_are_corrected_together():
+    rows = [RowInfo("Baseline"), RowInfo("A", "Baseline"), RowInfo("B", "Baseline")]
+    values = {"Baseline": (0.0, 0.0), "A": (0.01, 0.2), "B": (0.02, 0.3)}
+    found = [
+        Finding(benchmark, name, seed, report({"frechet": one + 0.004 * seed, "diversity": other + 0.1 * seed**2}))
+        for benchmark in ("xsub", "xview") for name, (one, other) in values.items() for seed in range(3)
+    ]  # fmt: skip
+    found = [
+        replace(each, report=report({"frechet": 0.0, "diversity": 0.0})) if each.recipe == "Baseline" else each
+        for each in found
+    ]
+    made = table_of(found, rows=rows, benchmarks=["xsub", "xview"])
+    for benchmark in ("xsub", "xview"):
+        here = [
+            made.entries[benchmark, name, metric].difference for name in "AB" for metric in ("frechet", "diversity")
+        ]
+        assert [each.adjusted for each in here] == holm([each.p for each in here])
+    alone = table_of(found, rows=rows, benchmarks=["xsub", "xview"], metrics=["frechet"])
+    here = [alone.entries["xsub", name, "frechet"].difference for name in "AB"]
+    assert [each.adjusted for each in here] == holm([each.p for each in here])  # of the scores that are shown
+
+
+def test_differences_without_a_test_are_not_counted():
     rows = [RowInfo("Baseline"), *(RowInfo(name, "Baseline") for name in "ABC")]
     values = {"Baseline": [0.0] * 3, "A": [9.9, 10.0, 10.1], "B": [1.0, 2.0, 0.0], "C": [1.0, None, None]}
     made = table(values, rows=rows)
@@ -192,8 +235,8 @@ def test_missing_cells_are_listed_and_rows_say_how_many_seeds_they_have():
     lines = lines_of(made.to_markdown(), "## xsub")
     assert lines[0] == ["recipe", "seeds", "frechet ↓"]
     assert lines[2:] == [
-        ["Baseline", "3", "2.0 ± 2.5"],
-        ["A", "2 of 3 seeds", "**1.5 ± 6.4**"],
+        ["Baseline", "3", r"2.0 \[0.0, 4.5\]"],
+        ["A", "2 of 3 seeds", r"**1.5 \[0.0, 7.9\]**"],
         ["B", "0 of 3 seeds", "-"],
         ["real (floor)", "", "0.500"],
     ]
@@ -239,7 +282,7 @@ SEED_STUDY = {"xsub": {"Baseline": {"fid": 345.069, "mmd_frame": 1.224}, "E": {"
 def test_published_numbers_stand_beside_scores_by_the_published_procedure():
     lines = lines_of(large_table(large(), published=SEED_STUDY).to_markdown(), "### As published")
     assert lines[0] == ["recipe", "fid theirs", "fid ours", r"mmd\_frame theirs", r"mmd\_frame ours"]
-    assert lines[2][:4] == ["Baseline", "345.069", "-", "1.224"] and re.fullmatch(r"1\.\d+ ± \d\.\d+", lines[2][4])
+    assert lines[2][:4] == ["Baseline", "345.069", "-", "1.224"] and re.fullmatch(r"1\.\d+ ± 0\.\d+", lines[2][4])
     assert lines[3][:4] == ["A", "-", "-", "-"]
 
 
@@ -329,19 +372,30 @@ def test_the_reading_tells_what_stands_from_noise():
               "D": [19.0, None, None]}  # fmt: skip
     frechet = table(values, rows=rows).reading("xsub")
     assert frechet == (
-        "2 of 3 differences stand after correction; the others are not told from noise by so few seeds",
+        "3 differences were tested; 2 have p <= 0.05 by themselves, 0.15 would by luck; "
+        "2 stand after correction over all 3",
         "frechet: A is better than Baseline (-10.00 ± 0.25, p < 0.001), "
         "B is worse than Baseline (+10.00 ± 0.25, p < 0.001)",
     )
-    recall = table(values, "recall", rows=rows).reading("xsub")[1]
+    shares = {name: [None if v is None else v / 40 for v in row] for name, row in values.items()}
+    recall = table(shares, "recall", rows=rows).reading("xsub")[1]
     assert "A is worse than Baseline" in recall and "B is better than Baseline" in recall
     diversity = table(values, "diversity", rows=rows).reading("xsub")[1]  # real motions have 10
     assert "A is lower, nearer to real, than Baseline" in diversity
     assert "B is higher, further from real, than Baseline" in diversity
 
 
+def test_the_reading_counts_one_as_one():
+    (told, _) = table({"Baseline": [20.0] * 3, "A": [9.9, 10.0, 10.1]}).reading("xsub")
+    assert told.startswith("1 difference was tested; 1 has p <= 0.05 by itself, 0.05 would by luck; 1 stands after")
+    (told,) = table({"Baseline": [20.0] * 3, "A": [20.0, 21.0, 19.5]}).reading("xsub")
+    assert told == "1 difference was tested; 0 have p <= 0.05 by themselves, 0.05 would by luck; " + (
+        "0 stand after correction over all 1"
+    )
+
+
 def test_differences_tell_p_effect_and_what_stands():
-    values = {"Baseline": [0.0] * 3, "A": [1.0, 2.0, 0.0], "B": [-9.9, -9.0, None]}  # B - A: -10.9 and -11.0
+    values = {"Baseline": [20.0] * 3, "A": [21.0, 22.0, 20.0], "B": [10.1, 11.0, None]}  # B - A: -10.9 and -11.0
     lines = lines_of(table(values).to_markdown(), "### Differences to the row it builds on")
     assert lines[2:] == [
         ["A", "Baseline", "+1.0 ± 2.5 (p 0.23, d 0.6)"],
@@ -350,7 +404,7 @@ def test_differences_tell_p_effect_and_what_stands():
 
 
 @pytest.mark.parametrize(
-    ("value", "interval", "text"),
+    ("value", "half", "text"),
     [
         (345.069, None, "345"),
         (345.069, 12.34, "345 ± 12"),
@@ -369,12 +423,37 @@ def test_differences_tell_p_effect_and_what_stands():
         (1e-12, None, "1.00e-12"),
     ],
 )
-def test_numbers_have_the_digits_that_mean_something(value, interval, text):
-    assert shown(value, interval) == text
+def test_numbers_have_the_digits_that_mean_something(value, half, text):
+    assert shown(value, None if half is None else (value - half, value + half)) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "ends", "text"),
+    [
+        (0.32, (0.05, 0.81), "0.32 [0.05, 0.81]"),
+        (0.948, (0.941, 0.954), "0.9480 [0.9410, 0.9540]"),
+        (13.0, (0.0, 35.1), "13 [0, 35]"),
+        (0.004, (-0.0, 0.5), "0.00 [0.00, 0.50]"),
+        (0.0, (-1.0, 0.7), "0.00 [-1.00, 0.70]"),
+        (2e6, (0.0, 5e6), "2.00e+06 [0.00e+00, 5.00e+06]"),
+    ],
+)
+def test_intervals_that_are_not_symmetric_are_shown_by_their_ends(value, ends, text):
+    assert shown(value, ends) == text
+
+
+def test_intervals_of_shares_are_shown_by_their_ends():
+    assert shown(0.5, (0.3, 0.7), brackets=True) == "0.50 [0.30, 0.70]"
+    assert shown(1.0, (1.0, 1.0), brackets=True) == "1.00 [1.00, 1.00]"
+    assert shown(0.5, brackets=True) == "0.500"
 
 
 def test_differences_show_their_sign_but_for_zero():
-    assert [shown(value, 1.0, sign=True) for value in (2.0, -2.0, 0.01)] == ["+2.0 ± 1.0", "-2.0 ± 1.0", "0.0 ± 1.0"]
+    assert [shown(value, (value - 1, value + 1), sign=True) for value in (2.0, -2.0, 0.01)] == [
+        "+2.0 ± 1.0",
+        "-2.0 ± 1.0",
+        "0.0 ± 1.0",
+    ]
 
 
 # --- formats ------------------------------------------------------------------------------------------------------
@@ -419,7 +498,7 @@ def test_names_stay_text_in_latex():
         r"\textbackslash{}u202e\textbackslash{}x1b{[}31m"
     )
     text = nasty().to_latex()
-    assert f"\n{name} & 3 of 4 seeds & \\textbf{{2.0 $\\pm$ 2.5}} \\\\\n" in text
+    assert f"\n{name} & 3 of 4 seeds & \\textbf{{2.0 {{[}}0.0, 4.5{{]}}}} \\\\\n" in text
     assert "frechet $\\downarrow$" in text and "$-$0.3" in text
     assert text.count("\\begin{tabular}") == text.count("\\end{tabular}") == 2
     assert text.count("\\toprule") == text.count("\\bottomrule") == 2
@@ -431,7 +510,7 @@ def test_names_are_in_one_line_of_ascii_signs_in_a_terminal():
     lines = nasty().to_text().splitlines()
     assert lines[0] == "== @b|<i> =="
     assert lines[2].split() == ["recipe", "seeds", "frechet", "(lower)"]
-    assert lines[4].split() == ["Baseline", "3", "of", "4", "seeds", "2.3", "+-", "3.8"]
+    assert lines[4].split() == ["Baseline", "3", "of", "4", "seeds", "2.3", "[0.0,", "6.1]"]
     assert lines[5].startswith("=1|2 <b>&_%$#{}~^\\ *x* `y` ")
     assert " # head \\u202e\\x1b[31m  " in lines[5] and lines[5].endswith(" *")
     assert all(line.isascii() and line.isprintable() for line in lines)
@@ -464,16 +543,20 @@ def test_csv_holds_all_numbers():
     for line in plain:
         entry = made.entries[line["benchmark"], line["row"], line["metric"]]
         assert {int(k): float(v) for k, v in (pair.split("=") for pair in line["values"].split())} == entry.values
-        assert (float(line["mean"]), float(line["interval"])) == (entry.mean, entry.interval)
+        assert (float(line["interval_low"]), float(line["interval_high"])) == entry.interval
+        assert float(line["mean"]) == entry.mean
         assert (int(line["seeds"]), int(line["planned"])) == (len(entry.values), 3)
         assert (line["best"] == "yes", line["better"]) == (entry.best, BETTER[line["metric"]])
         assert float(line["floor"]) == FLOORS[line["metric"]] and len(line["label"]) == 6
         found = entry.difference
         if found is None:
-            assert (line["row"], line["difference"], line["p"]) == ("Baseline", "", "")
+            assert line["row"] == "Baseline"
+            assert {line[name] for name in ("difference", "difference_low", "difference_high", "p")} == {""}
         else:
-            numbers = [line[name] for name in ("difference", "difference_interval", "p", "p_holm", "effect")]
-            kept = (found.mean, found.interval, found.p, found.adjusted, found.effect)
+            names = ("difference", "difference_low", "difference_high", "p", "p_holm", "effect")
+            numbers = [line[name] for name in names]
+            kept = (found.mean, *found.interval, found.p, found.adjusted, found.effect)
+            assert line["stands"] == ("yes" if found.stands else "no")
             assert [None if each == "" else float(each) for each in numbers] == list(kept)
             assert (line["after"], int(line["common"])) == (found.after, len(found.seeds))
     theirs = {
@@ -493,7 +576,8 @@ def test_json_is_strict_and_holds_all_numbers():
     assert first["metrics"]["recall"]["label"]["n_real"] == 340
     entry, kept = made.entries["xsub", "A", "recall"], first["rows"]["A"]["recall"]
     assert kept["values"] == {str(seed): value for seed, value in entry.values.items()}
-    assert (kept["mean"], kept["interval"], kept["best"]) == (entry.mean, entry.interval, entry.best)
+    assert (kept["mean"], tuple(kept["interval"]), kept["best"]) == (entry.mean, entry.interval, entry.best)
+    assert tuple(kept["difference"]["interval"]) == entry.difference.interval
     assert kept["difference"]["p"] == entry.difference.p and kept["difference"]["stands"] == entry.difference.stands
     assert first["published"]["Baseline"]["fid"] == {"theirs": 345.069, "ours": None}
     assert tuple(first["reading"]) == made.reading("xsub")

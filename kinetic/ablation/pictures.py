@@ -15,9 +15,10 @@ from matplotlib.ticker import MaxNLocator
 
 from kinetic.ablation.table import ARROWS, Finding, GridTable, RowInfo
 from kinetic.charts import BLUE, GREY, RED, new_figure, plain_style, save_figure
-from kinetic.evaluation import interval
 from kinetic.files import checked_target
 from kinetic.messages import safe_line
+from kinetic.metrics.intervals import interval
+from kinetic.metrics.score import bounds_of
 
 __all__ = ["curve_chart", "metric_chart"]
 
@@ -65,7 +66,7 @@ def _panel(ax: Axes, table: GridTable, benchmark: str, metric: str) -> None:
     column = table.columns[benchmark, metric]
     found = [table.entries.get((benchmark, row.name, metric)) for row in table.rows]
     entries = [entry for entry in found if entry is not None]
-    ends = [entry.mean + sign * (entry.interval or 0.0) for entry in entries for sign in (-1, 1)]
+    ends = [end for entry in entries for end in entry.interval or (entry.mean,)]
     low, high, logarithmic = _limits([column.floor, *(v for entry in entries for v in entry.values.values())], ends)
     ax.set_title(f"{metric} {ARROWS[column.better]}", fontsize=9, parse_math=False)
     if logarithmic:
@@ -79,7 +80,7 @@ def _panel(ax: Axes, table: GridTable, benchmark: str, metric: str) -> None:
             continue
         colour = RED if entry.best else BLUE
         if entry.interval is not None:
-            left, right = max(entry.mean - entry.interval, low), min(entry.mean + entry.interval, high)
+            left, right = max(entry.interval[0], low), min(entry.interval[1], high)
             ax.plot([left, right], [place, place], color=colour, linewidth=1.6, solid_capstyle="butt")
         values = list(entry.values.values())
         ax.plot(values, [place + 0.27] * len(values), ".", color=GREY, markersize=4, markeredgewidth=0)
@@ -122,13 +123,12 @@ def curve_chart(
     shown = [row for row in rows if row.name in curves]
     if not shown:
         raise ValueError(f"there is nothing to draw: no cell of {benchmark} has a curve of {metric}")
-    lines = {row.name: _lines(curves[row.name]) for row in shown}
+    lines = {row.name: _lines(curves[row.name], bounds_of(metric)) for row in shown}
     down, across = _grid(len(shown))
     figure = new_figure(max(5.0, 2.8 * across), 0.6 + 2.1 * down)
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     values = [v for row in shown for seed in curves[row.name] for v in seed.values()]
-    bands = [mean + sign * half for each in lines.values() for _, means, halves in each
-             for mean, half in zip(means, halves, strict=True) for sign in (-1, 1)]  # fmt: skip
+    bands = [end for each in lines.values() for _, _, ends in each for pair in ends for end in pair]
     low, high, logarithmic = _limits([*values, *([] if floor is None else [floor])], bands)
     for ax, row in zip(axes.ravel(), shown, strict=False):
         for other in shown:
@@ -137,9 +137,10 @@ def curve_chart(
                     ax.plot(epochs, means, color=PALE, linewidth=0.8)
         for epochs, means, _ in lines.get(row.after or "", []):
             ax.plot(epochs, means, color="black", linestyle="--", linewidth=1)
-        for epochs, means, halves in lines[row.name]:
-            lower = np.maximum(np.subtract(means, halves), low)  # a logarithm knows no band below zero
-            ax.fill_between(epochs, lower, np.add(means, halves), color=BLUE, alpha=0.2, linewidth=0)
+        for epochs, means, ends in lines[row.name]:
+            lower, upper = np.transpose(ends)
+            lower = np.maximum(lower, low)  # a logarithm knows no band below zero
+            ax.fill_between(epochs, lower, upper, color=BLUE, alpha=0.2, linewidth=0)
             ax.plot(epochs, means, color=BLUE, linewidth=1.6, marker="." if len(epochs) < 20 else None)
         if floor is not None:
             ax.axhline(floor, color=GREY, linestyle=":", linewidth=1.2)
@@ -161,13 +162,17 @@ def curve_chart(
     return save_figure(figure, target)
 
 
-def _lines(seeds: Sequence[dict[float, float]]) -> list[tuple[list[float], list[float], list[float]]]:
-    """Epochs, means and half intervals over the epochs that all seeds have; or each seed's own where there are none."""
+def _lines(
+    seeds: Sequence[dict[float, float]], bounds: tuple[float, float]
+) -> list[tuple[list[float], list[float], list[tuple[float, float]]]]:
+    """Epochs, means and intervals over the epochs that all seeds have; or each seed's own where there are none."""
     common = [epoch for epoch in seeds[0] if all(epoch in each for each in seeds)]
     if not common:
-        return [(list(each), list(each.values()), [0.0] * len(each)) for each in seeds]
+        return [(list(each), list(each.values()), [(value, value) for value in each.values()]) for each in seeds]
     at = [[each[epoch] for each in seeds] for epoch in common]
-    return [(common, [math.fsum(values) / len(values) for values in at], [interval(values) or 0.0 for values in at])]
+    means = [math.fsum(values) / len(values) for values in at]
+    ends = [interval(values, bounds=bounds) or (values[0], values[0]) for values in at]
+    return [(common, means, ends)]
 
 
 def _limits(values: Sequence[float], ends: Sequence[float]) -> tuple[float, float, bool]:

@@ -9,15 +9,15 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
-from kinetic.evaluation import interval
 from kinetic.messages import safe_line
+from kinetic.metrics.intervals import UNBOUNDED, interval
 from kinetic.metrics.measures import BETTER
-from kinetic.metrics.score import Score
+from kinetic.metrics.score import SHARE, Score, bounds_of, half_width
 from kinetic.report import Report
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "RowInfo",
     "Sheet",
     "SheetCell",
+    "corrected",
     "holm",
     "paired",
     "shown",
@@ -53,6 +54,8 @@ FLOOR_ROW = "real (floor)"
 ARROWS = {"low": "↓", "high": "↑", "real": "→real"}
 PLAIN = {"±": "+-", "↓": "(lower)", "↑": "(higher)", "→real": "(= real)"}
 PUBLISHED_ORDER = ("fid", "mmd_frame", "mmd_sequence")
+
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
@@ -98,17 +101,17 @@ class Difference:
 
     Args:
         mean: of the differences
-        interval: half of its 95% interval (paired t); None for one seed
+        interval: lower and upper end of its 95% interval (paired t), inside -1 and 1 for shares; None for one seed
         p: of the paired t-test, two-sided; None where there is nothing to test with: one seed, or differences that are
             all equal but not zero
-        adjusted: p after Holm's correction over all differences of the same benchmark and metric
+        adjusted: p after Holm's correction over all differences of the same benchmark, of every row and metric
         effect: Cohen's d_z times Hedges' correction, see `paired`; None where it is not defined
     """
 
     after: str
     seeds: tuple[int, ...]
     mean: float
-    interval: float | None
+    interval: tuple[float, float] | None
     p: float | None
     effect: float | None
     adjusted: float | None = None
@@ -125,14 +128,15 @@ class Entry:
 
     Args:
         values: training seed -> score
-        interval: half of the 95% interval of the mean over training seeds (Student's t); None for one seed
+        interval: lower and upper end of the 95% interval of the mean over training seeds (Student's t, for shares as
+            Wilson's; `kinetic.metrics.intervals`); None for one seed
         best: no row of this benchmark has a better mean
         difference: to the row it builds on; None = there is none, or no common seed
     """
 
     values: Mapping[int, float]
     mean: float
-    interval: float | None
+    interval: tuple[float, float] | None
     best: bool = False
     difference: Difference | None = None
 
@@ -191,7 +195,7 @@ class GridTable:
         return tuple(sorted({seed for entry in found if entry is not None for seed in entry.values}))
 
     def reading(self, benchmark: str) -> tuple[str, ...]:
-        """In words: how many differences stand after correction, and a line per score for those that do."""
+        """In words: how many differences stand, how many look so by luck, and a line per score for those that do."""
         tested = [
             entry.difference
             for (where, _, _), entry in self.entries.items()
@@ -199,9 +203,13 @@ class GridTable:
         ]
         if not tested:
             return ()
-        count = sum(difference.stands for difference in tested)
-        rest = "; the others are not told from noise by so few seeds" if count < len(tested) else ""
-        told = f"{count} of {len(tested)} differences stand after correction{rest}"
+        n, stand = len(tested), sum(difference.stands for difference in tested)
+        alone = sum(difference.p <= ALPHA for difference in tested if difference.p is not None)
+        told = (
+            f"{n} difference{'s were' if n > 1 else ' was'} tested; {alone} {'has' if alone == 1 else 'have'} "
+            f"p <= {ALPHA:g} by {'itself' if alone == 1 else 'themselves'}, {n * ALPHA:.2g} would by luck; "
+            f"{stand} stand{'s' * (stand == 1)} after correction over all {n}"
+        )
         return (told, *(words for metric in self.metrics if (words := self._standing(benchmark, metric))))
 
     def to_markdown(self) -> str:
@@ -323,10 +331,10 @@ class GridTable:
     def _counted(self, benchmark: str, entry: Entry | None) -> list[str]:
         planned = str(len(self.seeds[benchmark]))
         if entry is None:
-            return ["0", planned, "", "", "", ""]
+            return ["0", planned, "", "", "", "", ""]
         values = " ".join(f"{seed}={value!r}" for seed, value in entry.values.items())
         best = "yes" if entry.best else "no"
-        return [str(len(entry.values)), planned, values, repr(entry.mean), _digits(entry.interval), best]
+        return [str(len(entry.values)), planned, values, repr(entry.mean), *_ends(entry.interval), best]
 
     def sheets(self, benchmark: str, *, mark: str) -> list[Sheet]:
         """Scores, differences and published numbers of a benchmark, where there are any.
@@ -348,15 +356,15 @@ class GridTable:
             line = [SheetCell(row.name), SheetCell(count)]
             for metric in self.metrics:
                 entry = self.entries.get((benchmark, row.name, metric))
-                line.append(SheetCell("-") if entry is None else SheetCell(_mean(entry, done), entry.best))
+                line.append(SheetCell("-") if entry is None else SheetCell(_mean(entry, done, metric), entry.best))
             lines.append(line)
         floor = [SheetCell(FLOOR_ROW), SheetCell("")]
         for metric in self.metrics:
             column = self.columns.get((benchmark, metric))
             floor.append(SheetCell("-" if column is None else shown(column.floor)))
         notes = [
-            "mean ± half of its 95% interval over training seeds (Student's t); "
-            f"{mark}: best mean, which is no evidence by itself"
+            "mean, ± half of its 95% interval or [its ends]: over training seeds, against these real motions, not "
+            f"other people; {mark}: best mean, which is no evidence by itself"
         ]
         found = [column.label for metric in self.metrics if (column := self.columns.get((benchmark, metric)))]
         sides = dict.fromkeys(
@@ -383,8 +391,8 @@ class GridTable:
                     line.append(SheetCell(_told(difference, planned), difference.stands))
             lines.append(line)
         notes = [
-            "difference of means over common seeds ± half of its 95% interval; p: paired t-test; d: Cohen's d_z with "
-            f"Hedges' correction; {mark}: stands at {ALPHA:g} after Holm's correction over the differences of a column"
+            "difference of means over common seeds, ± half of its 95% interval; p: paired t-test; d: Cohen's d_z with "
+            f"Hedges' correction; {mark}: stands at {ALPHA:g} after Holm's correction over all of these differences"
         ]
         header = ["recipe", "builds on", *self._header()]
         return Sheet("Differences to the row it builds on", 2, header, lines, notes)
@@ -398,7 +406,8 @@ class GridTable:
                 for metric in metrics:
                     theirs, ours = here.get((row.name, metric), AsPublished(None, None))
                     line.append(SheetCell("-" if theirs is None else f"{theirs:.6g}"))
-                    line.append(SheetCell("-" if ours is None else _mean(ours, len(self.done(benchmark, row.name)))))
+                    done = len(self.done(benchmark, row.name))
+                    line.append(SheetCell("-" if ours is None else _mean(ours, done, metric)))
                 lines.append(line)
         header = ["recipe", *(f"{metric} {whose}" for metric in metrics for whose in ("theirs", "ours"))]
         notes = ["by the published procedure, faults included: theirs is one run, ours as above; not to be compared"]
@@ -419,9 +428,9 @@ class GridTable:
 
 
 CSV_HEADER = (
-    *("benchmark", "row", "metric", "scoring", "better", "seeds", "planned", "values", "mean", "interval", "best"),
-    *("floor", "published", "estimator", "label", "after", "common", "difference", "difference_interval", "p"),
-    *("p_holm", "effect", "stands"),
+    *("benchmark", "row", "metric", "scoring", "better", "seeds", "planned", "values", "mean"),
+    *("interval_low", "interval_high", "best", "floor", "published", "estimator", "label", "after", "common"),
+    *("difference", "difference_low", "difference_high", "p", "p_holm", "effect", "stands"),
 )
 
 
@@ -482,10 +491,12 @@ def table_of(
     entries: dict[tuple[str, str, str], Entry] = {}
     for benchmark in benchmarks:
         here = [(finding, finding.report) for finding in ordered if finding.benchmark == benchmark]
+        own: dict[tuple[str, str, str], Entry] = {}
         for metric in directions:
             if (benchmark, metric) in columns:
-                made = _compared(_entries(here, metric), rows, columns[benchmark, metric])
-                entries |= {(benchmark, name, metric): made[name] for name in names if name in made}
+                made = _compared(_entries(here, metric), rows, columns[benchmark, metric], metric)
+                own |= {(benchmark, name, metric): made[name] for name in names if name in made}
+        entries |= corrected(own)
     seeds = {
         benchmark: tuple(sorted({seed for where, _, seed in (*cells, *gaps) if where == benchmark}))
         for benchmark in benchmarks
@@ -559,13 +570,17 @@ def _entries(cells: Sequence[tuple[Finding, Report]], metric: str) -> dict[str, 
         for row in report.rows:
             if row.score.metric == metric:
                 values.setdefault(finding.recipe, {})[finding.seed] = row.score.value
-    return {
-        name: Entry(found, _average(list(found.values())), interval(list(found.values())))
-        for name, found in values.items()
-    }
+    entries = {}
+    for name, found in values.items():
+        each = list(found.values())
+        try:
+            entries[name] = Entry(found, _average(each), interval(each, bounds=bounds_of(metric)))
+        except ValueError as error:
+            raise ValueError(f"{cells[0][0].benchmark}: {metric}: {name!r}: {error}") from error
+    return entries
 
 
-def _compared(entries: Mapping[str, Entry], rows: Sequence[RowInfo], column: Column) -> dict[str, Entry]:
+def _compared(entries: Mapping[str, Entry], rows: Sequence[RowInfo], column: Column, metric: str) -> dict[str, Entry]:
     """The same entries, the best marked, with differences to the rows that they build on."""
     losses = {name: _loss(entry.mean, column) for name, entry in entries.items()}
     least = min(losses.values(), default=0.0)
@@ -573,15 +588,29 @@ def _compared(entries: Mapping[str, Entry], rows: Sequence[RowInfo], column: Col
     differences = {}
     for row in rows:
         if row.after is not None and row.after in entries and row.name in entries:
-            found = paired(entries[row.name].values, entries[row.after].values, after=row.after)
+            low, high = bounds_of(metric)
+            found = paired(
+                entries[row.name].values, entries[row.after].values, after=row.after, bounds=(low - high, high - low)
+            )
             if found is not None:
                 differences[row.name] = found
-    tested = {name: found.p for name, found in differences.items() if found.p is not None}
-    for name, adjusted in zip(tested, holm(list(tested.values())), strict=True):
-        differences[name] = replace(differences[name], adjusted=adjusted)
     return {
         name: replace(entry, best=name in best, difference=differences.get(name)) for name, entry in entries.items()
     }
+
+
+def corrected(entries: Mapping[Key, Entry]) -> dict[Key, Entry]:
+    """The same entries, their p-values corrected for the number of all of them that have one (Holm 1979)."""
+    tested = {
+        key: entry.difference
+        for key, entry in entries.items()
+        if entry.difference is not None and entry.difference.p is not None
+    }
+    adjusted = holm([found.p for found in tested.values() if found.p is not None])
+    told = dict(entries)
+    for (key, found), number in zip(tested.items(), adjusted, strict=True):
+        told[key] = replace(entries[key], difference=replace(found, adjusted=number))
+    return told
 
 
 def _loss(mean: float, column: Column) -> float:
@@ -589,8 +618,16 @@ def _loss(mean: float, column: Column) -> float:
     return {"low": mean, "high": -mean, "real": abs(mean - column.floor)}[column.better]
 
 
-def paired(values: Mapping[int, float], base: Mapping[int, float], *, after: str = "") -> Difference | None:
+def paired(
+    values: Mapping[int, float],
+    base: Mapping[int, float],
+    *,
+    after: str = "",
+    bounds: tuple[float, float] = UNBOUNDED,
+) -> Difference | None:
     """Values minus base over the seeds that both have; None where they have none in common.
+
+    Its interval is Student's, cut at `bounds`, the least and the largest difference that there can be.
 
     The effect size is d_z = mean / standard deviation of the differences (Cohen 1988, section 2.3; named so by Lakens
     2013), times J(m) = G(m/2) / (sqrt(m/2) G((m-1)/2)) with m = n - 1 and the gamma function G (Hedges 1981, eq. 6e),
@@ -602,18 +639,20 @@ def paired(values: Mapping[int, float], base: Mapping[int, float], *, after: str
         return None
     ours, theirs = ([float(side[seed]) for seed in seeds] for side in (values, base))
     differences = np.subtract(ours, theirs)
-    mean, half, m = _average(differences.tolist()), interval(differences.tolist()), len(seeds) - 1
-    if not m:
+    mean, ends, m = _average(differences.tolist()), interval(differences.tolist()), len(seeds) - 1
+    if ends is None:
         return Difference(after, seeds, mean, None, None, None)
+    ends = max(ends[0], min(bounds[0], mean)), min(ends[1], max(bounds[1], mean))
     spread, least = float(np.std(differences, ddof=1)), SAME * float(np.abs([ours, theirs]).max())
     if spread <= least:
         zero = abs(mean) <= least
-        return Difference(after, seeds, mean, half, 1.0 if zero else None, 0.0 if zero else None)
+        return Difference(after, seeds, mean, ends, 1.0 if zero else None, 0.0 if zero else None)
+    p = 2 * float(special.stdtr(m, -abs(mean) / spread * math.sqrt(len(seeds))))  # Student's, paired and two-sided
     effect = None
     if m > 1:
         correction = math.exp(math.lgamma(m / 2) - math.lgamma((m - 1) / 2)) / math.sqrt(m / 2)
         effect = correction * mean / spread
-    return Difference(after, seeds, mean, half, float(stats.ttest_rel(ours, theirs).pvalue), effect)
+    return Difference(after, seeds, mean, ends, p, effect)
 
 
 def holm(p: Sequence[float]) -> list[float]:
@@ -651,18 +690,36 @@ def _beside(
     return found
 
 
-def shown(value: float, interval: float | None = None, *, sign: bool = False) -> str:
-    """`3.14 ± 0.25`: two digits of the interval, or three of the value where there is none."""
+def shown(
+    value: float, interval: tuple[float, float] | None = None, *, sign: bool = False, brackets: bool = False
+) -> str:
+    """`3.14 ± 0.25`, or `0.32 [0.05, 0.81]` where the interval is not symmetric; `3.14` without one.
+
+    It has two digits of half the interval's width, or three of the value where there is none.
+
+    Args:
+        interval: its lower and upper end
+        sign: put a plus before a value above 0
+        brackets: show both ends in any case, as for shares
+    """
+    half = 0.0 if interval is None else (interval[1] - interval[0]) / 2
     places = 2 - _size(value, 3)
-    if interval and interval > SAME * abs(value):
-        places = 1 - _size(interval, 2)
+    if half > SAME * abs(value):
+        places = 1 - _size(half, 2)
     form = f".{max(0, places)}f"
-    if max(abs(value), interval or 0.0) >= 1e6 or places > 8:
+    if max(abs(value), half) >= 1e6 or places > 8:
         form = ".2e"
-    text = f"{value:{'+' if sign else ''}{form}}"
-    if re.fullmatch(r"[-+]?0(\.0*)?", text):
-        text = text.lstrip("-+")  # no minus before zero
-    return text if interval is None else f"{text} ± {interval:{form}}"
+
+    def told(number: float, sign: str = "") -> str:
+        text = f"{number:{sign}{form}}"
+        return text.lstrip("-+") if re.fullmatch(r"[-+]?0(\.0*)?", text) else text  # no minus before zero
+
+    text = told(value, "+" if sign else "")
+    if interval is None:
+        return text
+    if brackets or half_width(value, interval) is None:
+        return f"{text} [{told(interval[0])}, {told(interval[1])}]"
+    return f"{text} ± {half:{form}}"
 
 
 def _size(value: float, digits: int) -> int:
@@ -674,9 +731,9 @@ def _average(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
-def _mean(entry: Entry, done: int) -> str:
+def _mean(entry: Entry, done: int, metric: str) -> str:
     """Mean and interval; and the number of seeds where the row has more."""
-    text = shown(entry.mean, entry.interval)
+    text = shown(entry.mean, entry.interval, brackets=bounds_of(metric) == SHARE)
     return text if len(entry.values) == done else f"{text} (n {len(entry.values)})"
 
 
@@ -709,12 +766,17 @@ def _digits(number: float | None) -> str:
     return "" if number is None else repr(float(number))
 
 
+def _ends(interval: tuple[float, float] | None) -> list[str]:
+    return ["", ""] if interval is None else [repr(float(end)) for end in interval]
+
+
 def _difference_cells(row: RowInfo, entry: Entry | None) -> list[str]:
     after = "" if row.after is None else _cell(row.after)
     if entry is None or (found := entry.difference) is None:
-        return [after, *[""] * 7]
-    numbers = [_digits(each) for each in (found.mean, found.interval, found.p, found.adjusted, found.effect)]
-    return [after, str(len(found.seeds)), *numbers, "yes" if found.stands else "no"]
+        return [after, *[""] * 8]
+    numbers = [_digits(each) for each in (found.p, found.adjusted, found.effect)]
+    stands = "yes" if found.stands else "no"
+    return [after, str(len(found.seeds)), repr(float(found.mean)), *_ends(found.interval), *numbers, stands]
 
 
 def _plain_entry(entry: Entry) -> dict[str, Any]:
@@ -722,12 +784,21 @@ def _plain_entry(entry: Entry) -> dict[str, Any]:
     return {
         "values": {str(seed): value for seed, value in entry.values.items()},
         "mean": entry.mean,
-        "interval": entry.interval,
+        "interval": _listed(entry.interval),
         "best": entry.best,
         "difference": None
         if difference is None
-        else vars(difference) | {"seeds": list(difference.seeds), "stands": difference.stands},
+        else vars(difference)
+        | {
+            "seeds": list(difference.seeds),
+            "interval": _listed(difference.interval),
+            "stands": difference.stands,
+        },
     }
+
+
+def _listed(interval: tuple[float, float] | None) -> list[float] | None:
+    return None if interval is None else list(interval)
 
 
 class SheetCell(NamedTuple):

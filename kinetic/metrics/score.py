@@ -8,9 +8,36 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
 
-__all__ = ["Score"]
+__all__ = ["BOUNDS", "SHARE", "Score", "bounds_of", "half_width"]
 
 RESULT = ("value", "interval")  # what was found; every other field is the label
+
+SHARE = (0.0, 1.0)
+"""Bounds of a share of motions."""
+
+ROUNDING = 1e-9
+"""Two numbers are equal when they differ by no more than this share of the larger one."""
+
+BOUNDS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("precision", "recall", "coverage", "accuracy", "c2st", "gan_train", "augmented"), SHARE),
+    **dict.fromkeys(("copying", "copying_features", "duplicates", "duplicates_features"), SHARE),
+    **dict.fromkeys(("frechet", "frechet_class", "fid", "mmd_frame", "mmd_sequence"), (0.0, math.inf)),
+    **dict.fromkeys(("density", "diversity", "multimodality", "apd", "variance"), (0.0, math.inf)),
+    **dict.fromkeys(("bones", "speed", "jerk", "skating"), (0.0, math.inf)),
+    "vendi": (1.0, math.inf),
+}
+"""Least and largest value of the scores that have bounds; unbiased and extrapolated ones may be negative."""
+
+
+def bounds_of(metric: str) -> tuple[float, float]:
+    """Least and largest value that a score can have; infinite where it has no bound, or is not known."""
+    return BOUNDS.get(metric, (-math.inf, math.inf))
+
+
+def half_width(value: float, interval: tuple[float, float]) -> float | None:
+    """Half the width of an interval that is symmetric about the value, to rounding; None = it is not symmetric."""
+    below, above = value - interval[0], interval[1] - value
+    return (below + above) / 2 if math.isclose(below, above, rel_tol=1e-6, abs_tol=ROUNDING * abs(value)) else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +49,8 @@ class Score:
 
     Args:
         value: the number; the mean over `seeds` where there are several
-        interval: half of the 95% confidence interval of that mean; None = a single run
+        interval: lower and upper end of the 95% confidence interval of that mean, see `kinetic.metrics.intervals`;
+            None = a single run
         metric: such as frechet, mmd_frame, mmd_sequence
         estimator: how it is estimated; several definitions share one name
         reference: split that the real motions come from, such as ntu/xsub/test
@@ -41,7 +69,7 @@ class Score:
     """
 
     value: float
-    interval: float | None = None
+    interval: tuple[float, float] | None = None
     metric: str
     estimator: str
     reference: str
@@ -61,15 +89,36 @@ class Score:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "seeds", tuple(self.seeds))
-        for name in ("value", "interval", "truncation", "fps"):
+        for name in ("value", "truncation", "fps"):
             number = getattr(self, name)
             if number is not None:
                 object.__setattr__(self, name, number := float(number))
             if number is not None and not math.isfinite(number):
                 raise ValueError(f"score {self.metric}: {name} is {number}; a score is a finite number")
+        if self.interval is not None:
+            object.__setattr__(self, "interval", self._checked_interval())
         for name in ("n_real", "n_fake", "frames"):
             if getattr(self, name) < 1:
                 raise ValueError(f"score {self.metric}: {name} must be at least 1, got {getattr(self, name)}")
+
+    def _checked_interval(self) -> tuple[float, float]:
+        """Both ends as floats. Raises ValueError for anything but two finite numbers around the value."""
+        if not isinstance(self.interval, tuple | list) or len(self.interval) != 2:
+            raise ValueError(f"score {self.metric}: interval is {self.interval}; expected its lower and upper end")
+        low, high = map(float, self.interval)
+        if not (math.isfinite(low) and math.isfinite(high)):
+            raise ValueError(f"score {self.metric}: interval is {low} to {high}; a score is a finite number")
+        rounding = ROUNDING * max(abs(low), abs(high), abs(self.value))
+        if not low - rounding <= self.value <= high + rounding:
+            raise ValueError(f"score {self.metric}: {self.value:g} is outside its interval, {low:g} to {high:g}")
+        return low, high
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the interval where it is shown as `+-`; None where it is not symmetric, a share's, or not there."""
+        if self.interval is None or bounds_of(self.metric) == SHARE:
+            return None
+        return half_width(self.value, self.interval)
 
     @property
     def label(self) -> dict[str, object]:
@@ -84,13 +133,11 @@ class Score:
 
     def differences(self, other: Score, *, ignore: Iterable[str] = ()) -> dict[str, tuple[object, object]]:
         """The fields of the label that differ, with both values. Raises ValueError for an unknown name in `ignore`."""
-        ignore = set(ignore)
-        if unknown := ignore - set(self.label):
-            raise ValueError(f"a score's label has no {', '.join(sorted(unknown))}; it has {', '.join(self.label)}")
+        ignore, mine, theirs = set(ignore), self.label, other.label
+        if unknown := ignore - set(mine):
+            raise ValueError(f"a score's label has no {', '.join(sorted(unknown))}; it has {', '.join(mine)}")
         return {
-            name: (value, other.label[name])
-            for name, value in self.label.items()
-            if name not in ignore and value != other.label[name]
+            name: (value, theirs[name]) for name, value in mine.items() if name not in ignore and value != theirs[name]
         }
 
     def comparable(self, other: Score, *, ignore: Iterable[str] = ()) -> bool:
@@ -112,16 +159,24 @@ class Score:
         return self.value < other.value
 
     def __str__(self) -> str:
-        interval = "" if self.interval is None else f" +- {self.interval:.2g}"
+        interval = "" if self.interval is None else " [{:.4g}, {:.4g}]".format(*self.interval)
+        if (half := self.half_width) is not None:
+            interval = f" +- {half:.2g}"
         return f"{self.metric} {self.value:.4g}{interval} ({self.n_fake} fake, {self.n_real} real {self.reference})"
 
     def to_dict(self) -> dict[str, object]:
         """Plain numbers, strings and lists, as JSON and YAML hold them."""
-        return asdict(self) | {"seeds": list(self.seeds)}
+        return asdict(self) | {
+            "interval": None if self.interval is None else list(self.interval),
+            "seeds": list(self.seeds),
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Score:
-        """The score that `to_dict` wrote. Raises ValueError for unknown or missing keys."""
+        """The score that `to_dict` wrote. Raises ValueError for unknown or missing keys.
+
+        A single number as interval, of reports before it had two ends, is half of its width.
+        """
         if not isinstance(values, Mapping):
             raise ValueError(f"a score is a table of names and values, got a {type(values).__name__}")
         known = {field.name for field in fields(cls)}
@@ -129,6 +184,13 @@ class Score:
             raise ValueError(f"a score has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
         if missing := [field.name for field in fields(cls) if field.default is MISSING and field.name not in values]:
             raise ValueError(f"incomplete score: it lacks {', '.join(missing)}")
-        if wrong := [name for name in ("value", "interval") if not isinstance(values.get(name, 0), float | int | None)]:
-            raise ValueError(f"incomplete score: {wrong[0]} must be a number")
-        return cls(**values)  # type: ignore[arg-type]
+        value, interval = values["value"], values.get("interval")
+        if not isinstance(value, float | int):
+            raise ValueError("incomplete score: value must be a number")
+        if isinstance(interval, float | int):
+            interval = (value - interval, value + interval)
+        elif interval is not None and not (
+            isinstance(interval, list | tuple) and all(isinstance(end, float | int) for end in interval)
+        ):
+            raise ValueError("incomplete score: interval must be two numbers, its lower and upper end")
+        return cls(**{**values, "interval": interval})  # type: ignore[arg-type]

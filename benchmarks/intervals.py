@@ -1,0 +1,207 @@
+"""`python -m benchmarks.intervals`: how often a 95% interval covers what it is about.
+
+Toy people: a person is a point in feature space, and motions scatter around their person. The real motions are of a few
+people, the reference; the generator makes motions of ever new people, and is a little off. So an interval over draws
+of the generator can be held against three truths:
+
+- this reference: the expected score of the generator against the same real motions, which is what the interval is for
+- other people: the expected score against as many motions of as many other people
+- population: the score of infinitely many motions of infinitely many people
+
+The number that matters is the coverage of the first, which should be 95%. The other two show what an interval over
+draws does not say.
+
+Shares (accuracy) are held against their own truth: drawn with one rate by every seed, as repeated draws of one
+generator are, or with rates that scatter, as those of training seeds do. Student's interval stands beside.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from kinetic.metrics.frechet import frechet_from_features
+from kinetic.metrics.intervals import interval
+from kinetic.metrics.kernel import kernel_distance
+from kinetic.metrics.recognition import accuracy
+from kinetic.metrics.score import SHARE, bounds_of
+
+SEEDS = (3, 5, 10)
+RATES = (0.02, 0.3, 0.9, 0.99)
+WIDTH, PEOPLE, MOTIONS = 16, 10, 20  # features, people of a reference, motions of each
+SPREAD = 0.7  # standard deviation of people, where that of a person's motions is 1
+SHIFT, GAIN = 0.2, 0.9  # of the generator, in each feature
+OTHERS = 40  # draws beside those of an interval, which tell the truth of this reference
+SHARED_MOTIONS = 340  # motions that an accuracy is a share of
+SCATTER = {"one rate": math.inf, "rates that scatter": 10.0}  # pseudo-counts of the beta distribution of rates
+
+Score = Callable[[Tensor, Tensor], Tensor]
+Kind = Callable[[Sequence[float]], tuple[float, float] | None]
+"""What makes an interval of the scores of several draws."""
+
+FEATURE_SCORES: dict[str, Score] = {"kernel": kernel_distance, "frechet": frechet_from_features}
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How intervals of one kind fared.
+
+    Args:
+        share: of the truth that is told -> share of intervals that cover it
+        width: mean width
+        outside: share that reach outside of the bounds of the score
+    """
+
+    share: dict[str, float]
+    width: float
+    outside: float
+
+
+def coverage(values: np.ndarray, truths: dict[str, np.ndarray], kind: Kind, bounds: tuple[float, float]) -> Coverage:
+    """How often the intervals of values (repeats, seeds) cover each truth, (repeats,)."""
+    ends = np.array([kind(each) for each in values.tolist()])
+    slack = 1e-12  # equal values are not off by rounding
+    share = {
+        name: float(np.mean((ends[:, 0] - slack <= truth) & (truth <= ends[:, 1] + slack)))
+        for name, truth in truths.items()
+    }
+    outside = float(np.mean((ends[:, 0] < bounds[0] - slack) | (ends[:, 1] > bounds[1] + slack)))
+    return Coverage(share, float(np.mean(ends[:, 1] - ends[:, 0])), outside)
+
+
+def real_people(people: int, motions: int, rng: torch.Generator) -> Tensor:
+    """Features of some motions of some people: (people motions, WIDTH)."""
+    person = SPREAD * torch.randn(people, 1, WIDTH, generator=rng, dtype=torch.float64)
+    return (person + torch.randn(people, motions, WIDTH, generator=rng, dtype=torch.float64)).flatten(0, 1)
+
+
+def generated(motions: int, rng: torch.Generator) -> Tensor:
+    """Features of motions of a generator, each of another person: (motions, WIDTH)."""
+    return SHIFT + GAIN * real_people(motions, 1, rng)
+
+
+def of_population(rng: torch.Generator, repeats: int) -> dict[str, float]:
+    """The scores of the generator against the population: Frechet's by its formula, the unbiased kernel's by a mean."""
+    variance = 1 + SPREAD**2
+    number = PEOPLE * MOTIONS
+    kernels = [kernel_distance(generated(number, rng), real_people(number, 1, rng)).item() for _ in range(repeats)]
+    return {
+        "kernel": float(np.mean(kernels)),
+        "frechet": WIDTH * (SHIFT**2 + variance * (1 - GAIN) ** 2),
+    }
+
+
+def drawn_scores(repeats: int, rng: torch.Generator, *, progress: bool = True) -> dict[str, np.ndarray]:
+    """Score -> values of many draws of the generator against each of many references: (repeats, draws)."""
+    draws = max(SEEDS) + OTHERS
+    found = {name: np.empty((repeats, draws)) for name in FEATURE_SCORES}
+    for i in tqdm(range(repeats), unit="reference", disable=None if progress else True):
+        real = real_people(PEOPLE, MOTIONS, rng)
+        for j in range(draws):
+            fake = generated(len(real), rng)
+            for name, score in FEATURE_SCORES.items():
+                found[name][i, j] = score(fake, real).item()
+    return found
+
+
+def study_scores(repeats: int, *, seed: int = 0, progress: bool = True) -> list[tuple[str, int, Coverage]]:
+    """(score, seeds, coverage) of the intervals over draws of a generator.
+
+    The truth of a reference is the mean of `OTHERS` draws, whose own error makes the variance of its difference from
+    the mean of an interval larger by 1 + seeds / OTHERS; the difference is divided by the root of that.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    values = drawn_scores(repeats, rng, progress=progress)
+    known = of_population(rng, 10 * repeats)
+    rows = []
+    for name, seeds in itertools.product(FEATURE_SCORES, SEEDS):
+        own, others = values[name][:, :seeds], values[name][:, max(SEEDS) :].mean(axis=1)
+        gap = (others - own.mean(axis=1)) / math.sqrt(1 + seeds / OTHERS)
+        truths = {
+            "this reference": own.mean(axis=1) + gap,
+            "other people": np.full(repeats, values[name].mean()),
+            "population": np.full(repeats, known[name]),
+        }
+        bounds = bounds_of(name)
+        rows.append((name, seeds, coverage(own, truths, lambda each, b=bounds: interval(each, bounds=b), bounds)))  # type: ignore[misc]
+    return rows
+
+
+def drawn_shares(rate: float, scatter: float, repeats: int, seeds: int, rng: np.random.Generator) -> np.ndarray:
+    """Accuracies of `SHARED_MOTIONS` motions each, of which `rate` are recognised on average: (repeats, seeds).
+
+    The rate of each is drawn from the beta distribution of this mean and so many pseudo-counts.
+    """
+    rates = np.full((repeats, seeds), rate)
+    if math.isfinite(scatter):
+        rates = rng.beta(scatter * rate, scatter * (1 - rate), (repeats, seeds))
+    label = torch.zeros(SHARED_MOTIONS, dtype=torch.int64)
+    values = [
+        accuracy(torch.from_numpy(rng.random(SHARED_MOTIONS) >= each).long(), label).item() for each in rates.flat
+    ]
+    return np.array(values).reshape(repeats, seeds)
+
+
+def study_shares(
+    repeats: int, *, seed: int = 0, progress: bool = True
+) -> list[tuple[str, float, int, Coverage, Coverage]]:
+    """(how rates are drawn, rate, seeds, coverage of our interval, that of Student's)."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    cases = list(itertools.product(SCATTER.items(), RATES, SEEDS))
+    for (name, scatter), rate, seeds in tqdm(cases, unit="case", disable=None if progress else True):
+        values, truth = drawn_shares(rate, scatter, repeats, seeds, rng), {"rate": np.full(repeats, rate)}
+        ours = coverage(values, truth, lambda each: interval(each, bounds=SHARE), SHARE)
+        rows.append((name, rate, seeds, ours, coverage(values, truth, interval, SHARE)))
+    return rows
+
+
+def show_scores(rows: Sequence[tuple[str, int, Coverage]]) -> str:
+    """A Markdown table."""
+    lines = ["| score | seeds | this reference | other people | population |", "| --- | --: | --: | --: | --: |"]
+    for name, seeds, found in rows:
+        lines.append(f"| `{name}` | {seeds} | {' | '.join(f'{each:.1%}' for each in found.share.values())} |")
+    return "\n".join(lines)
+
+
+def show_shares(rows: Sequence[tuple[str, float, int, Coverage, Coverage]]) -> str:
+    """A Markdown table."""
+    lines = [
+        "| accuracies | rate | seeds | covers | Student's | mean width | Student's | Student's outside [0, 1] |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for name, rate, seeds, ours, students in rows:
+        lines.append(
+            f"| {name} | {rate:g} | {seeds} | {ours.share['rate']:.1%} | {students.share['rate']:.1%} | "
+            f"{ours.width:.3f} | {students.width:.3f} | {students.outside:.1%} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.intervals", description=__doc__.partition(":")[2].strip()
+    )
+    parser.add_argument("--repeats", type=int, default=2000, help="intervals of each kind (default 2000)")
+    parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default 0)")
+    options = parser.parse_args(arguments)
+    if options.repeats < 1:
+        parser.error(f"repeats must be at least 1, got {options.repeats}")
+    print(show_scores(study_scores(options.repeats, seed=options.seed)), end="\n\n")
+    print(show_shares(study_shares(options.repeats, seed=options.seed)), end="\n\n")
+    error = 2 * math.sqrt(0.95 * 0.05 / options.repeats)
+    print(f"{options.repeats} intervals each; two standard errors of a share of 95% are {error:.1%}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,134 @@
+"""Confidence intervals of mean scores, which stay inside the bounds of the score."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import special
+
+__all__ = ["COVERS", "UNBOUNDED", "interval", "interval_from", "student_interval"]
+
+COVERS = (
+    "interval: 95% for the mean over draws of this generator, against these real motions; not for other people "
+    "(--bootstrap)"
+)
+"""What the interval of a report covers, for its notes."""
+
+UNBOUNDED = (-math.inf, math.inf)
+"""Bounds of a number that may be anything."""
+
+OUTSIDE = 1e-6
+"""A mean may lie outside its bounds by this much, or this share of it: features are computed in single precision."""
+
+
+def interval(
+    values: Sequence[float], *, bounds: tuple[float, float] = UNBOUNDED, confidence: float = 0.95
+) -> tuple[float, float] | None:
+    """Lower and upper end of the confidence interval of the mean of independent values; None for fewer than two.
+
+    It covers the mean that infinitely many such values would have: with one value per draw of a generator, the expected
+    score of this generator against the same real motions. It does not cover what other real motions would give. Equal
+    values have the interval of no width at that value, which says nothing about what the next one will be.
+
+    Args:
+        values: K numbers, one per repetition
+        bounds, confidence: as for `interval_from`
+
+    Raises:
+        ValueError: for values that are not finite, and as `interval_from`
+
+    Example:
+        >>> low, high = interval([2.0, 4.0, 3.0])                  # 3 -+ 4.303 / sqrt(3)
+        >>> low, high = interval([0.2, 0.4, 0.9], bounds=(0, 1))   # 0.5 [0.06, 0.94], where Student's t has 0.5 +- 0.90
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or not np.isfinite(numbers).all():
+        raise ValueError(f"an interval needs a list of finite numbers, got {list(values)}")
+    if len(numbers) < 2:
+        return None
+    mean, freedom = math.fsum(numbers) / len(numbers), len(numbers) - 1
+    variance = 0.0 if np.ptp(numbers) == 0 else float(np.var(numbers, ddof=1)) / len(numbers)
+    return interval_from(mean, variance, freedom, bounds=bounds, confidence=confidence)
+
+
+def interval_from(
+    mean: float,
+    variance: float,
+    freedom: float,
+    *,
+    bounds: tuple[float, float] = UNBOUNDED,
+    confidence: float = 0.95,
+) -> tuple[float, float]:
+    """Lower and upper end of the confidence interval of a mean of which the variance was estimated.
+
+    Without bounds it is Student's: ``mean -+ t sqrt(variance)``, where t is the quantile of his distribution.
+
+    With one bound, such as 0 for a distance, Student's interval is cut there. That covers just as often, since the true
+    mean is inside the bounds.
+
+    With two bounds, scaled to 0 and 1, it is the score interval of Wilson (1927) for a share, with t in the place of
+    the normal quantile and an effective number n of trials in the place of their number. A share p of n independent
+    trials has variance ``p (1 - p) / n``, so the estimated variance v at the mean m is that of ``n = m (1 - m) / v``
+    trials (Kish 1965; Korn and Graubard 1998 use this n with another interval). The ends are the two p at which
+    ``(m - p)^2 = t^2 p (1 - p) / n``: ::
+
+        p = (m + w / 2 -+ sqrt(t^2 v + w^2 / 4)) / (1 + w),   w = t^2 / n = t^2 v / (m (1 - m))
+
+    So the variance is taken to fall towards the bounds as that of a share does, and the interval never leaves them. For
+    small v it is Student's. Where the mean is a bound itself, n is 0 and nothing is excluded, unless v is 0.
+
+    Args:
+        mean: an estimate
+        variance: of this mean, that is, the squared standard error; 0 gives an interval of no width
+        freedom: degrees of freedom of the variance; K - 1 where it comes from K independent values
+        bounds: least and largest possible mean; `kinetic.metrics.score.bounds_of` knows those of each score
+        confidence: how often the interval covers the true mean, between 0 and 1
+
+    Raises:
+        ValueError: for numbers that are not finite, a negative variance, freedom or confidence out of range, bounds in
+            the wrong order, or a mean outside of them
+    """
+    low, high = bounds
+    if not low < high:
+        raise ValueError(f"bounds are the least and the largest possible mean, got {low:g} and {high:g}")
+    start, end = student_interval(mean, variance, freedom, confidence=confidence)
+    least = OUTSIDE * max(1.0, abs(mean))
+    if not low - least <= mean <= high + least:
+        raise ValueError(f"a mean of {mean:g} is outside its bounds, {low:g} to {high:g}")
+    if math.isfinite(low) and math.isfinite(high):
+        size = high - low
+        share = min(max((mean - low) / size, 0.0), 1.0)
+        start, end = _wilson(share, variance / size**2, _quantile(freedom, confidence))
+        start, end = low + size * start, low + size * end
+    return min(max(start, low), mean), max(min(end, high), mean)
+
+
+def student_interval(mean: float, variance: float, freedom: float, *, confidence: float = 0.95) -> tuple[float, float]:
+    """Student's interval ``mean -+ t sqrt(variance)`` of a mean without bounds; arguments as of `interval_from`."""
+    if not (math.isfinite(mean) and math.isfinite(variance) and variance >= 0):
+        raise ValueError(f"an interval needs a finite mean and a variance of at least 0, got {mean} and {variance}")
+    if not freedom > 0 or not 0 < confidence < 1:
+        raise ValueError(
+            f"expected degrees of freedom above 0 and a confidence between 0 and 1, got {freedom} and {confidence}"
+        )
+    half = _quantile(freedom, confidence) * math.sqrt(variance)
+    return mean - half, mean + half
+
+
+def _quantile(freedom: float, confidence: float) -> float:
+    """t that a variable of Student's distribution exceeds in size with probability 1 - confidence."""
+    return float(special.stdtrit(freedom, (1 + confidence) / 2))
+
+
+def _wilson(mean: float, variance: float, t: float) -> tuple[float, float]:
+    """The ends of `interval_from` for bounds 0 and 1."""
+    if variance == 0:
+        return mean, mean
+    if mean * (1 - mean) == 0:
+        return 0.0, 1.0
+    w = t**2 * variance / (mean * (1 - mean))
+    root = math.sqrt(t**2 * variance + w**2 / 4)
+    high = (mean + w / 2 + root) / (1 + w)
+    return mean**2 / ((1 + w) * high), high  # the product of both ends; their difference would lose digits
