@@ -111,6 +111,9 @@ class Contest:
     def fakes(self, *, count: int | None, seeds: int, truncation: float | None) -> list[MotionSet]:
         """Generated motions of each seed, with the labels of the held-out ones or `count` of each class.
 
+        Of a class with fewer training than held-out motions there are as many as training motions, so that the floor
+        has equal numbers.
+
         Raises:
             ValueError: for a count or a truncation of motions that are there already
         """
@@ -123,8 +126,14 @@ class Contest:
         if count is not None and count < 1:
             raise ValueError(f"count must be at least 1, got {count}")
         classes = np.unique(self.real.test.label)
-        label = self.real.test.label if count is None else np.repeat(classes, count)
+        label = self._as_many() if count is None else np.repeat(classes, count)
         return [draw(self.run, label, seed=seed, truncation=truncation) for seed in range(seeds)]
+
+    def _as_many(self) -> np.ndarray:
+        """The labels of the held-out motions, of each class no more than there are training motions for the floor."""
+        label, known = self.real.test.label, self.real.train.label
+        rows = [np.flatnonzero(label == k)[: np.count_nonzero(known == k) or None] for k in np.unique(label)]
+        return label[np.sort(np.concatenate(rows))]
 
     def label(self, *, count: int | None, seeds: int, truncation: float | None) -> dict[str, Any]:
         """What a score must say beside metric, estimator, counts and network."""

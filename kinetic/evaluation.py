@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,21 +13,22 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from kinetic.alarms import collapse, copies
 from kinetic.contest import Contest, Network, open_contest, plain_sample
 from kinetic.data.module import Scaler
 from kinetic.data.motion import MotionSet
 from kinetic.experiment import Run
 from kinetic.metrics.classes import PerClass
-from kinetic.metrics.frechet import frechet_from_features
-from kinetic.metrics.intervals import COVERS, interval
-from kinetic.metrics.measures import BETTER, Case, Measure, Sample, choose, measure
+from kinetic.metrics.frechet import frechet_from_features, scarce_classes
+from kinetic.metrics.intervals import COVERS, interval, interval_from
+from kinetic.metrics.measures import BETTER, Case, Measure, Memories, Sample, choose, measure
 from kinetic.metrics.mmd import mmd_per_class
 from kinetic.metrics.recognition import accuracy, confusion
+from kinetic.metrics.resampling import Variance, joined, variance_over_draws, variance_over_people
 from kinetic.metrics.score import Score, bounds_of
-from kinetic.metrics.variety import COLLAPSED
 from kinetic.report import ClassTable, Report, Row
 
-__all__ = ["evaluate", "evaluate_published", "plain_value"]
+__all__ = ["evaluate", "evaluate_published", "like", "plain_value"]
 
 CHUNK = 32
 """Motions that Inception sees before the bar moves on."""
@@ -38,9 +38,6 @@ PUBLISHED_COUNT, PUBLISHED_TRUNCATION = 1000, 0.95
 
 TRUSTED = 0.7
 """Accuracy on real test motions from which on a recognition network is trusted without a remark."""
-
-COPIED = 0.05
-"""From this share of copies on, among generated or held-out motions, a report raises an alarm; by chance it is 1%."""
 
 
 def evaluate(
@@ -53,16 +50,17 @@ def evaluate(
     seeds: int = 5,
     truncation: float | None = None,
     only: Iterable[str] | None = None,
+    bootstrap: int = 0,
     scaled: bool = False,
     progress: bool = False,
 ) -> Report:
     """Score a run, or motions made by anyone, against held-out real motions.
 
     Real motions are those that the run did not train on, or that the recognition network did not when motions are
-    scored. Generated ones have the labels of the real ones unless `count` is given. The floor compares real training
-    motions, as many as generated where there are, with the same real test motions; of several draws it is the mean.
-    Where a score looks at one side only, or at how near it is to the training motions, the floor is that of the real
-    test motions.
+    scored. Generated ones have the labels of the real ones unless `count` is given, of a class no more than there are
+    training motions. The floor compares real training motions, as many as generated where there are, with the same
+    real test motions; of several draws it is the mean. Where a score looks at one side only, the floor is that of the
+    real test motions; for copying it is that of training motions, each left out of them in turn.
 
     Args:
         subject: a run of a generator, its folder or checkpoint, or motions with labels, or a file of them, or a contest
@@ -71,9 +69,11 @@ def evaluate(
         reference: a file of real motions; None = the data of the run, else of the encoder
         split: which of them are held out; None = as in the experiment
         count: motions generated per class; None = as many as there are real ones
-        seeds: how often motions are generated; their spread gives the 95% interval
+        seeds: how often motions are generated; their spread gives the 95% interval of their mean
         truncation: psi of the generated motions; None = none
         only: names of scores, of `kinetic.metrics.measures.BETTER`; None = all
+        bootstrap: halves of the test people that all is scored against, so that the interval covers other people too;
+            0 = it covers other draws of the generator alone
         scaled: motions of a file lie in [-1, 1], by the extremes of the training motions, as published generators leave
             them
         progress: show a bar on a terminal
@@ -85,33 +85,43 @@ def evaluate(
             frames, classes or centering of the sides differ, or coordinates are not finite
         FileNotFoundError: when there is no such run or file
     """
-    if seeds < 1:
-        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    if seeds < 1 or bootstrap < 0 or bootstrap == 1:
+        raise ValueError(f"seeds must be at least 1 and bootstrap 0 or at least 2, got {seeds} and {bootstrap}")
     only = None if only is None else tuple(only)
     measures = choose(only)
     contest = _contest(subject, encoder=encoder, reference=reference, split=split, scaled=scaled)
     fakes = contest.fakes(count=count, seeds=seeds, truncation=truncation)
     test, train = contest.sides
-    floors = [train.select(_like(train.label, fakes[0].label, seed)) for seed in range(seeds)]
+    floors = [train.select(like(train.label, fakes[0].label, seed)) for seed in range(seeds)]
     if len(floors[0].label) == int(torch.isin(train.label, torch.from_numpy(fakes[0].label)).sum()):
         floors = floors[:1]  # every draw takes them all
     skeleton = contest.real.test.skeleton
-    bar = tqdm(total=len(fakes) + len(floors) + 1, unit="set", desc="evaluate", disable=None if progress else True)
-    with bar:
+    memories = Memories(test, train, skeleton)
+
+    def case(fake: Sample, left_out: Tensor | None = None) -> Case:
+        return Case(fake, test, train, skeleton, left_out, memories)
+
+    rows_left_out = like(train.label, test.label.numpy(), 0)
+    steps = len(fakes) + len(floors) + 2 + bootstrap * (1 if contest.run is not None and seeds > 1 else 2)
+    with tqdm(total=steps, unit="set", desc="evaluate", disable=None if progress else True) as bar:
         reasons: dict[str, str] = {}
 
-        def taken(fake: Sample, floor: str | None = None) -> dict[str, Any]:
-            some = [each for each in measures if floor in (None, each.floor)]
-            found = measure(Case(fake, test, train, skeleton), some, reasons=reasons)
+        def taken(each: Case, floor: str | None = None) -> dict[str, Any]:
+            found = measure(each, [one for one in measures if floor in (None, one.floor)], reasons=reasons)
             bar.update()
             return found
 
-        looked = [contest.look(fake) for fake in fakes]
-        found = [taken(fake) for fake in looked]
-        among = [taken(each, "train") for each in floors]
-        itself = taken(test, "test")
+        cases = [case(contest.look(fake)) for fake in fakes]
+        found = [taken(each) for each in cases]
+        among = {
+            "train": [taken(case(each), "train") for each in floors],
+            "test": [taken(case(test), "test")],
+            "left out": [taken(case(train.select(rows_left_out), rows_left_out), "left out")],
+        }
+        variances = _variances(cases, found, measures, contest, bootstrap, bar.update) if bootstrap else {}
     label = contest.label(count=count, seeds=seeds, truncation=truncation)
-    rows = _rows(measures, found, among, itself, label, contest.network, len(fakes[0]), len(floors[0].label))
+    sizes = {"train": len(floors[0].label), "test": len(test.label), "left out": len(rows_left_out)}
+    rows = _rows(measures, found, among, label, contest.network, len(fakes[0]), sizes, variances if bootstrap else None)
     rows = [row for row in rows if only is None or row.score.metric in only]
     if not rows:
         raise ValueError(f"{contest.name}: nothing of it can be scored: {'; '.join(_left_out(reasons))}")
@@ -120,10 +130,8 @@ def evaluate(
     sets = f"{len(fakes)} seed{'s' * (len(fakes) > 1)}" if contest.run is not None else "one set"
     notes = [*contest.notes, *_left_out(missing)]
     notes.append(f"{len(test.label)} real motions ({label['reference']}), {len(fakes[0])} generated, {sets}")
-    if len(floors[0].label) != len(fakes[0]):
-        notes.append(
-            f"the floor has {len(floors[0].label)} real training motions, for there are no more of the same classes"
-        )
+    if sizes["train"] != len(fakes[0]):
+        notes.append(_at_equal_numbers(cases[0], floors[0].label.numpy(), measures, told))
     if contest.network is not None:
         network, known = contest.network, ""
         if test.predicted is not None:
@@ -133,41 +141,105 @@ def evaluate(
             notes.append("this network recognises few real motions: what it says of generated ones is worth little")
         if min(len(fakes[0]), len(test.label)) < test.seen.shape[1]:
             notes.append(f"fewer motions than the {test.seen.shape[1]} features: compare Frechet distances with care")
-    notes.append(f"coordinates: {label['scaling']}; floor: real motions; {COVERS}")
-    table = _by_class(contest.real.test.class_names, found, looked)
-    alarms = _alarms(rows, table)
-    if contest.motions is not None and (share := _held_out(contest.motions, contest.real.test)) > COPIED:
-        alarms.append(f"no test: {share:.0%} of these motions are held-out real motions that they are scored against")
+        if "frechet_class" in told and (scarce := scarce_classes(found[0]["frechet_class"], test.seen.shape[1])):
+            notes.append(f"frechet_class: {scarce}")
+    notes.append(f"coordinates: {label['scaling']}; floor: real motions; {_covers(contest, bootstrap)}")
+    table = _by_class(contest.real.test.class_names, found, [each.fake for each in cases])
+    alarms = [*collapse(table), *copies(rows, cases[0], memories)]
     return Report(contest.name, tuple(rows), tuple(notes), tuple(alarms), table)
+
+
+def _variances(
+    cases: Sequence[Case],
+    found: Sequence[Mapping[str, Any]],
+    measures: Sequence[Measure],
+    contest: Contest,
+    halves: int,
+    tell: Callable[[], object],
+) -> dict[str, Variance]:
+    """Variance of the mean of each score over other test people and other draws of the generator."""
+    rng = np.random.default_rng(0)
+    people, _ = _people(contest)
+    real = variance_over_people(cases, measures, people, halves=halves, rng=rng, tell=tell)
+    if len(cases) > 1:
+        drawn = {}
+        for name in found[0]:
+            values = [plain_value(each[name]) for each in found if name in each]
+            if len(values) == len(cases):
+                drawn[name] = Variance(float(np.var(values, ddof=1)) / len(values), len(values) - 1)
+    else:
+        drawn = variance_over_draws(cases[0], measures, halves=halves, rng=rng, tell=tell)
+    return {name: joined([real[name], drawn[name]]) for name in real if name in drawn}
+
+
+def _people(contest: Contest) -> tuple[np.ndarray, int | None]:
+    """Who each held-out motion is of, and how many these are; where there is one or nobody knows, each motion alone."""
+    subject = contest.real.test.subject
+    if subject is None or len(np.unique(subject)) < 2:
+        return np.arange(len(contest.real.test)), None
+    return np.asarray(subject), len(np.unique(subject))
+
+
+def _covers(contest: Contest, bootstrap: int) -> str:
+    if not bootstrap:
+        return COVERS
+    _, people = _people(contest)
+    who = "other test motions" if people is None else f"other people in the place of the {people} of the test side"
+    return f"interval: 95%, over {who} and over draws of the generator, at these numbers of motions"
+
+
+def _at_equal_numbers(case: Case, floor_label: np.ndarray, measures: Sequence[Measure], told: Container[str]) -> str:
+    """Scores that depend on the number of motions, for as many generated ones as the floor has."""
+    wanted = [each for each in measures if each.numbers and any(name in told for name in each.scores)]
+    found = measure(case.select(like(case.fake.label, floor_label, 0)), wanted)
+    listed = ", ".join(f"{name} {plain_value(value):.3f}" for name, value in found.items() if name in told)
+    equal = f"; of as many generated ones: {listed}" if listed else ""
+    return (
+        f"the floor has {len(floor_label)} real training motions, for there are no more of the same classes, and some "
+        f"scores change with the number of motions{equal}"
+    )
 
 
 def _rows(
     measures: Sequence[Measure],
     found: Sequence[Mapping[str, Any]],
-    among: Sequence[Mapping[str, Any]],
-    itself: Mapping[str, Any],
+    among: Mapping[str, Sequence[Mapping[str, Any]]],
     label: Mapping[str, Any],
     network: Network | None,
     n_fake: int,
-    n_floor: int,
+    sizes: Mapping[str, int],
+    variances: Mapping[str, Variance] | None,
 ) -> list[Row]:
+    """A row for each score that all sets have.
+
+    Args:
+        among: kind of floor -> scores of real motions that play the generated ones
+        sizes: kind of floor -> how many motions
+        variances: of the means, where they are not the spread over seeds; a score without one has no interval
+    """
     rows = []
     for each in measures:
         own = dict(label)
         if network is not None and {"features", "predicted"} & set(each.needs):
             own |= {"network": network.name, "network_data": network.data, "network_hash": network.hash}
-        floors, n = (among, n_floor) if each.floor == "train" else ([itself], label["n_real"])
+        floors = among[each.floor]
         for name in each.scores:
             if any(name not in one for one in (*found, *floors)):
                 continue
+            score = _score([one[name] for one in found], metric=name, estimator=each.estimator, n_fake=n_fake, **own)
+            if variances is not None:
+                known = variances.get(name)
+                bounds = bounds_of(name)
+                score = replace(score, interval=known and interval_from(score.value, *known, bounds=bounds))
             own_floor = own | {"truncation": None, "seeds": tuple(range(len(floors)))}
-            score, floor = (
-                _score([one[name] for one in sets], metric=name, estimator=each.estimator, n_fake=count, **facts)
-                for sets, count, facts in ((found, n_fake, own), (floors, n, own_floor))
+            floor = _score(
+                [one[name] for one in floors],
+                metric=name,
+                estimator=each.estimator,
+                n_fake=sizes[each.floor],
+                **own_floor,
             )
-            rows.append(
-                Row(score, replace(floor, interval=None), BETTER[name])
-            )  # draws from one set are not independent
+            rows.append(Row(score, replace(floor, interval=None), BETTER[name]))  # draws of one set are not independent
     return rows
 
 
@@ -214,35 +286,6 @@ def _by_class(class_names: tuple[str, ...], found: Sequence[Mapping[str, Any]], 
     right = counts.diagonal().double() / counts.sum(dim=1)
     shares = [None if value != value else value for value in right.tolist()]
     return ClassTable(class_names, {"accuracy": shares, **scores}, counts.tolist())
-
-
-def _alarms(rows: Sequence[Row], table: ClassTable) -> list[str]:
-    """What a reader must not overlook."""
-    found = []
-    ratios = table.scores.get("variance", [])
-    still = {name: ratio for name, ratio in zip(table.class_names, ratios, strict=False) if ratio is not None}
-    if collapsed := {name: ratio for name, ratio in still.items() if ratio < COLLAPSED}:
-        listed = ", ".join(f"{name} ({ratio:.2f})" for name, ratio in collapsed.items())
-        found.append(f"collapse: the variance within these classes is below {COLLAPSED} of the real one: {listed}")
-    for row in rows:
-        if row.score.metric == "duplicates" and row.floor.value > COPIED:
-            found.append(f"leak: {row.floor.value:.1%} of the held-out real motions are copies of training motions")
-        if row.score.metric == "duplicates" and row.score.value > row.floor.value + COPIED:
-            share = f"{row.score.value:.0%}"
-            found.append(
-                f"copies: {share} of the motions belong to one training motion each, and not to its neighbours"
-            )
-    return found
-
-
-def _held_out(motions: MotionSet, test: MotionSet) -> float:
-    """Share of motions that are test motions, to the centimetre."""
-
-    def digests(side: MotionSet) -> list[bytes]:
-        return [hashlib.blake2b((np.round(each, 2) + 0.0).tobytes()).digest() for each in side.motion]
-
-    known = set(digests(test))
-    return float(np.mean([each in known for each in digests(motions)]))
 
 
 def evaluate_published(
@@ -349,8 +392,14 @@ def evaluate_published(
     return Report(contest.name, tuple(rows), tuple(notes))
 
 
-def _like(own: Tensor, label: np.ndarray, seed: int) -> Tensor:
-    """Rows with as many motions of each class as there are labels of it, or all where there are fewer, none twice."""
+def like(own: Tensor, label: np.ndarray, seed: int) -> Tensor:
+    """Rows with as many motions of each class as there are labels of it, or all where there are fewer, none twice.
+
+    Args:
+        own: (N,) labels of the rows to choose from
+        label: labels whose numbers are wanted
+        seed: of the choice
+    """
     rng = np.random.default_rng([seed, 1])
     rows = []
     for each, wanted in zip(*np.unique(label, return_counts=True), strict=True):

@@ -15,12 +15,13 @@ from kinetic.experiment import fit, sample
 from kinetic.loading import load_experiment
 from kinetic.metrics.intervals import COVERS
 from kinetic.metrics.measures import BETTER, MEASURES
+from kinetic.metrics.memory import aligned_memory, nearer
 from kinetic.metrics.score import bounds_of
 from kinetic.models import inception
 from kinetic.report import Report
 from kinetic.skeleton import NTU25, save_skeleton
 
-ONE_SIDED = {name for each in MEASURES if each.floor == "test" for name in each.scores}
+ONE_SIDED = {name for each in MEASURES if each.floor in ("test", "left out") for name in each.scores}
 
 
 def scores(report):
@@ -157,12 +158,53 @@ def test_collapse_copies_and_the_answers_themselves_raise_an_alarm(encoder, prep
     noisy = dataclasses.replace(test, motion=test.motion + np.random.default_rng(0).normal(0, 0.05, test.shape))
     assert evaluate(noisy, encoder=encoder, only=only).alarms == ()
     (alarm,) = evaluate(test, encoder=encoder, only=only).alarms
-    assert alarm == "no test: 100% of these motions are held-out real motions that they are scored against"
+    assert alarm.startswith("no test: 100% of these motions are held-out real motions that they are scored against: ")
     still = noisy.select(np.array([int(np.flatnonzero(test.label == k)[0]) for k in test.label.tolist()]))
     (alarm,) = evaluate(still, encoder=encoder, only=only).alarms
     assert alarm.startswith("collapse: ") and all(name in alarm for name in test.class_names)
     (alarm,) = evaluate(prepared.train, encoder=encoder, only=only).alarms
-    assert alarm == "copies: 100% of the motions belong to one training motion each, and not to its neighbours"
+    assert alarm == (
+        "copies: 100% of the motions belong to one training motion each, and not to its neighbours: "
+        "as they are; less than 0.1 mm off in the median"
+    )
+
+
+def test_trivial_edits_hide_neither_copies_nor_leaks(encoder, prepared):
+    only = ["duplicates", "duplicates_features"]
+
+    def told(motions, change):
+        made = dataclasses.replace(motions, motion=change(np.array(motions.motion)).astype(np.float32))
+        return evaluate(made, encoder=encoder, only=only).alarms
+
+    def mirrored(motion):
+        order = np.arange(25)
+        order[[*NTU25.left, *NTU25.right]] = [*NTU25.right, *NTU25.left]
+        return motion[..., order] * np.array([-1, 1, 1])[:, None, None]
+
+    for what, change in {
+        "as they are": lambda motion: motion.astype(np.float16),
+        "100% mirrored": mirrored,
+        "100% turned": lambda motion: np.stack([-motion[:, 2], motion[:, 1], motion[:, 0]], axis=1),
+        "100% larger or smaller": lambda motion: 1.2 * motion,
+    }.items():
+        assert any(alarm.startswith("copies: 100%") and what in alarm for alarm in told(prepared.train, change)), what
+        assert any(alarm.startswith("no test: 100%") and what in alarm for alarm in told(prepared.test, change)), what
+
+
+def test_people_who_are_not_copies_raise_no_alarm_of_copies(encoder):
+    others = synthesise(DATA["classes"], subjects=4, repeats=2, frames=16, seed=5)
+    assert evaluate(others, encoder=encoder, only=["copying", "duplicates", "duplicates_features"]).alarms == ()
+
+
+def test_the_floor_of_copying_is_that_of_training_motions_left_out_in_turn(gan, prepared):
+    row = scores(evaluate(gan, seeds=1, only=["copying"]))["copying"]
+    memory = aligned_memory(
+        *(torch.from_numpy(np.array(each.motion)) for each in (prepared.train, prepared.test)), NTU25
+    )
+    rows = torch.arange(len(prepared.train))  # as many as test motions: all
+    left = memory.look(torch.from_numpy(np.array(prepared.train.motion)), rows)
+    assert row.floor.value == pytest.approx(float(nearer(left.first, memory.unseen.first)))
+    assert row.floor.n_fake == len(rows)
 
 
 def test_classes_are_told_apart(encoder, prepared):
@@ -192,6 +234,39 @@ def test_one_motion_is_scored_by_what_one_motion_can_tell(encoder, prepared):
 def test_more_motions_than_there_are_real_ones_are_noted(gan, encoder):
     report = evaluate(gan, encoder=encoder, seeds=1, count=10, only=["frechet"])
     assert "the floor has 18 real training motions, for there are no more" in report.to_text()
+    assert "some scores change with the number of motions; of as many generated ones: frechet " in report.to_text()
+
+
+def test_no_more_motions_are_generated_than_the_floor_has(gan, prepared):
+    few = prepared.train.select(np.flatnonzero((prepared.train.label != 0) | (np.arange(len(prepared.train)) < 3)))
+    contest = open_contest(gan)
+    fakes = dataclasses.replace(contest, real=dataclasses.replace(contest.real, train=few)).fakes(
+        count=None, seeds=1, truncation=None
+    )
+    counts, known = np.bincount(fakes[0].label), np.bincount(few.label)
+    assert counts.tolist() == np.minimum(np.bincount(prepared.test.label), known).tolist() and counts[0] < counts[1]
+
+
+def test_a_bootstrap_covers_other_people_too(gan, encoder):
+    only = ["accuracy", "kernel", "mmd_frame", "apd", "copying"]
+    plain = scores(evaluate(gan, encoder=encoder, seeds=2, only=only))
+    report = evaluate(gan, encoder=encoder, seeds=2, only=only, bootstrap=3)
+    assert "interval: 95%, over other people in the place of the 2 of the test side and over draws" in report.to_text()
+    for name, row in scores(report).items():
+        assert row.score.value == plain[name].score.value
+        low, high = row.score.interval
+        assert low <= row.score.value <= high
+    assert scores(report)["kernel"].score.interval != plain["kernel"].score.interval
+    again = evaluate(gan, encoder=encoder, seeds=2, only=only, bootstrap=3)
+    assert again == report
+
+
+def test_a_bootstrap_of_a_file_draws_its_motions_too(encoder, prepared):
+    noisy = dataclasses.replace(prepared.test, motion=prepared.test.motion + np.float32(0.02))
+    rows = scores(evaluate(noisy, encoder=encoder, only=["accuracy", "apd"], bootstrap=4))
+    assert all(row.score.interval is not None for row in rows.values())
+    with pytest.raises(ValueError, match="bootstrap 0 or at least 2, got 1 and 1"):
+        evaluate(noisy, encoder=encoder, seeds=1, bootstrap=1)
 
 
 def test_a_contest_that_is_open_takes_no_other_network(gan, encoder):

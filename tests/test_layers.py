@@ -24,6 +24,7 @@ LAYERS = (
     {"training"},
     {"experiment"},
     {"contest"},
+    {"alarms"},
     {"evaluation"},
     {"augmentation", "sweeps"},
     {"ablation"},

@@ -32,9 +32,11 @@ MEDIAN_OF = 2000
 KEPT, RECHECKED = 4, 8
 """Nearest training motions that are kept, and those whose distance is computed again in float64."""
 COPY = 3
-"""A motion is a copy when it is less than a third as far from the nearest training motion as from the next."""
-TWIN = 10
-"""Two training motions are the same one when they are less than a tenth as far from each other as is usual."""
+"""A motion is a copy when it is less than a third as far from the nearest training motion as from the next.
+
+Two training motions are one and the same, such as a performance that two cameras saw, when they are less than a third
+as far from each other as an unseen motion usually is from the nearest.
+"""
 
 
 class Neighbours(NamedTuple):
@@ -118,11 +120,11 @@ class Memory:
         n, k = number.shape
         others = number[:, 1:].flatten()
         first = number[:, :1].expand(-1, k - 1).flatten()
-        # only these can be copies, and only their neighbours need be told apart
-        wanted = (COPY * distance[:, :1] < distance[:, -1:]).expand(-1, k - 1).flatten()
-        wanted |= (distance[:, :1] == 0).expand(-1, k - 1).flatten()
+        # only these can be copies by what is next, and only their neighbours need be told apart
+        wanted = COPY * distance[:, 0] < distance[:, -1]
+        wanted = wanted[:, None].expand(-1, k - 1).flatten()
         twin = torch.zeros_like(others, dtype=torch.bool)
-        twin[wanted] = self.between(first[wanted], others[wanted]) * TWIN < self.usual
+        twin[wanted] = COPY * self.between(first[wanted], others[wanted]) < self.usual
         far = torch.where(twin.view(n, k - 1), torch.inf, distance[:, 1:]).amin(dim=1)
         return Neighbours(distance, number, torch.where(far.isinf(), self.usual, far))
 
@@ -170,7 +172,8 @@ def edits(found: Aligned) -> str:
         if (share := float(changed.double().mean())) >= 0.05:
             parts.append(f"{share:.0%} {what}")
     how = ", ".join(parts) or "as they are"
-    return f"{how}; {1000 * float(found.distance.median()):.2g} mm off in the median"
+    off = 1000 * float(found.distance.median())
+    return f"{how}; {'less than 0.1' if off < 0.1 else f'{off:.2g}'} mm off in the median"
 
 
 class Memorisation(NamedTuple):

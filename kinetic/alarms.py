@@ -1,0 +1,80 @@
+"""What a reader of a report must not overlook: collapse, copies of training motions, and leaks of held-out ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from kinetic.metrics.alignment import Poses, align
+from kinetic.metrics.measures import Case, Memories, Space
+from kinetic.metrics.memory import Neighbours, edits
+from kinetic.metrics.variety import COLLAPSED
+from kinetic.report import ClassTable, Row
+
+__all__ = ["COPIED", "collapse", "copies"]
+
+COPIED = 0.05
+"""From this share of copies on, among generated or held-out motions, a report raises an alarm."""
+
+FEW = 5
+"""Copies below which features raise no alarm: a few may lie together by chance where they tell little but the class."""
+MOST = 1000
+"""Copies whose edits are looked at."""
+
+SPACES: dict[str, Space] = {"duplicates": "coordinates", "duplicates_features": "features"}
+"""Score -> what it compares."""
+WHERE: dict[Space, str] = {"coordinates": "", "features": "in the features of the network "}
+
+
+def collapse(table: ClassTable) -> Iterator[str]:
+    """The classes whose generated motions are nearly all the same."""
+    ratios = zip(table.class_names, table.scores.get("variance", []), strict=False)
+    collapsed = {name: ratio for name, ratio in ratios if ratio is not None and ratio < COLLAPSED}
+    if collapsed:
+        listed = ", ".join(f"{name} ({ratio:.2f})" for name, ratio in collapsed.items())
+        yield f"collapse: the variance within these classes is below {COLLAPSED} of the real one: {listed}"
+
+
+def copies(rows: Sequence[Row], case: Case, memories: Memories) -> Iterator[str]:
+    """Motions that are copies of others, in coordinates after alignment or in features, and what was done to them.
+
+    Args:
+        rows: of the report; without its scores of duplicates nothing is looked for
+        case: the first set of generated motions
+        memories: of that case
+    """
+    known = [row for row in rows if row.score.metric in SPACES]
+    for row in known:
+        space = SPACES[row.score.metric]
+        where = WHERE[space]
+        if _many(row.floor.value, row.floor.n_fake, space):
+            how = _edits(memories.near(memories.real, space, None).real, case.real.motion, case, memories.train.motion)
+            yield f"leak: {where}{row.floor.value:.1%} of the held-out real motions are copies of training motions{how}"
+        if _many(row.score.value - row.floor.value, row.score.n_fake, space):
+            how = _edits(case.near(space).fake, case.fake.motion, case, case.train.motion)
+            yield (
+                f"copies: {where}{row.score.value:.0%} of the motions belong to one training motion each, and not to "
+                f"its neighbours{how}"
+            )
+    for space in {SPACES[row.score.metric] for row in known}:
+        found = memories.held_out(case.fake, space)
+        share = float(found.copied.double().mean())
+        if _many(share, len(case.fake.label), space):
+            how = _edits(found, case.fake.motion, case, case.real.motion)
+            what = f"{share:.0%} of these motions are held-out real motions that they are scored against"
+            yield f"no test: {WHERE[space]}{what}{how}"
+
+
+def _many(share: float, count: int, space: Space) -> bool:
+    return share > COPIED and (space == "coordinates" or share * count >= FEW)
+
+
+def _edits(found: Neighbours, motion: Tensor, case: Case, pool: Tensor) -> str:
+    """What was done to the motions that some are copies of: `: 98% mirrored; 3 mm off in the median`."""
+    rows = found.copied.nonzero().flatten()[:MOST]
+    one, other = (
+        Poses.of(each, case.skeleton).to(torch.float64) for each in (motion[rows], pool[found.number[rows, 0]])
+    )
+    return f": {edits(align(one, other))}"
