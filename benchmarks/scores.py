@@ -7,7 +7,7 @@ Packages get features as they come, float32 or float64; kinetic computes in floa
 through a network that passes them on. A kernel distance is the mean of 100 subsets of 1000 motions; since each package
 draws its own, values are compared on the first 1000 motions, as one subset. Beside it stands `kernel_distance`, which
 uses all motions at once; beside `frechet_from_features`, which loses no digits, `FrechetDistance`, which sums products
-of features as the packages do. prdc holds several matrices of motions by motions, 4 GB in all for 10,000 motions in float64.
+of features as the packages do. torch-fidelity and prdc hold matrices of motions by motions, several GB by default.
 """
 
 from __future__ import annotations
