@@ -5,8 +5,9 @@ the last column says how far the values lie apart, relative to the package's. Wa
 
 Packages get features as they come, float32 or float64; kinetic computes in float64 either way. torchmetrics gets them
 through a network that passes them on. A kernel distance is the mean of 100 subsets of 1000 motions; since each package
-draws its own, values are compared on the first 1000 motions, as one subset. `kernel_distance`, which uses all motions
-at once, stands beside it. prdc holds several matrices of motions by motions, 4 GB in all for 10,000 motions in float64.
+draws its own, values are compared on the first 1000 motions, as one subset. Beside it stands `kernel_distance`, which
+uses all motions at once; beside `frechet_from_features`, which loses no digits, `FrechetDistance`, which sums products
+of features as the packages do. torch-fidelity and prdc hold matrices of motions by motions, several GB by default.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from torchmetrics.image.kid import KernelInceptionDistance
 
 from benchmarks.harness import interleave, machine, ratio
 from benchmarks.pairs import TOLERANCE
-from kinetic.metrics.frechet import frechet_from_features
+from kinetic.metrics.frechet import FrechetDistance, flatten, frechet_from_features
 from kinetic.metrics.kernel import kernel_distance, kernel_distance_subsets
 from kinetic.metrics.manifold import manifold
 
@@ -57,6 +58,20 @@ class _Features(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         return features
+
+
+def _from_sums(fake: Tensor, real: Tensor) -> Tensor:
+    metric = FrechetDistance(flatten, fake.shape[1])
+    for side, features in ((False, fake), (True, real)):
+        metric.update(features[:, :, None, None], real=side)
+    return metric.compute()[None]
+
+
+BESIDE: dict[str, dict[str, Score]] = {
+    "frechet": {"kinetic, FrechetDistance": _from_sums},
+    "kernel": {"kinetic, all motions": lambda fake, real: kernel_distance(fake, real)[None]},
+}
+"""kinetic's other ways to a score, which are timed too."""
 
 
 def draw(motions: int, width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -155,7 +170,7 @@ def measure(
     Raises ValueError where values in float64 differ by more than rounding.
     """
     fake, real = draw(motions, width, dtype)
-    differences = {package: apart(package, fake, real) for package in packages}
+    differences: dict[str, dict[str, float]] = {package: apart(package, fake, real) for package in packages}
     for package, by_score in differences.items():
         for score, difference in by_score.items():
             if dtype == torch.float64 and not difference < TOLERANCE:
@@ -168,8 +183,7 @@ def measure(
         }
         if len(ways) == 1:
             continue
-        if score == "kernel":
-            ways["kinetic, all motions"] = lambda fake, real: kernel_distance(fake, real)[None]
+        ways |= BESIDE.get(score, {})
         seconds = interleave({name: lambda w=way: w(fake, real) for name, way in ways.items()}, repeats=repeats)
         found[score] = {
             way: {"seconds": each, "difference": differences.get(way, {}).get(score)} for way, each in seconds.items()

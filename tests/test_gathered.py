@@ -127,6 +127,11 @@ def work(rank, folder):
     for real, (motion, _) in SIDES.items():
         mixed.update(motion[BEGIN if rank == 0 else END].to(torch.float32 if rank == 0 else torch.float64), real=real)
     found["mixed"] = mixed.compute()
+    together = MetricCollection(pair_of("frechet", Network(1.0), Network(3.0)))
+    together.update(SIDES[True][0][:rank], real=True)  # none in one of the processes
+    for real, rows in ((True, (slice(1, 30), END)), (False, (END, BEGIN))):
+        together.update(SIDES[real][0][rows[rank]], real=real)
+    found["together"] = together.compute()
     torch.save(found, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
@@ -161,6 +166,12 @@ def test_all_processes_refuse_a_missing_side_and_go_on(ranks):
 def test_all_processes_refuse_rows_of_different_shapes(ranks):
     for found in ranks:
         assert "rows of different shapes: (12,), (16,)" in found["shapes"]
+
+
+def test_two_networks_in_a_collection_have_their_own_results_in_two_processes(ranks):
+    for found in ranks:
+        assert_same(numbers(found["together"]["one"]), whole("frechet"))
+        assert_same(numbers(found["together"]["other"]), 9 * whole("frechet"))
 
 
 def test_processes_with_other_types_agree_on_the_wider_one(ranks):

@@ -64,7 +64,7 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
         check_finite(value[None] if value.ndim == 1 else value, name)
     device = mean1.device
     cov1, cov2 = _symmetric(cov1, "cov1"), _symmetric(cov2, "cov2")
-    mean1, cov1, mean2, cov2 = (value.detach().cpu().double() for value in (mean1, cov1, mean2, cov2))
+    mean1, mean2 = (value.detach().cpu().double() for value in (mean1, mean2))
     roots = _roots_of_product(cov1, cov2)
     if roots is None:
         roots = torch.linalg.svdvals(_root(cov1, "cov1").T @ _root(cov2, "cov2"))
@@ -197,9 +197,12 @@ def _between(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _symmetric(cov: Tensor, name: str) -> Tensor:
-    """The symmetric part of a covariance, (D, D), in float64. Raises ValueError for more than rounding beside it."""
+    """The symmetric part of a covariance, (D, D), on the CPU in float64.
+
+    Raises ValueError where the rest is more than rounding.
+    """
     tolerance = max(ASYMMETRY, 8 * torch.finfo(cov.dtype).eps if cov.is_floating_point() else 0)
-    cov = cov.detach().double()
+    cov = cov.detach().cpu().double()
     size, gap = cov.norm(), (cov - cov.T).norm()
     if gap > tolerance * size:
         raise ValueError(
