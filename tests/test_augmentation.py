@@ -38,6 +38,7 @@ def test_real_motions_teach_and_wrongly_named_ones_do_not(recogniser, capsys):
     bad = rows(dataclasses.replace(train, label=np.roll(train.label, 1)[::-1].copy()), recogniser, 1)
     assert bad["gan_train"].score.value < good["gan_train"].score.value - 0.3
     assert bad["gan_train"].score.interval is None and good["gan_train"].score.interval is not None
+    assert 0.9 < good["augmented"].score.interval[1] <= 1
     assert good["augmented"].score.n_fake == 2 * len(train) and good["gan_train"].score.n_fake == len(train)
     assert good["gan_train"].better == "high" and good["gan_train"].score.seeds == (0, 1)
     assert "recognised" not in capsys.readouterr().err  # what the inner trainings say is not for the user

@@ -94,6 +94,8 @@ def test_shares_have_intervals_between_0_and_1():
     assert low == -1 and high == 1
     lines = lines_of(made.to_markdown(), "## xsub")
     assert lines[2][2] == r"0.33 \[0.03, 0.88\]" and lines[3][2].startswith(r"**0.37 \[")
+    half = table({"A": [0.4, 0.6]}, "recall", rows=[RowInfo("A")])
+    assert lines_of(half.to_markdown(), "## xsub")[2][2] == r"**0.50 \[0.03, 0.97\]**"
     assert lines_of(made.to_markdown(), "it builds on")[2][2].startswith(r"0.0 \[-1.0, 1.0\] (p ")
 
 
@@ -388,7 +390,7 @@ def test_the_reading_tells_what_stands_from_noise():
 def test_the_reading_counts_one_as_one():
     (told, _) = table({"Baseline": [20.0] * 3, "A": [9.9, 10.0, 10.1]}).reading("xsub")
     assert told.startswith("1 difference was tested; 1 has p <= 0.05 by itself, 0.05 would by luck; 1 stands after")
-    (told,) = table({"Baseline": [20.0] * 3, "A": [20.0, 21.0, 19.5]}).reading("xsub")
+    (told,) = table({"Baseline": [20.0] * 3, "A": [21.0, 21.5, 20.5]}).reading("xsub")  # t = 2 sqrt(3), p = 0.074
     assert told == "1 difference was tested; 0 have p <= 0.05 by themselves, 0.05 would by luck; " + (
         "0 stand after correction over all 1"
     )

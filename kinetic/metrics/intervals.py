@@ -77,7 +77,9 @@ def interval_from(
         p = (m + w / 2 -+ sqrt(t^2 v + w^2 / 4)) / (1 + w),   w = t^2 / n = t^2 v / (m (1 - m))
 
     So the variance is taken to fall towards the bounds as that of a share does, and the interval never leaves them. For
-    small v it is Student's. Where the mean is a bound itself, n is 0 and nothing is excluded, unless v is 0.
+    small v it is Student's. Where the mean is a bound itself, n is 0 and nothing is excluded, unless v is 0. It covers
+    94 to 96% of the time at rates from 0.02 to 0.99 over draws of one generator; where seeds differ widely and the mean
+    is at 0.02 or 0.99, so that few of them tell, 64 to 85%, and Student's 54 to 78% (`benchmarks/intervals.py`).
 
     Args:
         mean: an estimate
