@@ -25,6 +25,7 @@ from kinetic.metrics.measures import BETTER, Case, Measure, Sample, choose, meas
 from kinetic.metrics.mmd import mmd_per_class
 from kinetic.metrics.recognition import accuracy, confusion
 from kinetic.metrics.score import Score
+from kinetic.metrics.separation import two_sample_test
 from kinetic.metrics.variety import COLLAPSED
 from kinetic.report import ClassTable, Report, Row
 
@@ -133,6 +134,8 @@ def evaluate(
             notes.append("this network recognises few real motions: what it says of generated ones is worth little")
         if min(len(fakes[0]), len(test.label)) < test.seen.shape[1]:
             notes.append(f"fewer motions than the {test.seen.shape[1]} features: compare Frechet distances with care")
+    if "c2st" in told:
+        notes.append(_separated(looked[0], floors[0], test))
     notes.append(f"coordinates: {label['scaling']}; floor: real motions; interval: 95%")
     table = _by_class(contest.real.test.class_names, found, looked)
     alarms = _alarms(rows, table)
@@ -177,6 +180,15 @@ def _left_out(missing: Mapping[str, str]) -> list[str]:
     for name, why in missing.items():
         reasons.setdefault(why, []).append(name)
     return [f"left out: {', '.join(names)}: {why}" for why, names in reasons.items()]
+
+
+def _separated(fake: Sample, floor: Sample, test: Sample) -> str:
+    """Whether chance explains how well a classifier tells the first generated set, and training motions, from test."""
+    made, real = (float(two_sample_test(side.seen, test.seen)[1]) for side in (fake, floor))
+    return (
+        f"c2st: p {made:.3f} for the first generated set, {real:.3f} for real training motions, if motions were "
+        f"independent; those of one person are not"
+    )
 
 
 def _contest(subject: Any, **options: Any) -> Contest:

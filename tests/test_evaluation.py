@@ -166,6 +166,12 @@ def test_classes_are_told_apart(encoder, prepared):
     assert evaluate(test, encoder=encoder, seeds=1).classes.scores["variance"] == pytest.approx([1, 1, 1])
 
 
+def test_a_note_says_whether_chance_explains_that_sides_are_told_apart(gan, encoder):
+    (note,) = [note for note in evaluate(gan, encoder=encoder, seeds=1).notes if note.startswith("c2st")]
+    assert note.startswith("c2st: p 0.001 for the first generated set, 0.")
+    assert "c2st" not in evaluate(gan, encoder=encoder, seeds=1, only=["frechet"]).to_text()
+
+
 def test_some_scores_alone(gan, encoder):
     assert list(scores(evaluate(gan, encoder=encoder, seeds=1, only=["accuracy", "jerk"]))) == ["accuracy", "jerk"]
     with pytest.raises(ValueError, match="no score 'fid'"):
