@@ -163,7 +163,7 @@ class Contest:
 SKETCHES = 4
 """Numbers that stand for the motions of a side: each would miss a swapped label, say, once in a hundred times."""
 STEP = 0.01
-"""To which they are rounded. Float32 rounding moves a sum of 1000 of them by 3e-6, a millimetre of one motion by 0.03."""
+"""To which they are rounded. A millimetre of one motion moves them by 0.03, rounding of 1000 motions by 3e-6."""
 
 
 def _sketch(motions: MotionSet, side: str) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from kinetic.contest import Contest, Network, open_contest, plain_sample
+from kinetic.data.inspection import inspect_bodies
 from kinetic.data.module import Scaler
 from kinetic.data.motion import MotionSet
 from kinetic.experiment import Run
@@ -139,6 +140,8 @@ def evaluate(
     notes.append(f"coordinates: {label['scaling']}; floor: real motions; interval: 95%")
     table = _by_class(contest.real.test.class_names, found, looked)
     alarms = _alarms(rows, table)
+    for fault, text in _faults(contest, fakes[0]):
+        (alarms if fault else notes).append(text)
     if contest.motions is not None and (share := _held_out(contest.motions, contest.real.test)) > COPIED:
         alarms.append(f"no test: {share:.0%} of these motions are held-out real motions that they are scored against")
     return Report(contest.name, tuple(rows), tuple(notes), tuple(alarms), table)
@@ -253,6 +256,18 @@ def _alarms(rows: Sequence[Row], table: ClassTable) -> list[str]:
                 f"copies: {share} of the motions belong to one training motion each, and not to its neighbours"
             )
     return found
+
+
+def _faults(contest: Contest, fake: MotionSet) -> Iterator[tuple[bool, str]]:
+    """What is wrong with the coordinates of each side, as `kinetic data check` has it, and whether it is a fault.
+
+    A generator makes metres and axes of its training motions, so that what looks otherwise is poor and not broken.
+    """
+    sides = {"scored": fake, "real test": contest.real.test, "real training": contest.real.train}
+    for what, side in sides.items():
+        for fault in inspect_bodies(side):
+            poor = side is fake and contest.run is not None
+            yield fault.severity == "fault" and not poor, f"{what} motions: {fault.what}: {fault.text}"
 
 
 def _held_out(motions: MotionSet, test: MotionSet) -> float:
