@@ -1,4 +1,4 @@
-"""What a reader of a report must not overlook: collapse, copies of training motions, and leaks of held-out ones."""
+"""What a reader of a report must not overlook: collapse, copies, leaks, and motions in other units or axes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from kinetic.contest import Contest
+from kinetic.data.inspection import inspect_bodies
+from kinetic.data.motion import MotionSet
 from kinetic.metrics.alignment import Poses, align
 from kinetic.metrics.measures import Case, Memories, Space
 from kinetic.metrics.memory import Neighbours, edits
 from kinetic.metrics.variety import COLLAPSED
 from kinetic.report import ClassTable, Row
 
-__all__ = ["COPIED", "collapse", "copies"]
+__all__ = ["COPIED", "collapse", "copies", "faults"]
 
 COPIED = 0.05
 """From this share of copies on, among generated or held-out motions, a report raises an alarm."""
@@ -65,6 +68,18 @@ def copies(rows: Sequence[Row], case: Case, memories: Memories) -> Iterator[str]
             how = _edits(found, case.fake.motion, case, case.real.motion)
             what = f"{share:.0%} of these motions are held-out real motions that they are scored against"
             yield f"no test: {WHERE[space]}{what}{how}"
+
+
+def faults(contest: Contest, fake: MotionSet) -> Iterator[tuple[bool, str]]:
+    """What is wrong with the coordinates of each side, as `kinetic data check` has it, and whether it is a fault.
+
+    A generator makes metres and axes of its training motions, so that what looks otherwise is poor and not broken.
+    """
+    sides = {"scored": fake, "real test": contest.real.test, "real training": contest.real.train}
+    for what, side in sides.items():
+        for fault in inspect_bodies(side):
+            poor = side is fake and contest.run is not None
+            yield fault.severity == "fault" and not poor, f"{what} motions: {fault.what}: {fault.text}"
 
 
 def _many(share: float, count: int, space: Space) -> bool:

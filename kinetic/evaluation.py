@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from kinetic.alarms import collapse, copies
+from kinetic.alarms import collapse, copies, faults
 from kinetic.contest import Contest, Network, open_contest, plain_sample
 from kinetic.data.module import Scaler
 from kinetic.data.motion import MotionSet
@@ -26,6 +26,7 @@ from kinetic.metrics.mmd import mmd_per_class
 from kinetic.metrics.recognition import accuracy, confusion
 from kinetic.metrics.resampling import Variance, joined, variance_over_draws, variance_over_people
 from kinetic.metrics.score import Score, bounds_of
+from kinetic.metrics.separation import two_sample_test
 from kinetic.report import ClassTable, Report, Row
 
 __all__ = ["evaluate", "evaluate_published", "like", "plain_value"]
@@ -143,9 +144,13 @@ def evaluate(
             notes.append(f"fewer motions than the {test.seen.shape[1]} features: compare Frechet distances with care")
         if "frechet_class" in told and (scarce := scarce_classes(found[0]["frechet_class"], test.seen.shape[1])):
             notes.append(f"frechet_class: {scarce}")
+    if "c2st" in told:
+        notes.append(_separated(cases[0].fake, floors[0], test))
     notes.append(f"coordinates: {label['scaling']}; floor: real motions; {_covers(contest, bootstrap)}")
     table = _by_class(contest.real.test.class_names, found, [each.fake for each in cases])
-    alarms = [*collapse(table), *copies(rows, cases[0], memories)]
+    broken = list(faults(contest, fakes[0]))
+    notes += [text for fault, text in broken if not fault]
+    alarms = [*collapse(table), *copies(rows, cases[0], memories), *(text for fault, text in broken if fault)]
     return Report(contest.name, tuple(rows), tuple(notes), tuple(alarms), table)
 
 
@@ -249,6 +254,15 @@ def _left_out(missing: Mapping[str, str]) -> list[str]:
     for name, why in missing.items():
         reasons.setdefault(why, []).append(name)
     return [f"left out: {', '.join(names)}: {why}" for why, names in reasons.items()]
+
+
+def _separated(fake: Sample, floor: Sample, test: Sample) -> str:
+    """Whether chance explains how well a classifier tells the first generated set, and training motions, from test."""
+    made, real = (float(two_sample_test(side.seen, test.seen)[1]) for side in (fake, floor))
+    return (
+        f"c2st: p {made:.3f} for the first generated set, {real:.3f} for real training motions, if motions were "
+        f"independent; those of one person are not"
+    )
 
 
 def _contest(subject: Any, **options: Any) -> Contest:

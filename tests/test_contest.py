@@ -175,6 +175,86 @@ def test_the_label_tells_references_apart(encoder, prepared, tmp_path):
     assert open_contest(again, reference=tmp_path / "0.npz", split="xsub").reference_hash == digests[0]
 
 
+def hashed(contest, **changes):
+    """The hash of the references when the held-out side is another one."""
+    real = dataclasses.replace(contest.real, test=dataclasses.replace(contest.real.test, **changes))
+    return dataclasses.replace(contest, real=real).reference_hash
+
+
+def one(edit):
+    def all_of_it(x, label):
+        x[7] = edit(x[7])
+
+    return all_of_it
+
+
+def mixed(x, label):
+    a, b = np.flatnonzero(label == 1)[:2]
+    x[[a, b], :, 8:] = x[[b, a], :, 8:]
+
+
+def swapped(x, label):
+    a, b = (np.flatnonzero(label == k)[0] for k in (0, 1))
+    label[[a, b]] = label[[b, a]]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param(lambda x, label: np.copyto(x, x[:, :, ::-1].copy()), id="all reversed"),
+        pytest.param(one(lambda x: x[:, ::-1].copy()), id="one reversed"),
+        pytest.param(one(lambda x: x[:, np.random.default_rng(0).permutation(16)]), id="frames of one shuffled"),
+        pytest.param(lambda x, label: np.copyto(x, x[:, [0, 2, 1]]), id="axes swapped"),
+        pytest.param(one(lambda x: x[[1, 0, 2]]), id="axes of one swapped"),
+        pytest.param(one(lambda x: x[..., ::-1].copy()), id="joints of one"),
+        pytest.param(one(lambda x: x + np.array([0.001, 0, 0])[:, None, None]), id="one moved by a millimetre"),
+        pytest.param(swapped, id="labels of two swapped"),
+        pytest.param(mixed, id="halves of two exchanged"),
+    ],
+)
+def test_the_hash_of_a_reference_tells_other_motions(gan, edit):
+    contest = open_contest(gan)
+    motion, label = np.array(contest.real.test.motion), contest.real.test.label.copy()
+    edit(motion, label)
+    assert hashed(contest, motion=motion, label=label) != contest.reference_hash
+
+
+def test_the_hash_of_a_reference_tells_sides_rates_and_skeletons(gan):
+    contest = open_contest(gan)
+    test, train = contest.real.test, contest.real.train
+    exchanged = dataclasses.replace(contest.real, test=train, train=test)
+    renamed = dataclasses.replace(test.skeleton, joints=("pelvis", *test.skeleton.joints[1:]))
+    others = [
+        dataclasses.replace(contest, real=exchanged).reference_hash,
+        hashed(contest, fps=12.0),
+        hashed(contest, skeleton=renamed),
+        hashed(contest, class_names=("run", *test.class_names[1:])),
+    ]
+    assert len({contest.reference_hash, *others}) == 5
+
+
+def test_rounding_and_order_leave_the_hash_of_a_reference_as_it_is(gan):
+    contest = open_contest(gan)
+    test, rng = contest.real.test, np.random.default_rng(0)
+    order = rng.permutation(len(test))
+    assert hashed(contest, motion=np.array(test.motion)[order], label=test.label[order]) == contest.reference_hash
+    for _ in range(200):
+        noise = 1 + 1e-7 * rng.standard_normal(test.shape)
+        assert hashed(contest, motion=(test.motion * noise).astype(np.float32)) == contest.reference_hash
+    numbers = (*test.class_names, "hop")  # a class without motions
+    assert hashed(contest, class_names=numbers) == contest.reference_hash
+    turned = {"label": 2 - test.label, "class_names": test.class_names[::-1]}
+    assert hashed(contest, **turned) == contest.reference_hash
+
+
+def test_the_hash_of_a_reference_on_the_disk_is_that_of_one_in_memory(gan, tmp_path):
+    contest = open_contest(gan)
+    write_motions(contest.real.test, tmp_path / "folder")
+    stored = read_motions(tmp_path / "folder")
+    real = dataclasses.replace(contest.real, test=stored)
+    assert dataclasses.replace(contest, real=real).reference_hash == contest.reference_hash
+
+
 def test_motions_that_lost_their_place_are_compared_with_such(prepared, encoder, tmp_path):
     framed = dataclasses.replace(prepared.test.centred("frame"), notes={"centering": "frame"})
     with pytest.raises(ValueError, match=r"learned motions centred: first, these are centred: frame"):

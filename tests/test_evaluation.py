@@ -207,6 +207,47 @@ def test_the_floor_of_copying_is_that_of_training_motions_left_out_in_turn(gan, 
     assert row.floor.n_fake == len(rows)
 
 
+def turned(x):
+    return np.stack([x[:, 0], -x[:, 2], x[:, 1]], axis=1)
+
+
+def mirrored(x):
+    return x * np.array([-1, 1, 1], dtype=np.float32)[:, None, None]
+
+
+@pytest.mark.parametrize(
+    ("edit", "alarm"),
+    [
+        (lambda x: 1000 * x, "units: bodies are "),
+        (turned, "up: z points up"),
+        (mirrored, "sides: left joints are on the right"),
+        (lambda x: x[..., np.random.default_rng(0).permutation(x.shape[3])], "joints: "),
+    ],
+)
+def test_motions_in_other_units_or_axes_raise_the_alarm_of_data_check(prepared, tmp_path, edit, alarm):
+    def edited(motions):
+        return dataclasses.replace(motions, motion=np.ascontiguousarray(edit(motions.motion), dtype=np.float32))
+
+    real, asked = synthesise(DATA["classes"], subjects=4, repeats=1, frames=16), {"split": "xsub", "only": ["speed"]}
+    write_motions(real, tmp_path / "real.npz")
+    found = evaluate(edited(prepared.test), reference=tmp_path / "real.npz", **asked).alarms
+    assert [each.startswith(f"scored motions: {alarm}") for each in found] == [True]
+    write_motions(edited(real), tmp_path / "odd.npz")
+    found = evaluate(prepared.test, reference=tmp_path / "odd.npz", **asked).alarms
+    assert any(each.startswith(f"real test motions: {alarm}") for each in found)
+
+
+def test_poor_motions_are_not_called_a_broken_file(gan, encoder, prepared):
+    test, rng = prepared.test, np.random.default_rng(0)
+    stretch = rng.uniform(0.5, 1.5, (len(test), 1, 16, 1)).astype(np.float32)
+    jumps = rng.normal(0, 0.2, test.shape).astype(np.float32)
+    still = np.repeat(test.motion[:, :, :1], 16, axis=2)
+    for motion in (test.motion * stretch, test.motion + jumps, still):
+        report = evaluate(dataclasses.replace(test, motion=motion), encoder=encoder, only=["speed"])
+        assert report.alarms == () and "motions: " not in "".join(report.notes).replace("floor: real motions: ", "")
+    assert evaluate(gan, seeds=1, only=["speed"]).alarms == ()  # untrained
+
+
 def test_classes_are_told_apart(encoder, prepared):
     test = prepared.test
     label = test.label.copy()
@@ -217,6 +258,12 @@ def test_classes_are_told_apart(encoder, prepared):
     assert table.scores["accuracy"][1] == 1 and table.scores["accuracy"][0] < 1
     assert len(table.scores["mmd_frame"]) == 3
     assert evaluate(test, encoder=encoder, seeds=1).classes.scores["variance"] == pytest.approx([1, 1, 1])
+
+
+def test_a_note_says_whether_chance_explains_that_sides_are_told_apart(gan, encoder):
+    (note,) = [note for note in evaluate(gan, encoder=encoder, seeds=1).notes if note.startswith("c2st")]
+    assert note.startswith("c2st: p 0.001 for the first generated set, 0.")
+    assert "c2st" not in evaluate(gan, encoder=encoder, seeds=1, only=["frechet"]).to_text()
 
 
 def test_some_scores_alone(gan, encoder):

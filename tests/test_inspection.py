@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kinetic.data.inspection import inspect, inspection_text
+from kinetic.data.inspection import inspect, inspect_bodies, inspection_text
 from kinetic.data.motion import MotionSet
 from kinetic.data.reading import read_motions
 from kinetic.data.storage import write_motions
@@ -410,6 +410,20 @@ def test_faults_come_first_and_name_ten_motions():
     assert [fault.severity for fault in faults] == ["fault", "remark"]
     assert faults[0].text.endswith(" and 2 more") and len(faults[0].motions) == 12
     assert inspection_text(faults).splitlines()[-1] == "1 fault, 1 remark"
+
+
+def test_bodies_are_judged_without_names_and_single_poor_motions():
+    def poor(motion):
+        motion[1] = motion[1, :, :1]  # still
+        motion[2, 0, ::2, 11] += 2  # jumps
+        motion[3] *= 2.5  # too large
+        motion[7] *= np.linspace(0.4, 1.6, 32, dtype=np.float32)[:, None]  # bones that stretch
+
+    assert len(inspect(changed(poor))) >= 4 and inspect_bodies(changed(poor)) == []
+    assert inspect_bodies(sound(class_names=("a\nb", "x", "y"))) == []
+    large = sound(motion=SOUND.motion * np.float32(1000))
+    assert inspect_bodies(large) == inspect(large) != []
+    assert [fault.motions for fault in inspect_bodies(changed(put([2, 9], 0)))] == [(2, 9)]
 
 
 def test_what_was_surveyed_is_not_looked_at_again():

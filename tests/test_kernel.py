@@ -9,7 +9,7 @@ import torch
 from torchmetrics.image.kid import poly_mmd
 
 from kinetic.metrics import kernel as module
-from kinetic.metrics.kernel import kernel_distance, kernel_distance_subsets
+from kinetic.metrics.kernel import kernel_distance, kernel_distance_subsets, kernel_per_class
 
 
 def draw(n, d=6, seed=0, shift=0.0):
@@ -162,3 +162,23 @@ def test_wrong_input_is_refused():
         kernel_distance(draw(1), draw(4))
     with pytest.raises(ValueError, match="degree"):
         kernel_distance(draw(4), draw(4), degree=0)
+
+
+def test_each_class_has_the_kernel_distance_of_its_motions():
+    fake, real = draw(9), draw(12, seed=1)
+    fake_label, real_label = torch.arange(9) % 2, torch.arange(12) % 2
+    found = kernel_per_class(fake, fake_label, real, real_label)
+    expected = [kernel_distance(fake[fake_label == k], real[real_label == k]) for k in (0, 1)]
+    assert found.value.tolist() == [each.item() for each in expected] and found.n_fake.tolist() == [5, 4]
+    assert found.mean.item() == pytest.approx(sum(each.item() for each in expected) / 2, rel=1e-12)
+
+
+def test_classes_that_changed_places_are_far_apart_though_the_sets_are_alike():
+    label = torch.arange(80) % 2
+    shift = 4.0 * label[:, None]
+    fake, real = draw(80) + shift, draw(80, seed=1) + shift.flip(0)
+    assert kernel_per_class(fake, label, real, label).mean > 10 * kernel_distance(fake, real).abs()
+    with pytest.raises(ValueError, match="class 1 has 1 fake"):
+        kernel_per_class(fake[:3], label[:3], real, label)
+    with pytest.raises(ValueError, match="one row of features per motion"):
+        kernel_per_class(fake[:, :, None], label, real, label)

@@ -70,12 +70,13 @@ def test_what_is_alike_scores_as_well_as_can_be(case):
     found = scores(dataclasses.replace(case, fake=case.real))
     for name in ("frechet", "frechet_class", "mmd_frame", "mmd_sequence", "bones", "speed", "jerk", "skating"):
         assert found[name] == pytest.approx(0, abs=1e-6), name
+    assert found["c2st"] <= 0.5 and found["kernel_class"] <= 0
     assert found["precision"] == found["recall"] == found["coverage"] == found["variance"] == 1
     assert found["copying"] == 0.5
     assert found["kernel"] <= 0 and found["mmd2_frame"] <= 0  # unbiased: below 0 where sets are more alike than chance
 
 
-SIGHTLESS = {"accuracy", "diversity", "multimodality", "apd", "variance"}
+SIGHTLESS = {"accuracy", "diversity", "multimodality", "vendi", "apd", "variance"}
 SIGHTLESS |= {"copying", "copying_features", "duplicates", "duplicates_features"}
 
 

@@ -10,7 +10,7 @@ from scipy.spatial.distance import pdist
 
 from kinetic.data.reading import read_motions
 from kinetic.metrics import variety as module
-from kinetic.metrics.variety import COLLAPSED, joint_deviation, pairwise_distance, variance_ratio
+from kinetic.metrics.variety import COLLAPSED, joint_deviation, pairwise_distance, variance_ratio, vendi_score
 
 
 def draw(n, d=6, seed=0, scale=1.0):
@@ -196,3 +196,45 @@ def test_real_people_do_not_look_collapsed_and_copies_of_one_motion_do(shared):
     first = torch.stack([x[label == k][0] for k in range(len(motions.class_names))])[label]
     noisy = first + 0.01 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
     assert variance_ratio(noisy, label, x, label).value.max() < COLLAPSED / 10
+
+
+def test_directions_at_right_angles_are_counted():
+    assert vendi_score(torch.eye(5)).item() == pytest.approx(5, rel=1e-12)
+    assert vendi_score(torch.ones(7, 3)).item() == pytest.approx(1, rel=1e-12)
+    # two of one kind and one of another: exp(-2/3 log 2/3 - 1/3 log 1/3)
+    expected = (3 / 2) ** (2 / 3) * 3 ** (1 / 3)
+    assert vendi_score(double([[1.0, 0.0], [2.0, 0.0], [0.0, 5.0]])).item() == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "d"), [(8, 20), (20, 8), (1, 4), (12, 12)])
+def test_the_vendi_score_is_that_of_the_matrix_of_cosines(n, d):
+    x = draw(n, d)
+    cosine = torch.nn.functional.cosine_similarity(x[:, None], x[None], dim=2)
+    value = torch.linalg.eigvalsh(cosine / n)
+    value = value[value > 1e-12]
+    expected = (-(value * value.log()).sum()).exp().item()
+    assert vendi_score(x).item() == pytest.approx(expected, rel=1e-9) and 1 - 1e-9 <= expected <= min(n, d) + 1e-9
+
+
+def test_length_rotation_order_and_repetition_do_not_change_a_vendi_score():
+    x = draw(30)
+    turn = torch.linalg.qr(draw(6, 6, seed=1)).Q
+    for same in (x * torch.linspace(0.1, 9, 30)[:, None], x @ turn, x.flip(0), torch.cat([x, x, x])):
+        torch.testing.assert_close(vendi_score(same), vendi_score(x), rtol=1e-9, atol=0)
+
+
+def test_noise_around_one_motion_is_no_variety_seen_from_elsewhere():
+    real = draw(40)
+    collapsed = real[:1] + draw(40, seed=1, scale=1e-3)
+    assert vendi_score(collapsed, center=real.mean(dim=0)) < 1.01 < 5 < vendi_score(real, center=real.mean(dim=0))
+    assert vendi_score(collapsed, center=collapsed.mean(dim=0)) > 5  # why a set's own mean would not do
+    torch.testing.assert_close(vendi_score(real + 7, center=real.new_full((6,), 7.0)), vendi_score(real))
+
+
+def test_a_vendi_score_needs_directions():
+    with pytest.raises(ValueError, match="length 0: rows 2"):
+        vendi_score(draw(4).index_fill(0, torch.tensor([2]), 0.0))
+    with pytest.raises(ValueError, match="at least 1 motion, got 0"):
+        vendi_score(torch.zeros(0, 3))
+    with pytest.raises(ValueError, match="features: 1 of 4 rows hold NaN"):
+        vendi_score(draw(4).index_fill(0, torch.tensor([2]), torch.nan))

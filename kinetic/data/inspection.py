@@ -14,7 +14,7 @@ from kinetic.data.motion import SPLITS, MotionSet
 from kinetic.data.summary import FAST, Survey, named, sides, survey
 from kinetic.messages import safe_line
 
-__all__ = ["Fault", "inspect", "inspection_text"]
+__all__ = ["Fault", "inspect", "inspect_bodies", "inspection_text"]
 
 BODY = (0.7, 2.6)
 """Metres: between these is, in the median over the motions, the largest side of the box around a body."""
@@ -81,6 +81,21 @@ def inspect(motions: MotionSet, surveyed: Survey | None = None) -> list[Fault]:
         *_spelling(motions),
     ]
     return sorted(found, key=lambda fault: fault.severity != "fault")
+
+
+def inspect_bodies(motions: MotionSet, surveyed: Survey | None = None) -> list[Fault]:
+    """Whether coordinates are what they should be: units, what points up, sides, order of joints, zeros; faults first.
+
+    Of what `inspect` tells, that which means a broken file rather than poor motions: nothing of stretching bones,
+    jumps, odd sizes or stillness of single motions, nor of names and splits.
+
+    Args:
+        surveyed: as for `inspect`
+    """
+    seen = survey(motions) if surveyed is None else surveyed
+    found = [*_bodies(motions, seen), *_measures(motions, seen)]
+    kept = [fault for fault in found if not fault.motions or fault.what in ("not finite", "empty", "gaps")]
+    return sorted(kept, key=lambda fault: fault.severity != "fault")
 
 
 def inspection_text(found: Sequence[Fault]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from kinetic.metrics.checks import check_features
+from kinetic.metrics.classes import PerClass, per_class
 
-__all__ = ["kernel_distance", "kernel_distance_subsets"]
+__all__ = ["kernel_distance", "kernel_distance_subsets", "kernel_per_class"]
 
 BLOCK = 2**20  # values of the kernel held at once: 8 MB in float64
 
@@ -42,6 +45,25 @@ def kernel_distance(
     for part in fake.split(rows):
         across += _kernel(part, real, degree, coefficient, gamma).sum()
     return within[0] / (n * (n - 1)) + within[1] / (m * (m - 1)) - 2 * across / (n * m)
+
+
+def kernel_per_class(fake: Tensor, fake_label: Tensor, real: Tensor, real_label: Tensor, **options: Any) -> PerClass:
+    """Kernel distance of every class between features (N, D) and (M, D), and its mean over classes, in float64.
+
+    Unbiased at any number of motions of a class, which `frechet_per_class` is not, so that classes and models of
+    different counts may be compared; noisy where a class has few. Time grows as the sum over classes of N_k M_k D.
+
+    Args:
+        fake, real: (N, D) and (M, D)
+        fake_label, real_label: (N,) and (M,)
+        options: as for `per_class`
+
+    Raises:
+        ValueError: as `per_class`, and for anything but features
+    """
+    check_features(fake, "features of fake motions")
+    check_features(real, "features of real motions", width=fake.shape[1])
+    return per_class(kernel_distance, fake, fake_label, real, real_label, **options)
 
 
 def kernel_distance_subsets(

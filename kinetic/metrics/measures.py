@@ -17,12 +17,13 @@ from kinetic.metrics import plausibility
 from kinetic.metrics.checks import check_features, check_labels, check_motion
 from kinetic.metrics.classes import PerClass
 from kinetic.metrics.frechet import flatten, frechet_from_features, frechet_infinity, frechet_per_class
-from kinetic.metrics.kernel import kernel_distance
+from kinetic.metrics.kernel import kernel_distance, kernel_per_class
 from kinetic.metrics.manifold import manifold
 from kinetic.metrics.memory import Memory, Neighbours, aligned_memory, nearer, row_memory
 from kinetic.metrics.mmd import mmd_per_class, typical_bandwidth
 from kinetic.metrics.recognition import accuracy
-from kinetic.metrics.variety import pairwise_distance, variance_ratio
+from kinetic.metrics.separation import two_sample_test
+from kinetic.metrics.variety import pairwise_distance, variance_ratio, vendi_score
 from kinetic.skeleton import Skeleton
 
 __all__ = ["BETTER", "MEASURES", "Case", "Measure", "Memories", "Near", "Sample", "Space", "choose", "measure"]
@@ -192,6 +193,10 @@ def _frechet_class(case: Case) -> Sequence[Found]:
     return (frechet_per_class(case.fake.seen, case.fake.label, case.real.seen, case.real.label),)
 
 
+def _kernel_class(case: Case) -> Sequence[Found]:
+    return (kernel_per_class(case.fake.seen, case.fake.label, case.real.seen, case.real.label),)
+
+
 def _accuracy(case: Case) -> Sequence[Found]:
     if case.fake.predicted is None:
         raise ValueError(LACKING["predicted"])
@@ -253,6 +258,14 @@ MEASURES: tuple[Measure, ...] = (
     ),
     Measure({"frechet_class": "low"}, "gaussian, mean over classes", _frechet_class, ("features",), numbers=True),
     Measure({"kernel": "low"}, "cubic kernel, unbiased", _of_features(kernel_distance), ("features",)),
+    Measure({"kernel_class": "low"}, "cubic kernel, unbiased, mean over classes", _kernel_class, ("features",)),
+    Measure(
+        {"c2st": "low"},
+        "ridge, leave one out",
+        lambda case: two_sample_test(case.fake.seen, case.real.seen, permutations=0)[:1],
+        ("features",),
+        numbers=True,
+    ),
     Measure(
         {"precision": "high", "recall": "high", "density": "high", "coverage": "high"},
         f"{NEIGHBOURS} nearest neighbours",
@@ -274,6 +287,14 @@ MEASURES: tuple[Measure, ...] = (
         lambda case: (pairwise_distance(case.fake.seen, case.fake.label),),
         ("features",),
         floor="test",
+    ),
+    Measure(
+        {"vendi": "real"},
+        "cosines of features about the real mean",
+        lambda case: (vendi_score(case.fake.seen, center=case.real.seen.mean(dim=0)),),
+        ("features",),
+        floor="test",
+        numbers=True,
     ),
     Measure(
         {"apd": "real"},

@@ -11,10 +11,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from kinetic.metrics.checks import check_finite, check_labels
+from kinetic.metrics.checks import check_features, check_finite, check_labels
 from kinetic.metrics.classes import PerClass, per_class
 
-__all__ = ["COLLAPSED", "joint_deviation", "pairwise_distance", "variance_ratio"]
+__all__ = ["COLLAPSED", "joint_deviation", "pairwise_distance", "variance_ratio", "vendi_score"]
 
 BLOCK = 1024  # rows on either side of the distances held at once: 8 MB in float64
 
@@ -85,6 +85,44 @@ def variance_ratio(fake: Tensor, fake_label: Tensor, real: Tensor, real_label: T
         named = ", ".join(map(str, found.label[alike.cpu()].tolist()))
         raise ValueError(f"there is no variance to compare with: all real motions are the same in class {named}")
     return replace(found, mean=found.value.log().mean().exp())
+
+
+def vendi_score(x: Tensor, *, center: Tensor | None = None) -> Tensor:
+    """How many different motions features (N, D) amount to: 1 = all alike, min(N, D) at most; in float64.
+
+    The Vendi score (Friedman and Dieng 2023, eq. 1): ``exp(-sum of v log v)`` over the eigenvalues v of K / N, where K
+    holds the cosines between rows. Any K with ones on its diagonal would do there; they take cosines of features too.
+    Features behind a ReLU all point to one side, so that their cosines are near 1 and the score is near 1 whatever they
+    are. With the mean of real features for `center` they point from there in all directions; a set's own mean would
+    not do, since the score of a collapsed set would be that of the noise around it.
+
+    It grows with the number of motions, up to a limit: compare sets of equal numbers. A set that repeats itself whole
+    has the same score. Motions of no use at all are diverse too: right is that of real motions. Time grows as
+    N D min(N, D), memory as N D.
+
+    Args:
+        x: (N, D)
+        center: (D,) subtracted first; None = nothing (published)
+
+    Raises:
+        ValueError: for no rows, NaN or infinity, or a row at the center, which points nowhere
+
+    Example:
+        >>> vendi_score(torch.eye(3))        # three directions at right angles
+        tensor(3.0000, dtype=torch.float64)
+    """
+    check_features(x, "features")
+    if len(x) == 0:
+        raise ValueError("a Vendi score needs at least 1 motion, got 0")
+    x = x.detach().double()
+    x = x if center is None else x - center
+    length = x.norm(dim=1, keepdim=True)
+    if nowhere := (length.flatten() == 0).nonzero().flatten().tolist():
+        raise ValueError(f"no cosine with features of length 0: rows {', '.join(map(str, nowhere[:10]))}")
+    x = x / length
+    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x  # the same eigenvalues but for zeros
+    value = torch.linalg.eigvalsh(gram / len(x)).clamp(min=0)
+    return torch.special.entr(value).sum().exp()
 
 
 def joint_deviation(motion: Tensor) -> Tensor:
