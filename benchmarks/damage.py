@@ -180,9 +180,9 @@ def _then(first: Damage, *others: Damage) -> Damage:
     return damage
 
 
-def _trembling(metres: float) -> Damage:
+def trembling(metres: float) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
     """Noise of so many metres in each coordinate of each frame."""
-    return _moved(lambda motion, rng: motion + metres * rng.standard_normal(motion.shape))
+    return lambda motion, rng: motion + metres * rng.standard_normal(motion.shape)
 
 
 def later(motion: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -212,14 +212,14 @@ DAMAGES: dict[str, Damage] = {
     "half-way to the class mean": averaged,
     "collapse: two motions a class": collapsed,
     "copies of training motions": copied,
-    "copies, trembling by 1 cm": _then(copied, _trembling(0.01)),
+    "copies, trembling by 1 cm": _then(copied, _moved(trembling(0.01))),
     "copies, mirrored": _then(copied, mirrored),
     "copies, turned by 30 degrees": _then(copied, _moved(turned)),
     "copies, 6 frames later": _then(copied, _moved(later)),
     "copies at half speed": _then(copied, _moved(slowed)),
     "copies, 10% larger": _then(copied, _moved(enlarged)),
     "the reference in half precision": _then(leaked, _moved(halved)),
-    "the reference, trembling by 4 mm": _then(leaked, _trembling(0.004)),
+    "the reference, trembling by 4 mm": _then(leaked, _moved(trembling(0.004))),
 }
 
 LEAKS = tuple(name for name in DAMAGES if name.startswith("the reference"))
