@@ -96,7 +96,7 @@ def study(train: MotionSet, test: MotionSet) -> dict[str, tuple[float, float]]:
         found[f"training motions {what}"] = near_as_they_are(made, train), float(now.double().mean())
     honest = Case(real, real, known, test.skeleton, memories=memories).near("coordinates").fake.copied
     found["held-out motions against training motions"] = near_as_they_are(test, train), float(honest.double().mean())
-    rows = like(known.label, test.label, 0)
+    rows = like(train.label, test.label, 0)
     left = Case(known.select(rows), real, known, test.skeleton, left_out=rows, memories=memories).near("coordinates")
     found["copying: floor"] = 0.5, float(nearer(left.fake.first, left.real.first))
     return found

@@ -5,9 +5,9 @@ the other is the reference; both are scored as `kinetic evaluate` scores generat
 score is told in standard deviations of the undamaged score over the random halves, positive where the score calls the
 damaged motions worse. A score that stays within 3 does not see the damage; one far below 0 rewards it.
 
-Scores under published names are there as well (`published`, `mugl`), so that they can be seen beside the others; and
-the shares of motions that are copies of the reference (`held_out`, `held_out_features`), on which the alarm "no test" of
-`kinetic evaluate` rests.
+Scores under published names are there as well (`published`, `mugl`), so that they can be seen beside the others, and
+so are the shares of motions that are copies of the reference (`held_out`, `held_out_features`), on which the alarm "no
+test" of `kinetic evaluate` rests.
 """
 
 from __future__ import annotations
@@ -293,7 +293,9 @@ def study(
             for name, kept in found.items():
                 source = other if name in LEAKS else train
                 hurt = fake if name == "none" else DAMAGES[name](fake, source, np.random.default_rng([repeat, 8]))
-                told = scores(Case(network.look(hurt), real, known, test.skeleton, memories=memories), memories) | wanted
+                told = (
+                    scores(Case(network.look(hurt), real, known, test.skeleton, memories=memories), memories) | wanted
+                )
                 if repeat < trainings:
                     told["gan_train"] = learned(run, hurt, other, seed=repeat)
                 kept.append({name: float(f"{value:.6g}") for name, value in told.items()})

@@ -9,7 +9,8 @@ of the generator can be held against three truths:
 - population: the score of infinitely many motions of infinitely many people
 
 The number that matters is the coverage of the first, which should be 95%. The other two show what an interval over
-draws does not say.
+draws does not say. The second is what `--bootstrap` is for, whose intervals, over halves of the people and over draws,
+are held against it for 3 to 20 people; again 95% is right.
 
 Shares (accuracy) are held against their own truth: drawn with one rate by every seed, as repeated draws of one
 generator are, or with rates that scatter, as those of training seeds do. Student's interval stands beside.
@@ -30,9 +31,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from kinetic.metrics.frechet import frechet_from_features
-from kinetic.metrics.intervals import interval
+from kinetic.metrics.intervals import interval, interval_from
 from kinetic.metrics.kernel import kernel_distance
 from kinetic.metrics.recognition import accuracy
+from kinetic.metrics.resampling import Variance, half_sample_variance, half_samples, joined
 from kinetic.metrics.score import SHARE, bounds_of
 
 SEEDS = (3, 5, 10)
@@ -40,6 +42,7 @@ RATES = (0.02, 0.3, 0.9, 0.99)
 WIDTH, PEOPLE, MOTIONS = 16, 10, 20  # features, people of a reference, motions of each
 SPREAD = 0.7  # standard deviation of people, where that of a person's motions is 1
 SHIFT, GAIN = 0.2, 0.9  # of the generator, in each feature
+TESTED, DRAWS, HALVES = (3, 5, 10, 20), 5, 20  # people, draws of the generator and halves of a bootstrap
 OTHERS = 40  # draws beside those of an interval, which tell the truth of this reference
 SHARED_MOTIONS = 340  # motions that an accuracy is a share of
 SCATTER = {"one rate": math.inf, "rates that scatter": 10.0}  # pseudo-counts of the beta distribution of rates
@@ -136,6 +139,56 @@ def study_scores(repeats: int, *, seed: int = 0, progress: bool = True) -> list[
     return rows
 
 
+def half_sample_interval(
+    values: Sequence[float], halves: Sequence[float], factor: float, people: int, bounds: tuple[float, float]
+) -> tuple[float, float]:
+    """The interval of `kinetic evaluate --bootstrap`: over people, by halves of them, and over draws."""
+    drawn = Variance(float(np.var(values, ddof=1)) / len(values), len(values) - 1)
+    other = Variance(half_sample_variance(halves, factor), people - 1)
+    return interval_from(float(np.mean(values)), *joined([drawn, other]), bounds=bounds)
+
+
+def study_people(
+    repeats: int, *, seed: int = 0, progress: bool = True
+) -> list[tuple[str, int, dict[str, tuple[float, float]]]]:
+    """(score, people, kind of interval -> how often it covers what other people would give, mean width)."""
+    rng, numbers = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+    rows = []
+    for people in TESTED:
+        ends: dict[tuple[str, str], list[tuple[float, float]]] = {}
+        values: dict[str, list[list[float]]] = {name: [] for name in FEATURE_SCORES}
+        for _ in tqdm(range(repeats), unit="reference", disable=None if progress else True):
+            real = real_people(people, MOTIONS, rng)
+            fakes = [generated(len(real), rng) for _ in range(DRAWS)]
+            rows_of, factor = half_samples(np.arange(len(real)) // MOTIONS, count=HALVES, rng=numbers)
+            for name, score in FEATURE_SCORES.items():
+                own = [score(fake, real).item() for fake in fakes]
+                halves = [score(fakes[0], real[kept]).item() for kept in rows_of]
+                values[name].append(own)
+                bounds = bounds_of(name)
+                ends.setdefault((name, "draws"), []).append(interval(own, bounds=bounds) or (math.nan, math.nan))
+                made = half_sample_interval(own, halves, factor, people, bounds)
+                ends.setdefault((name, "people and draws"), []).append(made)
+        for name in FEATURE_SCORES:
+            truth, found = float(np.mean(values[name])), {}
+            for kind in ("draws", "people and draws"):
+                low, high = np.array(ends[name, kind]).T
+                found[kind] = float(np.mean((low <= truth) & (truth <= high))), float(np.mean(high - low))
+            rows.append((name, people, found))
+    return rows
+
+
+def show_people(rows: Sequence[tuple[str, int, dict[str, tuple[float, float]]]]) -> str:
+    """A Markdown table."""
+    kinds = list(rows[0][2])
+    head = " | ".join(f"over {kind}, covers | mean width" for kind in kinds)
+    lines = [f"| score | people | {head} |", "| --- | --: |" + " --: |" * (2 * len(kinds))]
+    for name, people, found in rows:
+        cells = " | ".join(f"{share:.1%} | {width:.3g}" for share, width in found.values())
+        lines.append(f"| `{name}` | {people} | {cells} |")
+    return "\n".join(lines)
+
+
 def drawn_shares(rate: float, scatter: float, repeats: int, seeds: int, rng: np.random.Generator) -> np.ndarray:
     """Accuracies of `SHARED_MOTIONS` motions each, of which `rate` are recognised on average: (repeats, seeds).
 
@@ -197,9 +250,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.repeats < 1:
         parser.error(f"repeats must be at least 1, got {options.repeats}")
     print(show_scores(study_scores(options.repeats, seed=options.seed)), end="\n\n")
+    print(show_people(study_people(max(1, options.repeats // 4), seed=options.seed)), end="\n\n")
     print(show_shares(study_shares(options.repeats, seed=options.seed)), end="\n\n")
     error = 2 * math.sqrt(0.95 * 0.05 / options.repeats)
-    print(f"{options.repeats} intervals each; two standard errors of a share of 95% are {error:.1%}")
+    print(
+        f"{options.repeats} intervals each, of people a quarter; two standard errors of a share of 95% are {error:.1%}"
+    )
     return 0
 
 

@@ -93,7 +93,7 @@ def evaluate(
     contest = _contest(subject, encoder=encoder, reference=reference, split=split, scaled=scaled)
     fakes = contest.fakes(count=count, seeds=seeds, truncation=truncation)
     test, train = contest.sides
-    floors = [train.select(like(train.label, fakes[0].label, seed)) for seed in range(seeds)]
+    floors = [train.select(like(train.label.numpy(), fakes[0].label, seed)) for seed in range(seeds)]
     if len(floors[0].label) == int(torch.isin(train.label, torch.from_numpy(fakes[0].label)).sum()):
         floors = floors[:1]  # every draw takes them all
     skeleton = contest.real.test.skeleton
@@ -102,7 +102,7 @@ def evaluate(
     def case(fake: Sample, left_out: Tensor | None = None) -> Case:
         return Case(fake, test, train, skeleton, left_out, memories)
 
-    rows_left_out = like(train.label, test.label.numpy(), 0)
+    rows_left_out = like(train.label.numpy(), test.label.numpy(), 0)
     steps = len(fakes) + len(floors) + 2 + bootstrap * (1 if contest.run is not None and seeds > 1 else 2)
     with tqdm(total=steps, unit="set", desc="evaluate", disable=None if progress else True) as bar:
         reasons: dict[str, str] = {}
@@ -146,7 +146,7 @@ def evaluate(
             notes.append(f"frechet_class: {scarce}")
     if "c2st" in told:
         notes.append(_separated(cases[0].fake, floors[0], test))
-    notes.append(f"coordinates: {label['scaling']}; floor: real motions; {_covers(contest, bootstrap)}")
+    notes.append(f"coordinates: {label['scaling']}; floor: real motions; {_covers(contest, len(cases), bootstrap)}")
     table = _by_class(contest.real.test.class_names, found, [each.fake for each in cases])
     broken = list(faults(contest, fakes[0]))
     notes += [text for fault, text in broken if not fault]
@@ -165,7 +165,7 @@ def _variances(
     """Variance of the mean of each score over other test people and other draws of the generator."""
     rng = np.random.default_rng(0)
     people, _ = _people(contest)
-    real = variance_over_people(cases, measures, people, halves=halves, rng=rng, tell=tell)
+    real = variance_over_people(cases[0], measures, people, halves=halves, rng=rng, tell=tell)
     if len(cases) > 1:
         drawn = {}
         for name in found[0]:
@@ -185,9 +185,9 @@ def _people(contest: Contest) -> tuple[np.ndarray, int | None]:
     return np.asarray(subject), len(np.unique(subject))
 
 
-def _covers(contest: Contest, bootstrap: int) -> str:
+def _covers(contest: Contest, sets: int, bootstrap: int) -> str:
     if not bootstrap:
-        return COVERS
+        return COVERS if sets > 1 else "no interval, for there is one set (--bootstrap)"
     _, people = _people(contest)
     who = "other test motions" if people is None else f"other people in the place of the {people} of the test side"
     return f"interval: 95%, over {who} and over draws of the generator, at these numbers of motions"
@@ -196,7 +196,7 @@ def _covers(contest: Contest, bootstrap: int) -> str:
 def _at_equal_numbers(case: Case, floor_label: np.ndarray, measures: Sequence[Measure], told: Container[str]) -> str:
     """Scores that depend on the number of motions, for as many generated ones as the floor has."""
     wanted = [each for each in measures if each.numbers and any(name in told for name in each.scores)]
-    found = measure(case.select(like(case.fake.label, floor_label, 0)), wanted)
+    found = measure(case.select(like(case.fake.label.numpy(), floor_label, 0)), wanted)
     listed = ", ".join(f"{name} {plain_value(value):.3f}" for name, value in found.items() if name in told)
     equal = f"; of as many generated ones: {listed}" if listed else ""
     return (
@@ -406,7 +406,7 @@ def evaluate_published(
     return Report(contest.name, tuple(rows), tuple(notes))
 
 
-def like(own: Tensor, label: np.ndarray, seed: int) -> Tensor:
+def like(own: np.ndarray, label: np.ndarray, seed: int) -> Tensor:
     """Rows with as many motions of each class as there are labels of it, or all where there are fewer, none twice.
 
     Args:
@@ -417,5 +417,5 @@ def like(own: Tensor, label: np.ndarray, seed: int) -> Tensor:
     rng = np.random.default_rng([seed, 1])
     rows = []
     for each, wanted in zip(*np.unique(label, return_counts=True), strict=True):
-        rows.append(rng.permutation(np.flatnonzero(own.numpy() == each))[:wanted])
+        rows.append(rng.permutation(np.flatnonzero(own == each))[:wanted])
     return torch.from_numpy(np.sort(np.concatenate(rows)))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from kinetic.metrics.resampling import half_sample_variance, half_samples, joined
+from kinetic.metrics.resampling import Variance, half_sample_variance, half_samples, joined
 
 
 def halves(group, count=100, seed=0):
@@ -41,11 +41,10 @@ def test_for_a_mean_it_is_the_variance_of_the_mean_over_people(people):
 
 
 def test_joined_variances():
-    assert joined([(2.0, 5.0)]) == (2.0, 5.0)
-    variance, freedom = joined([(1.0, 4.0), (1.0, 4.0)])
-    assert (variance, freedom) == (2.0, 8.0)
-    assert joined([(0.0, 3.0), (3.0, 2.0)]) == (3.0, 2.0)
-    assert joined([(0.0, 3.0)]) == (0.0, math.inf)
+    assert joined([Variance(2.0, 5.0)]) == (2.0, 5.0)
+    assert joined([Variance(1.0, 4.0), Variance(1.0, 4.0)]) == (2.0, 8.0)
+    assert joined([Variance(0.0, 3.0), Variance(3.0, 2.0)]) == (3.0, 2.0)
+    assert joined([Variance(0.0, 3.0)]) == (0.0, math.inf)
 
 
 def test_wrong_input_is_refused():

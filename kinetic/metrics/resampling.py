@@ -74,7 +74,7 @@ def joined(parts: Iterable[Variance]) -> Variance:
 
 
 def variance_over_people(
-    cases: Sequence[Case],
+    case: Case,
     measures: Iterable[Measure],
     people: np.ndarray,
     *,
@@ -87,7 +87,7 @@ def variance_over_people(
     Scores of halves of the people; generated motions of classes that a half lacks are left out of it.
 
     Args:
-        cases: one for each set of generated motions, with the same real ones; halves take them in turns
+        case: one set of generated motions for all halves, so that their spread is that of people alone
         people: (M,) who each real motion is of; numbers of the motions themselves where nobody knows
         halves: how many
         rng: draws them
@@ -98,8 +98,8 @@ def variance_over_people(
     """
     rows, factor = half_samples(people, count=halves, rng=rng)
     found = []
-    for i, kept in enumerate(rows):
-        case, real = cases[i % len(cases)], torch.from_numpy(kept)
+    for kept in rows:
+        real = torch.from_numpy(kept)
         found.append(_scores(case, _common(case.fake.label, case.real.label[real]), real, measures))
         tell()
     return _variances(found, factor, len(np.unique(people)) - 1)
