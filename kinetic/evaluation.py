@@ -6,16 +6,16 @@ import hashlib
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from scipy import stats
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from kinetic.contest import Contest, Network, open_contest, plain_sample
+from kinetic.contest import Contest, Encoders, Network, open_contest, plain_sample
 from kinetic.data.inspection import inspect_bodies
 from kinetic.data.module import Scaler
 from kinetic.data.motion import MotionSet
@@ -48,7 +48,7 @@ COPIED = 0.05
 def evaluate(
     subject: Run | MotionSet | str | os.PathLike[str] | Contest,
     *,
-    encoder: Run | nn.Module | str | os.PathLike[str] | None = None,
+    encoder: Encoders = None,
     reference: str | os.PathLike[str] | None = None,
     split: str | None = None,
     count: int | None = None,
@@ -69,7 +69,8 @@ def evaluate(
     Args:
         subject: a run of a generator, its folder or checkpoint, or motions with labels, or a file of them, or a contest
         encoder: a run of the recognition network, or any feature network as `kinetic.models.adapter.Adapted`; None
-            leaves out all scores that compare features
+            leaves out all scores that compare features. With several, scores that look at features are those of the
+            first, and follow again as `frechet@2` for the second and so on
         reference: a file of real motions; None = the data of the run, else of the encoder
         split: which of them are held out; None = as in the experiment
         count: motions generated per class; None = as many as there are real ones
@@ -94,57 +95,122 @@ def evaluate(
     contest = _contest(subject, encoder=encoder, reference=reference, split=split, scaled=scaled)
     fakes = contest.fakes(count=count, seeds=seeds, truncation=truncation)
     test, train = contest.sides
-    floors = [train.select(_like(train.label, fakes[0].label, seed)) for seed in range(seeds)]
-    if len(floors[0].label) == int(torch.isin(train.label, torch.from_numpy(fakes[0].label)).sum()):
-        floors = floors[:1]  # every draw takes them all
-    skeleton = contest.real.test.skeleton
-    bar = tqdm(total=len(fakes) + len(floors) + 1, unit="set", desc="evaluate", disable=None if progress else True)
+    draws = [_like(train.label, fakes[0].label, seed) for seed in range(seeds)]
+    if len(draws[0]) == int(torch.isin(train.label, torch.from_numpy(fakes[0].label)).sum()):
+        draws = draws[:1]  # every draw takes them all
+    contests = [contest, *(replace(contest, network=network, others=()) for network in contest.others)]
+    suffixes = ["", *(f"@{number}" for number in range(2, len(contests) + 1))]
+    total = len(contests) * (len(fakes) + len(draws) + 1)
+    bar = tqdm(total=total, unit="set", desc="evaluate", disable=None if progress else True)
     with bar:
-        reasons: dict[str, str] = {}
-
-        def taken(fake: Sample, floor: str | None = None) -> dict[str, Any]:
-            some = [each for each in measures if floor in (None, each.floor)]
-            found = measure(Case(fake, test, train, skeleton), some, reasons=reasons)
-            bar.update()
-            return found
-
-        looked = [contest.look(fake) for fake in fakes]
-        found = [taken(fake) for fake in looked]
-        among = [taken(each, "train") for each in floors]
-        itself = taken(test, "test")
+        seen = [
+            _look(each, fakes, draws, [one for one in measures if each is contest or one.needs], bar.update)
+            for each in contests
+        ]
     label = contest.label(count=count, seeds=seeds, truncation=truncation)
-    rows = _rows(measures, found, among, itself, label, contest.network, len(fakes[0]), len(floors[0].label))
-    rows = [row for row in rows if only is None or row.score.metric in only]
+    rows: list[Row] = []
+    missing: dict[str, str] = {}
+    for each, own, suffix in zip(contests, seen, suffixes, strict=True):
+        some = _rows(own.measures, own.found, own.among, own.itself, label, each.network, len(fakes[0]), len(draws[0]))
+        some = [row for row in some if only is None or row.score.metric in only]
+        told = {row.score.metric for row in some}
+        for name, why in own.reasons.items():
+            if name not in told and (only is None or name in only):
+                missing[name + suffix] = why
+        rows += [_named(row, row.score.metric + suffix) for row in some]
     if not rows:
-        raise ValueError(f"{contest.name}: nothing of it can be scored: {'; '.join(_left_out(reasons))}")
-    told = {row.score.metric for row in rows}
-    missing = {name: why for name, why in reasons.items() if name not in told and (only is None or name in only)}
+        raise ValueError(f"{contest.name}: nothing of it can be scored: {'; '.join(_left_out(missing))}")
     sets = f"{len(fakes)} seed{'s' * (len(fakes) > 1)}" if contest.run is not None else "one set"
     notes = [*contest.notes, *_left_out(missing)]
     notes.append(f"{len(test.label)} real motions ({label['reference']}), {len(fakes[0])} generated, {sets}")
-    if len(floors[0].label) != len(fakes[0]):
-        notes.append(
-            f"the floor has {len(floors[0].label)} real training motions, for there are no more of the same classes"
-        )
-    if contest.network is not None:
-        network, known = contest.network, ""
-        if test.predicted is not None:
-            known = f", accuracy {float(accuracy(test.predicted, test.label)):.3f} on real test"
-        notes.append(f"features: {network.name} {network.hash} trained on {network.data}{known}")
-        if test.predicted is not None and float(accuracy(test.predicted, test.label)) < TRUSTED:
-            notes.append("this network recognises few real motions: what it says of generated ones is worth little")
-        if min(len(fakes[0]), len(test.label)) < test.seen.shape[1]:
-            notes.append(f"fewer motions than the {test.seen.shape[1]} features: compare Frechet distances with care")
-    if "c2st" in told:
-        notes.append(_separated(looked[0], floors[0], test))
+    if len(draws[0]) != len(fakes[0]):
+        notes.append(f"the floor has {len(draws[0])} real training motions, for there are no more of the same classes")
+    scored = {row.score.metric for row in rows}
+    for each, own, suffix in zip(contests, seen, suffixes, strict=True):
+        notes += _network_notes(each, own, suffix, "c2st" + suffix in scored)
     notes.append(f"coordinates: {label['scaling']}; floor: real motions; interval: 95%")
-    table = _by_class(contest.real.test.class_names, found, looked)
+    tables = [_by_class(contest.real.test.class_names, own.found, own.looked) for own in seen]
+    by_class = {
+        name + suffix: each for one, suffix in zip(tables, suffixes, strict=True) for name, each in one.scores.items()
+    }
+    table = replace(tables[0], scores=by_class)
     alarms = _alarms(rows, table)
     for fault, text in _faults(contest, fakes[0]):
         (alarms if fault else notes).append(text)
     if contest.motions is not None and (share := _held_out(contest.motions, contest.real.test)) > COPIED:
         alarms.append(f"no test: {share:.0%} of these motions are held-out real motions that they are scored against")
     return Report(contest.name, tuple(rows), tuple(notes), tuple(alarms), table)
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What one network makes of all sets.
+
+    Args:
+        measures: those that were computed
+        looked: each generated set
+        floors: each draw of training motions
+        found, among, itself: scores of generated sets, of draws of training motions, and of the test motions
+        reasons: why scores are left out
+    """
+
+    measures: Sequence[Measure]
+    looked: Sequence[Sample]
+    floors: Sequence[Sample]
+    found: Sequence[Mapping[str, Any]]
+    among: Sequence[Mapping[str, Any]]
+    itself: Mapping[str, Any]
+    reasons: Mapping[str, str]
+
+
+def _look(
+    contest: Contest,
+    fakes: Sequence[MotionSet],
+    draws: Sequence[Tensor],
+    measures: Sequence[Measure],
+    done: Callable[[], object],
+) -> _Seen:
+    """All sets through the first network of a contest, with their scores; `done` is called after each set."""
+    test, train = contest.sides
+    floors = [train.select(rows) for rows in draws]
+    reasons: dict[str, str] = {}
+
+    def taken(fake: Sample, floor: str | None = None) -> dict[str, Any]:
+        some = [each for each in measures if floor in (None, each.floor)]
+        found = measure(Case(fake, test, train, contest.real.test.skeleton), some, reasons=reasons)
+        done()
+        return found
+
+    looked = [contest.look(fake) for fake in fakes]
+    found = [taken(fake) for fake in looked]
+    among = [taken(each, "train") for each in floors]
+    return _Seen(measures, looked, floors, found, among, taken(test, "test"), reasons)
+
+
+def _named(row: Row, metric: str) -> Row:
+    return row._replace(score=replace(row.score, metric=metric), floor=replace(row.floor, metric=metric))
+
+
+def _network_notes(contest: Contest, seen: _Seen, suffix: str, separated: bool) -> list[str]:
+    """What must be said of a network and of what it sees; nothing where there is none."""
+    network, test, known = contest.network, contest.sides[0], ""
+    if network is None:
+        return []
+    notes = []
+    if test.predicted is not None:
+        known = f", accuracy {float(accuracy(test.predicted, test.label)):.3f} on real test"
+    notes.append(f"features{suffix and f' {suffix}'}: {network.name} {network.hash} trained on {network.data}{known}")
+    if test.predicted is not None and float(accuracy(test.predicted, test.label)) < TRUSTED:
+        notes.append("this network recognises few real motions: what it says of generated ones is worth little")
+    if min(len(seen.looked[0].label), len(test.label)) < test.seen.shape[1]:
+        notes.append(f"fewer motions than the {test.seen.shape[1]} features: compare Frechet distances with care")
+    if separated:
+        made, real = (float(two_sample_test(each.seen, test.seen)[1]) for each in (seen.looked[0], seen.floors[0]))
+        notes.append(
+            f"c2st{suffix}: p {made:.3f} for the first generated set, {real:.3f} for real training motions, if motions "
+            f"were independent; those of one person are not"
+        )
+    return notes
 
 
 def _rows(
@@ -183,15 +249,6 @@ def _left_out(missing: Mapping[str, str]) -> list[str]:
     for name, why in missing.items():
         reasons.setdefault(why, []).append(name)
     return [f"left out: {', '.join(names)}: {why}" for why, names in reasons.items()]
-
-
-def _separated(fake: Sample, floor: Sample, test: Sample) -> str:
-    """Whether chance explains how well a classifier tells the first generated set, and training motions, from test."""
-    made, real = (float(two_sample_test(side.seen, test.seen)[1]) for side in (fake, floor))
-    return (
-        f"c2st: p {made:.3f} for the first generated set, {real:.3f} for real training motions, if motions were "
-        f"independent; those of one person are not"
-    )
 
 
 def _contest(subject: Any, **options: Any) -> Contest:
