@@ -28,7 +28,7 @@ MOST = 1000
 
 SPACES: dict[str, Space] = {"duplicates": "coordinates", "duplicates_features": "features"}
 """Score -> what it compares."""
-WHERE: dict[Space, str] = {"coordinates": "", "features": "in the features of the network "}
+WHERE: dict[Space, str] = {"coordinates": "", "features": "in the features{} "}
 
 
 def collapse(table: ClassTable) -> Iterator[str]:
@@ -40,18 +40,18 @@ def collapse(table: ClassTable) -> Iterator[str]:
         yield f"collapse: the variance within these classes is below {COLLAPSED} of the real one: {listed}"
 
 
-def copies(rows: Sequence[Row], case: Case, memories: Memories) -> Iterator[str]:
+def copies(rows: Sequence[Row], case: Case, memories: Memories, suffix: str = "") -> Iterator[str]:
     """Motions that are copies of others, in coordinates after alignment or in features, and what was done to them.
 
     Args:
         rows: of the report; without its scores of duplicates nothing is looked for
         case: the first set of generated motions
         memories: of that case
+        suffix: of the scores of its network, such as @2
     """
-    known = [row for row in rows if row.score.metric in SPACES]
-    for row in known:
-        space = SPACES[row.score.metric]
-        where = WHERE[space]
+    known = {space: row for row in rows for name, space in SPACES.items() if row.score.metric == name + suffix}
+    for space, row in known.items():
+        where = WHERE[space].format(suffix)
         if _many(row.floor.value, row.floor.n_fake, space):
             how = _edits(memories.near(memories.real, space, None).real, case.real.motion, case, memories.train.motion)
             yield f"leak: {where}{row.floor.value:.1%} of the held-out real motions are copies of training motions{how}"
@@ -61,13 +61,13 @@ def copies(rows: Sequence[Row], case: Case, memories: Memories) -> Iterator[str]
                 f"copies: {where}{row.score.value:.0%} of the motions belong to one training motion each, and not to "
                 f"its neighbours{how}"
             )
-    for space in {SPACES[row.score.metric] for row in known}:
+    for space in known:
         found = memories.held_out(case.fake, space)
         share = float(found.copied.double().mean())
         if _many(share, len(case.fake.label), space):
             how = _edits(found, case.fake.motion, case, case.real.motion)
             what = f"{share:.0%} of these motions are held-out real motions that they are scored against"
-            yield f"no test: {WHERE[space]}{what}{how}"
+            yield f"no test: {WHERE[space].format(suffix)}{what}{how}"
 
 
 def faults(contest: Contest, fake: MotionSet) -> Iterator[tuple[bool, str]]:

@@ -194,7 +194,7 @@ def evaluate(asked: Namespace) -> None:
         from kinetic.experiment import load_run
 
         rows = train_on_generated(
-            contest, load_run(asked.encoder), seeds=asked.gan_train, truncation=asked.truncation, progress=True
+            contest, load_run(asked.encoder[0]), seeds=asked.gan_train, truncation=asked.truncation, progress=True
         )
         report = replace(report, rows=(*report.rows, *rows))
         if asked.out is not None:
@@ -248,7 +248,11 @@ def _check_evaluate(asked: Namespace) -> None:
 def _declare_evaluate(parser: ArgumentParser) -> None:
     parser.add_argument("subject", metavar="RUN|FILE", type=Path, help="a run folder, or a file of motions")
     parser.add_argument(
-        "--encoder", type=Path, metavar="RUN", help="run folder of the recognition network for features"
+        "--encoder",
+        type=Path,
+        action="append",
+        metavar="RUN",
+        help="run folder of the recognition network for features; again for more, whose scores are named frechet@2 ...",
     )
     parser.add_argument("--reference", type=Path, metavar="FILE", help="real motions; default: those of the run")
     parser.add_argument("--split", metavar="NAME", help="which of them are the test set: xsub, xview, xsetup, none ...")

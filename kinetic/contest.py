@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ from kinetic.metrics.measures import Sample
 from kinetic.models.encoder import Encoder
 from kinetic.models.tensors import weights_hash
 
-__all__ = ["Contest", "Network", "network_of", "open_contest", "plain_sample"]
+__all__ = ["Contest", "Encoders", "Network", "network_of", "open_contest", "plain_sample"]
 
 CHUNK = 256
 """Motions whose features are computed together."""
@@ -90,6 +91,7 @@ class Contest:
         real: training and held-out motions
         data: where they come from
         notes: in words
+        others: further networks, whose scores of features stand beside those of the first
     """
 
     name: str
@@ -99,6 +101,7 @@ class Contest:
     real: Prepared
     data: DataConfig
     notes: tuple[str, ...]
+    others: tuple[Network, ...] = ()
 
     def look(self, motions: MotionSet) -> Sample:
         """Motions with all that scores look at."""
@@ -206,10 +209,14 @@ def _rate(motions: MotionSet) -> float | None:
     return float(rates[0]) if len(rates) == 1 else None
 
 
+Trained = Run | nn.Module | str | os.PathLike[str]
+Encoders = Trained | Sequence[Trained] | None
+
+
 def open_contest(
     subject: Run | MotionSet | str | os.PathLike[str],
     *,
-    encoder: Run | nn.Module | str | os.PathLike[str] | None = None,
+    encoder: Encoders = None,
     reference: str | os.PathLike[str] | None = None,
     split: str | None = None,
     scaled: bool = False,
@@ -219,21 +226,27 @@ def open_contest(
     Raises:
         ValueError, FileNotFoundError: as `evaluate`
     """
-    opened = load_run(encoder) if isinstance(encoder, (str, os.PathLike)) else encoder
-    recogniser = opened if isinstance(opened, Run) else None
-    if recogniser is not None and recogniser.experiment.model != "encoder":
-        raise ValueError(f"{recogniser.path}: expected the run of a recognition network, found a generator")
+    encoders: list[Trained] = []
+    if isinstance(encoder, Sequence) and not isinstance(encoder, str):
+        encoders = list(encoder)
+    elif encoder is not None:
+        encoders = [encoder]
+    opened = [load_run(each) if isinstance(each, (str, os.PathLike)) else each for each in encoders]
+    recognisers = [each for each in opened if isinstance(each, Run)]
+    for recogniser in recognisers:
+        if recogniser.experiment.model != "encoder":
+            raise ValueError(f"{recogniser.path}: expected the run of a recognition network, found a generator")
     run, motions, name = _subject(subject)
     if run is not None and scaled:
         raise ValueError(f"{run.path}: a run makes motions in metres; scaled is for files of motions in [-1, 1]")
-    source = run if run is not None else recogniser
+    source = run if run is not None else next(iter(recognisers), None)
     if source is None and reference is None:
         raise ValueError(f"{name}: nothing says which real motions to compare with; pass a reference or an encoder")
     experiment = source.experiment if source is not None else Experiment()
     data = _data(experiment, reference, split, source)
-    for trained in (run, recogniser):
-        if trained is not None:
-            _check_unseen(trained, data)
+    learned = [*([] if run is None else [run]), *recognisers]
+    for trained in learned:
+        _check_unseen(trained, data)
     if motions is not None:
         noted = motions.notes.get("centering")
         if source is None:
@@ -242,16 +255,16 @@ def open_contest(
             data = replace(data, frames=frames, centering=noted or data.centering)
         elif noted == "frame":  # where they were is lost: real motions must lose it too
             data = replace(data, centering="frame")
-    if recogniser is not None and "frame" in (centerings := {recogniser.experiment.data.centering, data.centering}):
-        if len(centerings) > 1:
+    for recogniser in recognisers:
+        centerings = {recogniser.experiment.data.centering, data.centering}
+        if "frame" in centerings and len(centerings) > 1:
             raise ValueError(
                 f"{recogniser.path}: learned motions centred: {recogniser.experiment.data.centering}, these are "
                 f"centred: {data.centering}; train one with --data.centering {data.centering}"
             )
     real = prepare(replace(experiment, data=data), skeleton=None if source is None else source.skeleton)
-    for trained in (run, recogniser):
-        if trained is not None:
-            _check_unseen(trained, data, real.test.source)
+    for trained in learned:
+        _check_unseen(trained, data, real.test.source)
     if motions is not None:
         motions.check(name, farthest=FARTHEST)
     for side in (real.train, real.test):
@@ -295,8 +308,11 @@ def open_contest(
         sampler = run.generator  # type: ignore[union-attr]
         batches = int(run.module.batches)  # type: ignore[union-attr, arg-type]
         notes.append(f"generator: {weights_hash(sampler)} after {batches} batches")
-    network = None if opened is None else network_of(opened, real.test)
-    return Contest(name, run, motions, network, real, data, tuple(notes))
+    networks = [network_of(each, real.test) for each in opened]
+    for number, network in enumerate(networks):
+        if network.hash in {each.hash for each in networks[:number]}:
+            raise ValueError(f"encoder {number + 1} has the weights of one before it ({network.hash}); name each once")
+    return Contest(name, run, motions, networks[0] if networks else None, real, data, tuple(notes), tuple(networks[1:]))
 
 
 def _subject(subject: Run | MotionSet | str | os.PathLike[str]) -> tuple[Run | None, MotionSet | None, str]:
@@ -433,7 +449,10 @@ def network_of(trained: Run | nn.Module, motions: MotionSet) -> Network:
         model: nn.Module = trained.module.encoder  # type: ignore[assignment]
         what, name, data, class_names = str(trained.path), "st-gcn encoder", trained.summary, trained.class_names
         if class_names != motions.class_names or trained.skeleton.hash != motions.skeleton.hash:
-            raise ValueError(f"{what}: the recognition network knows other classes or joints than these motions have")
+            raise ValueError(
+                f"{what}: the recognition network knows other classes or joints than these motions have, or has its "
+                f"classes in another order"
+            )
     else:
         if missing := [each for each in ("features", "name", "data", "hash") if not hasattr(trained, each)]:
             raise TypeError(

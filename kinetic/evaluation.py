@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from kinetic.alarms import collapse, copies, faults
-from kinetic.contest import Contest, Network, open_contest, plain_sample
+from kinetic.contest import Contest, Encoders, Network, open_contest, plain_sample
 from kinetic.data.module import Scaler
 from kinetic.data.motion import MotionSet
 from kinetic.experiment import Run
@@ -44,7 +44,7 @@ TRUSTED = 0.7
 def evaluate(
     subject: Run | MotionSet | str | os.PathLike[str] | Contest,
     *,
-    encoder: Run | nn.Module | str | os.PathLike[str] | None = None,
+    encoder: Encoders = None,
     reference: str | os.PathLike[str] | None = None,
     split: str | None = None,
     count: int | None = None,
@@ -66,7 +66,8 @@ def evaluate(
     Args:
         subject: a run of a generator, its folder or checkpoint, or motions with labels, or a file of them, or a contest
         encoder: a run of the recognition network, or any feature network as `kinetic.models.adapter.Adapted`; None
-            leaves out all scores that compare features
+            leaves out all scores that compare features. With several, scores that look at features are those of the
+            first, and follow again as `frechet@2` for the second and so on
         reference: a file of real motions; None = the data of the run, else of the encoder
         split: which of them are held out; None = as in the experiment
         count: motions generated per class; None = as many as there are real ones
@@ -93,65 +94,135 @@ def evaluate(
     contest = _contest(subject, encoder=encoder, reference=reference, split=split, scaled=scaled)
     fakes = contest.fakes(count=count, seeds=seeds, truncation=truncation)
     test, train = contest.sides
-    floors = [train.select(like(train.label.numpy(), fakes[0].label, seed)) for seed in range(seeds)]
-    if len(floors[0].label) == int(torch.isin(train.label, torch.from_numpy(fakes[0].label)).sum()):
-        floors = floors[:1]  # every draw takes them all
-    skeleton = contest.real.test.skeleton
-    memories = Memories(test, train, skeleton)
-
-    def case(fake: Sample, left_out: Tensor | None = None) -> Case:
-        return Case(fake, test, train, skeleton, left_out, memories)
-
-    rows_left_out = like(train.label.numpy(), test.label.numpy(), 0)
-    steps = len(fakes) + len(floors) + 2 + bootstrap * (1 if contest.run is not None and seeds > 1 else 2)
-    with tqdm(total=steps, unit="set", desc="evaluate", disable=None if progress else True) as bar:
-        reasons: dict[str, str] = {}
-
-        def taken(each: Case, floor: str | None = None) -> dict[str, Any]:
-            found = measure(each, [one for one in measures if floor in (None, one.floor)], reasons=reasons)
-            bar.update()
-            return found
-
-        cases = [case(contest.look(fake)) for fake in fakes]
-        found = [taken(each) for each in cases]
-        among = {
-            "train": [taken(case(each), "train") for each in floors],
-            "test": [taken(case(test), "test")],
-            "left out": [taken(case(train.select(rows_left_out), rows_left_out), "left out")],
-        }
-        variances = _variances(cases, found, measures, contest, bootstrap, bar.update) if bootstrap else {}
+    draws = [like(train.label.numpy(), fakes[0].label, seed) for seed in range(seeds)]
+    if len(draws[0]) == int(torch.isin(train.label, torch.from_numpy(fakes[0].label)).sum()):
+        draws = draws[:1]  # every draw takes them all
+    contests = [contest, *(replace(contest, network=network, others=()) for network in contest.others)]
+    suffixes = ["", *(f"@{number}" for number in range(2, len(contests) + 1))]
+    each_looks_at = len(fakes) + len(draws) + 2 + bootstrap * (1 if len(fakes) > 1 else 2)
+    with tqdm(
+        total=len(contests) * each_looks_at, unit="set", desc="evaluate", disable=None if progress else True
+    ) as bar:
+        seen = [
+            _look(each, fakes, draws, [one for one in measures if each is contest or one.needs], bootstrap, bar.update)
+            for each in contests
+        ]
     label = contest.label(count=count, seeds=seeds, truncation=truncation)
-    sizes = {"train": len(floors[0].label), "test": len(test.label), "left out": len(rows_left_out)}
-    rows = _rows(measures, found, among, label, contest.network, len(fakes[0]), sizes, variances if bootstrap else None)
-    rows = [row for row in rows if only is None or row.score.metric in only]
+    rows: list[Row] = []
+    missing: dict[str, str] = {}
+    for each, own, suffix in zip(contests, seen, suffixes, strict=True):
+        some = [row for row in _rows(own, label, each.network) if only is None or row.score.metric in only]
+        told = {row.score.metric for row in some}
+        for name, why in own.reasons.items():
+            if name not in told and (only is None or name in only):
+                missing[name + suffix] = why
+        rows += [_named(row, row.score.metric + suffix) for row in some]
     if not rows:
-        raise ValueError(f"{contest.name}: nothing of it can be scored: {'; '.join(_left_out(reasons))}")
-    told = {row.score.metric for row in rows}
-    missing = {name: why for name, why in reasons.items() if name not in told and (only is None or name in only)}
+        raise ValueError(f"{contest.name}: nothing of it can be scored: {'; '.join(_left_out(missing))}")
     sets = f"{len(fakes)} seed{'s' * (len(fakes) > 1)}" if contest.run is not None else "one set"
     notes = [*contest.notes, *_left_out(missing)]
     notes.append(f"{len(test.label)} real motions ({label['reference']}), {len(fakes[0])} generated, {sets}")
-    if sizes["train"] != len(fakes[0]):
-        notes.append(_at_equal_numbers(cases[0], floors[0].label.numpy(), measures, told))
-    if contest.network is not None:
-        network, known = contest.network, ""
-        if test.predicted is not None:
-            known = f", accuracy {float(accuracy(test.predicted, test.label)):.3f} on real test"
-        notes.append(f"features: {network.name} {network.hash} trained on {network.data}{known}")
-        if test.predicted is not None and float(accuracy(test.predicted, test.label)) < TRUSTED:
-            notes.append("this network recognises few real motions: what it says of generated ones is worth little")
-        if min(len(fakes[0]), len(test.label)) < test.seen.shape[1]:
-            notes.append(f"fewer motions than the {test.seen.shape[1]} features: compare Frechet distances with care")
-        if "frechet_class" in told and (scarce := scarce_classes(found[0]["frechet_class"], test.seen.shape[1])):
-            notes.append(f"frechet_class: {scarce}")
-    if "c2st" in told:
-        notes.append(_separated(cases[0].fake, floors[0], test))
-    notes.append(f"coordinates: {label['scaling']}; floor: real motions; {_covers(contest, len(cases), bootstrap)}")
-    table = _by_class(contest.real.test.class_names, found, [each.fake for each in cases])
-    broken = list(faults(contest, fakes[0]))
-    notes += [text for fault, text in broken if not fault]
-    alarms = [*collapse(table), *copies(rows, cases[0], memories), *(text for fault, text in broken if fault)]
+    scored = {row.score.metric for row in rows}
+    if len(draws[0]) != len(fakes[0]):
+        notes.append(_at_equal_numbers(seen[0], measures, scored))
+    for each, own, suffix in zip(contests, seen, suffixes, strict=True):
+        notes += _network_notes(each, own, suffix, scored)
+    notes.append(f"coordinates: {label['scaling']}; floor: real motions; {_covers(contest, len(fakes), bootstrap)}")
+    tables = [_by_class(contest.real.test.class_names, own) for own in seen]
+    by_class = {
+        name + suffix: each for one, suffix in zip(tables, suffixes, strict=True) for name, each in one.scores.items()
+    }
+    table = replace(tables[0], scores=by_class)
+    alarms = list(collapse(table))
+    for own, suffix in zip(seen, suffixes, strict=True):
+        alarms += copies(rows, own.cases[0], own.memories, suffix)
+    for fault, text in faults(contest, fakes[0]):
+        (alarms if fault else notes).append(text)
     return Report(contest.name, tuple(rows), tuple(notes), tuple(alarms), table)
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What one network makes of all sets.
+
+    Args:
+        measures: those that were computed
+        cases: one for each generated set
+        memories: shared by them
+        found: scores of each of them
+        floors: kind of floor -> real motions that play the generated ones, in one or several draws
+        among: kind of floor -> scores of each draw
+        variances: of the mean scores; None = the spread over the sets says it
+        reasons: why scores are left out
+    """
+
+    measures: Sequence[Measure]
+    cases: Sequence[Case]
+    memories: Memories
+    found: Sequence[Mapping[str, Any]]
+    floors: Mapping[str, Sequence[Sample]]
+    among: Mapping[str, Sequence[Mapping[str, Any]]]
+    variances: Mapping[str, Variance] | None
+    reasons: Mapping[str, str]
+
+
+def _look(
+    contest: Contest,
+    fakes: Sequence[MotionSet],
+    draws: Sequence[Tensor],
+    measures: Sequence[Measure],
+    bootstrap: int,
+    done: Callable[[], object],
+) -> _Seen:
+    """All sets through the first network of a contest, with their scores; `done` is called after each set."""
+    test, train = contest.sides
+    skeleton, reasons = contest.real.test.skeleton, dict[str, str]()
+    memories = Memories(test, train, skeleton)
+
+    def taken(fake: Sample, kind: str | None = None, left_out: Tensor | None = None) -> tuple[Case, dict[str, Any]]:
+        case = Case(fake, test, train, skeleton, left_out, memories)
+        found = measure(case, [each for each in measures if kind in (None, each.floor)], reasons=reasons)
+        done()
+        return case, found
+
+    cases, found = zip(*(taken(contest.look(fake)) for fake in fakes), strict=True)
+    rows = like(train.label.numpy(), test.label.numpy(), 0)
+    floors = {"train": [train.select(each) for each in draws], "test": [test], "left out": [train.select(rows)]}
+    among = {
+        kind: [taken(each, kind, rows if kind == "left out" else None)[1] for each in sets]
+        for kind, sets in floors.items()
+    }
+    variances = _variances(cases, found, measures, contest, bootstrap, done) if bootstrap else None
+    return _Seen(measures, cases, memories, found, floors, among, variances, reasons)
+
+
+def _named(row: Row, metric: str) -> Row:
+    return row._replace(score=replace(row.score, metric=metric), floor=replace(row.floor, metric=metric))
+
+
+def _network_notes(contest: Contest, seen: _Seen, suffix: str, scored: Container[str]) -> list[str]:
+    """What must be said of a network and of what it sees; nothing where there is none."""
+    network, test, fake, known = contest.network, seen.memories.real, seen.cases[0].fake, ""
+    if network is None:
+        return []
+    notes = []
+    if test.predicted is not None:
+        known = f", accuracy {float(accuracy(test.predicted, test.label)):.3f} on real test"
+    notes.append(f"features{suffix and f' {suffix}'}: {network.name} {network.hash} trained on {network.data}{known}")
+    if test.predicted is not None and float(accuracy(test.predicted, test.label)) < TRUSTED:
+        notes.append("this network recognises few real motions: what it says of generated ones is worth little")
+    width = test.seen.shape[1]
+    if min(len(fake.label), len(test.label)) < width:
+        notes.append(f"fewer motions than the {width} features: compare Frechet distances with care")
+    if "frechet_class" + suffix in scored and (scarce := scarce_classes(seen.found[0]["frechet_class"], width)):
+        notes.append(f"frechet_class{suffix}: {scarce}")
+    if "c2st" + suffix in scored:
+        made, real = (float(two_sample_test(each.seen, test.seen)[1]) for each in (fake, seen.floors["train"][0]))
+        notes.append(
+            f"c2st{suffix}: p {made:.3f} for the first generated set, {real:.3f} for real training motions, if motions "
+            f"were independent; those of one person are not"
+        )
+    return notes
 
 
 def _variances(
@@ -193,57 +264,39 @@ def _covers(contest: Contest, sets: int, bootstrap: int) -> str:
     return f"interval: 95%, over {who} and over draws of the generator, at these numbers of motions"
 
 
-def _at_equal_numbers(case: Case, floor_label: np.ndarray, measures: Sequence[Measure], told: Container[str]) -> str:
-    """Scores that depend on the number of motions, for as many generated ones as the floor has."""
-    wanted = [each for each in measures if each.numbers and any(name in told for name in each.scores)]
-    found = measure(case.select(like(case.fake.label.numpy(), floor_label, 0)), wanted)
-    listed = ", ".join(f"{name} {plain_value(value):.3f}" for name, value in found.items() if name in told)
+def _at_equal_numbers(seen: _Seen, measures: Sequence[Measure], scored: Container[str]) -> str:
+    """Scores that change with the number of motions, of as many generated ones as the floor has."""
+    case, floor = seen.cases[0], seen.floors["train"][0].label.numpy()
+    wanted = [each for each in measures if each.numbers and any(name in scored for name in each.scores)]
+    found = measure(case.select(like(case.fake.label.numpy(), floor, 0)), wanted)
+    listed = ", ".join(f"{name} {plain_value(value):.3f}" for name, value in found.items() if name in scored)
     equal = f"; of as many generated ones: {listed}" if listed else ""
     return (
-        f"the floor has {len(floor_label)} real training motions, for there are no more of the same classes, and some "
-        f"scores change with the number of motions{equal}"
+        f"the floor has {len(floor)} real training motions, for there are no more of the same classes, and some scores "
+        f"change with the number of motions{equal}"
     )
 
 
-def _rows(
-    measures: Sequence[Measure],
-    found: Sequence[Mapping[str, Any]],
-    among: Mapping[str, Sequence[Mapping[str, Any]]],
-    label: Mapping[str, Any],
-    network: Network | None,
-    n_fake: int,
-    sizes: Mapping[str, int],
-    variances: Mapping[str, Variance] | None,
-) -> list[Row]:
-    """A row for each score that all sets have.
-
-    Args:
-        among: kind of floor -> scores of real motions that play the generated ones
-        sizes: kind of floor -> how many motions
-        variances: of the means, where they are not the spread over seeds; a score without one has no interval
-    """
+def _rows(seen: _Seen, label: Mapping[str, Any], network: Network | None) -> list[Row]:
+    """A row for each score that all sets have."""
     rows = []
-    for each in measures:
+    n_fake = len(seen.cases[0].fake.label)
+    for each in seen.measures:
         own = dict(label)
         if network is not None and {"features", "predicted"} & set(each.needs):
             own |= {"network": network.name, "network_data": network.data, "network_hash": network.hash}
-        floors = among[each.floor]
+        floors, n_floor = seen.among[each.floor], len(seen.floors[each.floor][0].label)
+        own_floor = own | {"truncation": None, "seeds": tuple(range(len(floors)))}
         for name in each.scores:
-            if any(name not in one for one in (*found, *floors)):
+            if any(name not in one for one in (*seen.found, *floors)):
                 continue
-            score = _score([one[name] for one in found], metric=name, estimator=each.estimator, n_fake=n_fake, **own)
-            if variances is not None:
-                known = variances.get(name)
-                bounds = bounds_of(name)
-                score = replace(score, interval=known and interval_from(score.value, *known, bounds=bounds))
-            own_floor = own | {"truncation": None, "seeds": tuple(range(len(floors)))}
-            floor = _score(
-                [one[name] for one in floors],
-                metric=name,
-                estimator=each.estimator,
-                n_fake=sizes[each.floor],
-                **own_floor,
+            score, floor = (
+                _score([one[name] for one in sets], metric=name, estimator=each.estimator, n_fake=n, **facts)
+                for sets, n, facts in ((seen.found, n_fake, own), (floors, n_floor, own_floor))
             )
+            if seen.variances is not None:
+                known = seen.variances.get(name)
+                score = replace(score, interval=known and interval_from(score.value, *known, bounds=bounds_of(name)))
             rows.append(Row(score, replace(floor, interval=None), BETTER[name]))  # draws of one set are not independent
     return rows
 
@@ -254,15 +307,6 @@ def _left_out(missing: Mapping[str, str]) -> list[str]:
     for name, why in missing.items():
         reasons.setdefault(why, []).append(name)
     return [f"left out: {', '.join(names)}: {why}" for why, names in reasons.items()]
-
-
-def _separated(fake: Sample, floor: Sample, test: Sample) -> str:
-    """Whether chance explains how well a classifier tells the first generated set, and training motions, from test."""
-    made, real = (float(two_sample_test(side.seen, test.seen)[1]) for side in (fake, floor))
-    return (
-        f"c2st: p {made:.3f} for the first generated set, {real:.3f} for real training motions, if motions were "
-        f"independent; those of one person are not"
-    )
 
 
 def _contest(subject: Any, **options: Any) -> Contest:
@@ -284,8 +328,9 @@ def plain_value(found: Tensor | PerClass) -> float:
     return float(found.mean if isinstance(found, PerClass) else found)
 
 
-def _by_class(class_names: tuple[str, ...], found: Sequence[Mapping[str, Any]], looked: Sequence[Sample]) -> ClassTable:
+def _by_class(class_names: tuple[str, ...], seen: _Seen) -> ClassTable:
     """The mean over seeds of each class's scores."""
+    found, looked = seen.found, [each.fake for each in seen.cases]
     scores: dict[str, list[float | None]] = {}
     for name, first in found[0].items():
         if isinstance(first, PerClass):

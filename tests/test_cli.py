@@ -405,6 +405,8 @@ def test_motions_have_no_noise_to_draw_anew(capsys, trained, tmp_path):
     made = str(tmp_path / "made.npz")
     assert main(["sample", str(trained / "gan"), "--count", "3", "-o", made]) == 0
     capsys.readouterr()
+    twice = refusal(capsys, "evaluate", made, *2 * ("--encoder", trained / "encoder"))
+    assert "encoder 2 has the weights of one before it" in twice
     told = refusal(capsys, "evaluate", made, "--encoder", trained / "encoder", "--joints", tmp_path / "a.png")
     assert told == f"{made}: --joints and --curve need a generator, these are motions"
 

@@ -18,7 +18,7 @@ from kinetic.metrics.measures import BETTER, MEASURES
 from kinetic.metrics.memory import aligned_memory, nearer
 from kinetic.metrics.score import bounds_of
 from kinetic.models import inception
-from kinetic.report import Report
+from kinetic.report import Report, compare, read_report, write_report
 from kinetic.skeleton import NTU25, save_skeleton
 
 ONE_SIDED = {name for each in MEASURES if each.floor in ("test", "left out") for name in each.scores}
@@ -314,6 +314,66 @@ def test_a_bootstrap_of_a_file_draws_its_motions_too(encoder, prepared):
     assert all(row.score.interval is not None for row in rows.values())
     with pytest.raises(ValueError, match="bootstrap 0 or at least 2, got 1 and 1"):
         evaluate(noisy, encoder=encoder, seeds=1, bootstrap=1)
+
+
+@pytest.fixture(scope="module")
+def second(encoder, tmp_path_factory):
+    """Another recognition network."""
+    experiment = load_experiment(
+        model="encoder",
+        data=DATA,
+        encoder={"widths": [8]},
+        training={"steps": 20, "sample_every": 0, "accelerator": "cpu"},
+        seed=5,
+    )
+    return fit(experiment, tmp_path_factory.mktemp("second") / "run", progress=False)
+
+
+def test_a_second_network_has_rows_of_its_own(gan, encoder, second, tmp_path):
+    both = evaluate(gan, encoder=[encoder, second], seeds=2)
+    first, alone = evaluate(gan, encoder=encoder, seeds=2), evaluate(gan, encoder=second, seeds=2)
+    assert both.rows[: len(first.rows)] == first.rows
+    more = {row.score.metric.removesuffix("@2"): row for row in both.rows[len(first.rows) :]}
+    assert set(more) == {row.score.metric for row in alone.rows if row.score.network is not None}
+    for name, row in more.items():
+        own = alone[name]
+        assert dataclasses.replace(row.score, metric=name) == own.score and row.better == own.better
+        assert dataclasses.replace(row.floor, metric=name) == own.floor
+    assert both["frechet@2"].score.network_hash != both["frechet"].score.network_hash
+    (note,) = [note for note in both.notes if note.startswith("features @2: ")]
+    assert both["frechet@2"].score.network_hash in note and any(note.startswith("c2st@2: p ") for note in both.notes)
+    assert both.classes.scores["frechet_class@2"] == alone.classes.scores["frechet_class"]
+    assert both.classes.scores["accuracy@2"] == alone.classes.scores["accuracy"]
+    assert both.classes.confusion == first.classes.confusion
+    write_report(both, tmp_path / "both.json")
+    kept = read_report(tmp_path / "both.json")
+    assert kept.rows == both.rows and "frechet@2" in compare([kept, both])
+
+
+def test_scores_of_all_networks_are_chosen_by_one_name(gan, encoder, second):
+    report = evaluate(gan, encoder=[encoder, second], seeds=1, only=["accuracy", "jerk"])
+    assert list(scores(report)) == ["accuracy", "jerk", "accuracy@2"]
+    assert list(scores(evaluate(gan, encoder=[encoder, second], seeds=1, only=["jerk"]))) == ["jerk"]
+    left_out = evaluate(gan, encoder=[encoder, second], seeds=1, count=1, only=["frechet_infinity", "jerk"]).notes
+    assert any(note.startswith("left out: frechet_infinity") for note in left_out)
+    with pytest.raises(ValueError, match="no score 'accuracy@2'"):
+        evaluate(gan, encoder=[encoder, second], only=["accuracy@2"])
+
+
+def test_networks_that_are_alike_or_know_other_things_are_refused(gan, encoder, second, tmp_path):
+    with pytest.raises(ValueError, match="encoder 3 has the weights of one before it"):
+        evaluate(gan, encoder=[encoder, second, encoder])
+    other = load_experiment(
+        model="encoder",
+        data={**DATA, "classes": ["walk", "wave"]},
+        encoder={"widths": [8]},
+        training={"steps": 1, "sample_every": 0, "accelerator": "cpu"},
+    )
+    run = fit(other, tmp_path / "other", progress=False)
+    with pytest.raises(ValueError, match=f"{run}: the recognition network knows other classes"):
+        evaluate(gan, encoder=[encoder, run])
+    with pytest.raises(ValueError, match="found a generator"):
+        evaluate(gan, encoder=[encoder, gan])
 
 
 def test_a_contest_that_is_open_takes_no_other_network(gan, encoder):

@@ -30,8 +30,11 @@ BOUNDS: dict[str, tuple[float, float]] = {
 
 
 def bounds_of(metric: str) -> tuple[float, float]:
-    """Least and largest value that a score can have; infinite where it has no bound, or is not known."""
-    return BOUNDS.get(metric, (-math.inf, math.inf))
+    """Least and largest value that a score can have; infinite where it has no bound, or is not known.
+
+    A score of a further network, such as `accuracy@2`, has those of the score.
+    """
+    return BOUNDS.get(metric.partition("@")[0], (-math.inf, math.inf))
 
 
 def half_width(value: float, interval: tuple[float, float]) -> float | None:
