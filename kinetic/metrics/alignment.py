@@ -35,8 +35,8 @@ COARSE = 8
 """Parts in which motions are compared coarsely."""
 KEPT = 4
 """Nearest training motions that are kept, whose distance is computed over all frames in float64."""
-QUERIES, PAIRS = 256, 1024
-"""Motions, and pairs of motions, that are compared at once."""
+QUERIES, PAIRS = 64, 256
+"""Motions, and pairs of motions, that are compared at once: larger blocks leave the cache, and pages are slow."""
 
 
 @dataclass(frozen=True, eq=False)
