@@ -185,6 +185,7 @@ def evaluate(asked: Namespace) -> None:
             seeds=5 if asked.seeds is None else asked.seeds,
             truncation=asked.truncation,
             only=listed(asked.only),
+            bootstrap=asked.bootstrap or 0,
             progress=True,
         )
     if asked.out is not None:  # before what takes longer
@@ -230,6 +231,7 @@ def _check_evaluate(asked: Namespace) -> None:
         ("--only", asked.only is not None, not published),
         ("--curve", asked.curve is not None, not published),
         ("--seeds", asked.seeds is not None, not published),
+        ("--bootstrap", asked.bootstrap is not None, not published),
         ("--per-class", asked.per_class, not published),
     ):
         if given and not only:
@@ -237,6 +239,8 @@ def _check_evaluate(asked: Namespace) -> None:
     for option, given in (("--gan-train", asked.gan_train), ("--confusion", asked.confusion)):
         if given and asked.encoder is None:
             raise WrongRequest(f"{option} needs the run of a recognition network: --encoder RUN")
+    if asked.bootstrap == 1:
+        raise WrongRequest("--bootstrap needs at least 2 halves, got 1")
     for path, ending in (
         (asked.out, ".json"),
         *((each, ".png") for each in (asked.confusion, asked.curve, asked.joints)),
@@ -261,6 +265,12 @@ def _declare_evaluate(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--seeds", type=positive, metavar="N", help="how often they are generated (5; of a curve 3)")
     parser.add_argument("--truncation", type=float, metavar="PSI", help="of the generated motions; default: none")
+    parser.add_argument(
+        "--bootstrap",
+        type=positive,
+        metavar="N",
+        help="score against N halves of the test people too, so that intervals cover other people (such as 50)",
+    )
     parser.add_argument(
         "--only", action="append", metavar="SCORE,...", help="some scores, by their names in the table; default: all"
     )

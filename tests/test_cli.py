@@ -358,6 +358,8 @@ def test_python_m_kinetic_is_the_same_and_a_reader_may_leave(motions):
         (["--confusion", "a.png"], "--confusion needs the run of a recognition network: --encoder RUN"),
         (["--joints", "a.gif"], "a.gif: expected a name that ends in .png, got .gif"),
         (["--gan-train", "0"], "evaluate: argument --gan-train: expected a whole number from 1 on, got '0'"),
+        (["--bootstrap", "1"], "--bootstrap needs at least 2 halves, got 1"),
+        (["--bootstrap", "9", "--protocol", "published"], "--bootstrap does not go with --protocol published"),
     ],
 )
 def test_what_does_not_go_together_is_refused_before_anything_is_opened(capsys, words, message):
@@ -383,6 +385,8 @@ def test_a_run_is_evaluated_drawn_and_compared(capsys, trained, tmp_path):
     pictures = [tmp_path / f"{name}.png" for name in ("confusion", "curve", "joints")]
     drawn = [word for path in pictures for word in (f"--{path.stem}", str(path))]
     words = ["evaluate", gan, "--encoder", encoder, "--seeds", "2", "--only", "accuracy,apd"]
+    assert main([*words, "--bootstrap", "3"]) == 0
+    assert "interval: 95%, over other people in the place of the" in capsys.readouterr().out
     capsys.readouterr()
     assert main([*words, *drawn, "--gan-train", "1", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
