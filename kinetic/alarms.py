@@ -23,7 +23,7 @@ COPIED = 0.05
 
 FEW = 5
 """Copies below which features raise no alarm: a few may lie together by chance where they tell little but the class."""
-MOST = 1000
+MOST = 200
 """Copies whose edits are looked at."""
 
 SPACES: dict[str, Space] = {"duplicates": "coordinates", "duplicates_features": "features"}
@@ -40,7 +40,9 @@ def collapse(table: ClassTable) -> Iterator[str]:
         yield f"collapse: the variance within these classes is below {COLLAPSED} of the real one: {listed}"
 
 
-def copies(rows: Sequence[Row], case: Case, memories: Memories, suffix: str = "") -> Iterator[str]:
+def copies(
+    rows: Sequence[Row], case: Case, memories: Memories, suffix: str = "", *, by_anyone: bool = False
+) -> Iterator[str]:
     """Motions that are copies of others, in coordinates after alignment or in features, and what was done to them.
 
     Args:
@@ -48,6 +50,7 @@ def copies(rows: Sequence[Row], case: Case, memories: Memories, suffix: str = ""
         case: the first set of generated motions
         memories: of that case
         suffix: of the scores of its network, such as @2
+        by_anyone: motions of a file, which may be held-out ones: that is looked for whatever is scored
     """
     known = {space: row for row in rows for name, space in SPACES.items() if row.score.metric == name + suffix}
     for space, row in known.items():
@@ -61,7 +64,10 @@ def copies(rows: Sequence[Row], case: Case, memories: Memories, suffix: str = ""
                 f"copies: {where}{row.score.value:.0%} of the motions belong to one training motion each, and not to "
                 f"its neighbours{how}"
             )
-    for space in known:
+    wanted: list[Space] = [*known]
+    if by_anyone and "coordinates" not in known:
+        wanted.append("coordinates")
+    for space in wanted:
         found = memories.held_out(case.fake, space)
         share = float(found.copied.double().mean())
         if _many(share, len(case.fake.label), space):
@@ -89,6 +95,8 @@ def _many(share: float, count: int, space: Space) -> bool:
 def _edits(found: Neighbours, motion: Tensor, case: Case, pool: Tensor) -> str:
     """What was done to the motions that some are copies of: `: 98% mirrored; 3 mm off in the median`."""
     rows = found.copied.nonzero().flatten()[:MOST]
+    if len(rows) == 0:  # of several sets others hold them
+        return ""
     one, other = (
         Poses.of(each, case.skeleton).to(torch.float64) for each in (motion[rows], pool[found.number[rows, 0]])
     )

@@ -135,7 +135,8 @@ def evaluate(
     table = replace(tables[0], scores=by_class)
     alarms = list(collapse(table))
     for own, suffix in zip(seen, suffixes, strict=True):
-        alarms += copies(rows, own.cases[0], own.memories, suffix)
+        by_anyone = contest.motions is not None and not suffix
+        alarms += copies(rows, own.cases[0], own.memories, suffix, by_anyone=by_anyone)
     for fault, text in faults(contest, fakes[0]):
         (alarms if fault else notes).append(text)
     return Report(contest.name, tuple(rows), tuple(notes), tuple(alarms), table)

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from benchmarks import (
+    copies,
     critic_step,
     cycle,
     damage,
@@ -159,6 +160,15 @@ def test_every_benchmark_says_what_matters_and_has_its_parts(benchmark):
     assert "number that matters" in benchmark.__doc__
     assert callable(getattr(benchmark, f"time_{benchmark.BASELINE}")) and callable(benchmark.time_kinetic)
     assert benchmark.__name__.rpartition(".")[2] in NAMES
+
+
+def test_the_search_for_copies_agrees_and_tells_its_minutes(tmp_path, capsys):
+    file = tmp_path / "found.json"
+    changes = ["--set", "motions=40", "--set", "training=90", "--set", "frames=16", "--repeats", "1", "--threads", "1"]
+    assert main(["memory", *changes, "--json", str(file)]) == 0
+    (report,) = json.loads(file.read_text())["benchmarks"]
+    assert report["checks"]["distance, of its size"] < 1e-9
+    assert all(report["facts"][f"{way}: minutes at 10 times both sides"] > 0 for way in ("rows", "features"))
 
 
 def test_command_prints_ratios_and_writes_them(tmp_path, capsys):
@@ -351,8 +361,13 @@ def test_damages_do_what_their_names_say(people):
     )
     few = damaged("collapse: two motions a class", people).motion.round(2)
     assert len(np.unique(few[test.label == 1].reshape((test.label == 1).sum(), -1)[:, 0])) <= 4
-    copies = damaged("copies of training motions", people)
-    assert all((each == train.motion).all(axis=(1, 2, 3)).any() for each in copies.motion)
+    same = damaged("copies of training motions", people)
+    assert all((each == train.motion).all(axis=(1, 2, 3)).any() for each in same.motion)
+    larger = damaged("copies, 10% larger", people).motion / np.float32(1.1)
+    assert all((np.abs(each - train.motion) < 1e-5).all(axis=(1, 2, 3)).any() for each in larger)
+    later = damage.DAMAGES["the reference in half precision"](test, test, np.random.default_rng(0)).motion
+    assert all((np.abs(each - motion) < 1e-2).all(axis=(1, 2, 3)).any() for each in later)
+    assert damage.LEAKS == ("the reference in half precision", "the reference, trembling by 4 mm")
 
 
 def test_halves_hold_each_class_equally_and_nothing_twice():
@@ -409,6 +424,18 @@ def test_the_study_shows_which_score_sees_copies_and_collapse(people, tmp_path, 
     assert f"| {chosen[1]} |" in told and "`duplicates`" in told and drawn.stat().st_size > 1000
     drawn.unlink()
     assert damage.main(["--show", str(out), "--picture", str(drawn)]) == 0 and drawn.exists()
+
+
+def test_what_edits_hide_is_told_before_and_now(people, tmp_path, capsys):
+    test, train = people
+    found = copies.study(train, test)
+    assert found["held-out motions as they are"] == (1, 1)
+    assert found["held-out motions in half precision"][0] == 0 and found["held-out motions in half precision"][1] > 0.9
+    assert found["training motions mirrored"][0] < 0.2 and found["training motions mirrored"][1] > 0.9
+    assert found["held-out motions against training motions"][1] == 0
+    write_motions(synthesise(["walk", "wave"], subjects=4, repeats=2, frames=16), tmp_path / "real.npz")
+    assert copies.main([str(tmp_path / "real.npz")]) == 0
+    assert "| what is handed in | real |" in capsys.readouterr().out
 
 
 def run_alone(tmp_path, module, *words) -> dict:
@@ -498,6 +525,9 @@ def test_intervals_cover_their_reference_and_not_other_people(capsys):
     assert set(rows) == {(name, seeds) for name in ("kernel", "frechet") for seeds in intervals.SEEDS}
     for share in rows.values():
         assert share["this reference"] > 0.8 > share["other people"]
+    covered = intervals.study_people(12, progress=False)
+    assert [people for name, people, _ in covered if name == "kernel"] == list(intervals.TESTED)
+    assert all(kinds["people and draws"] > kinds["draws"] for _, _, kinds in covered)
     assert intervals.main(["--repeats", "3"]) == 0
     told = capsys.readouterr().out
     assert "| `kernel` | 3 |" in told and "| rates that scatter | 0.99 | 10 |" in told

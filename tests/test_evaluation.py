@@ -191,6 +191,11 @@ def test_trivial_edits_hide_neither_copies_nor_leaks(encoder, prepared):
         assert any(alarm.startswith("no test: 100%") and what in alarm for alarm in told(prepared.test, change)), what
 
 
+def test_motions_by_anyone_are_held_against_the_answers_whatever_is_scored(encoder, prepared):
+    (alarm,) = evaluate(prepared.test, encoder=encoder, only=["frechet"]).alarms
+    assert alarm.startswith("no test: 100%")
+
+
 def test_people_who_are_not_copies_raise_no_alarm_of_copies(encoder):
     others = synthesise(DATA["classes"], subjects=4, repeats=2, frames=16, seed=5)
     assert evaluate(others, encoder=encoder, only=["copying", "duplicates", "duplicates_features"]).alarms == ()
