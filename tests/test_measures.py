@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from kinetic.metrics.classes import PerClass
-from kinetic.metrics.measures import BETTER, MEASURES, Case, Sample, choose, measure
+from kinetic.metrics.measures import BETTER, MEASURES, Case, Memories, Sample, choose, measure
+from kinetic.metrics.memory import Memory
 from kinetic.skeleton import COCO17, NTU25
 
 CLASSES = 2
@@ -154,3 +155,53 @@ def test_a_score_of_features_says_what_it_misses(case):
     bare = dataclasses.replace(case, fake=Sample(case.fake.motion, case.fake.label))
     with pytest.raises(ValueError, match="without a feature network"):
         choose(["frechet"])[0].compute(bare)
+
+
+def test_a_case_of_some_motions_knows_what_is_near_without_looking_again(case, monkeypatch):
+    whole = dataclasses.replace(case, memories=Memories(case.real, case.train, NTU25))
+    for space in ("coordinates", "features"):
+        whole.near(space)
+    fake, real = torch.arange(0, len(case.fake.label), 2), torch.arange(1, len(case.real.label), 3)
+    monkeypatch.setattr(Memory, "look", None)
+    some = whole.select(fake, real)
+    for space in ("coordinates", "features"):
+        assert torch.equal(some.near(space).fake.first, whole.near(space).fake.first[fake])
+        assert torch.equal(some.near(space).real.copied, whole.near(space).real.copied[real])
+    assert torch.equal(some.fake.label, case.fake.label[fake]) and len(some.real.motion) == len(real)
+    assert whole.select().near("features").fake is whole.near("features").fake
+
+
+def test_a_case_of_other_motions_forgets_what_was_near(case):
+    case.near("features")
+    other = dataclasses.replace(case, fake=case.real)
+    assert other.near("features").fake.first is not case.near("features").fake.first
+
+
+def test_real_motions_are_looked_up_once_for_all_cases(case, monkeypatch):
+    asked = []
+    plain = Memory.look
+
+    def look(self, motion, left_out=None):
+        asked.append(motion)
+        return plain(self, motion, left_out)
+
+    monkeypatch.setattr(Memory, "look", look)
+    memories = Memories(case.real, case.train, NTU25)
+    for fake in (case.fake, case.real, case.fake):
+        measure(Case(fake, case.real, case.train, NTU25, memories=memories), choose(["copying", "duplicates"]))
+    assert len(asked) == 2  # once for each set of fakes; the real ones are known
+    assert all(motion is case.fake.motion for motion in asked)
+
+
+def test_copies_of_held_out_motions_are_found_by_their_memories(case):
+    memories = Memories(case.real, case.train, NTU25)
+    for space in ("coordinates", "features"):
+        assert memories.held_out(case.real, space).copied.all()
+        assert memories.held_out(case.fake, space).copied.double().mean() < 0.1
+
+
+def test_when_half_of_the_held_out_motions_are_training_motions_copying_says_so(case):
+    leaky = dataclasses.replace(case, real=case.train)
+    reasons = {}
+    found = measure(leaky, choose(["copying", "duplicates"]), reasons=reasons)
+    assert "duplicates" in found and "at least half of the test motions" in reasons["copying"]

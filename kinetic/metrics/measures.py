@@ -135,7 +135,7 @@ class Case:
     skeleton: Skeleton
     left_out: Tensor | None = None
     memories: Memories | None = None
-    _near: dict[Space, Near] = field(default_factory=dict, repr=False)
+    _near: dict[Space, Near] = field(default_factory=dict, init=False, repr=False)
 
     def near(self, space: Space) -> Near:
         """The training motions that are nearest to both sides; computed once."""
@@ -147,14 +147,14 @@ class Case:
     def select(self, fake: Tensor | None = None, real: Tensor | None = None) -> Case:
         """The case of some motions on either side; what is nearest to them is not looked up again."""
         sides = [side if rows is None else side.select(rows) for side, rows in ((self.fake, fake), (self.real, real))]
-        near: dict[Space, Near] = {
-            space: Near(
-                *(known if rows is None else known.select(rows) for known, rows in zip(pair, (fake, real), strict=True))
-            )
-            for space, pair in self._near.items()
-        }
         left_out = self.left_out if fake is None or self.left_out is None else self.left_out[fake]
-        return replace(self, fake=sides[0], real=sides[1], left_out=left_out, _near=near)
+        some = replace(self, fake=sides[0], real=sides[1], left_out=left_out)
+        for space, (near_fake, near_real) in self._near.items():
+            some._near[space] = Near(
+                near_fake if fake is None else near_fake.select(fake),
+                near_real if real is None else near_real.select(real),
+            )
+        return some
 
 
 Found = Tensor | PerClass
