@@ -8,6 +8,7 @@ import torch
 from conftest import DATA, GAN
 
 from kinetic.contest import open_contest
+from kinetic.data.reading import read_motions
 from kinetic.data.storage import write_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.evaluation import evaluate, evaluate_published
@@ -396,6 +397,9 @@ def test_held_out_motions_that_are_training_motions_raise_an_alarm(prepared, tmp
     write_motions(dataclasses.replace(train, motion=motion, **both, clip=()), tmp_path / "leaky.npz")
     found = evaluate(test, reference=tmp_path / "leaky.npz", split="xsub", only=["duplicates"])
     assert any(alarm.startswith("leak: 16.7% of the held-out real motions") for alarm in found.alarms)
+    held_out = read_motions(tmp_path / "leaky.npz").split("xsub")[1]
+    alarms = evaluate(held_out, reference=tmp_path / "leaky.npz", split="xsub", only=["duplicates"]).alarms
+    assert not any(alarm.startswith("copies") for alarm in alarms)  # as many as among held-out ones
 
 
 def test_the_same_run_has_the_same_scores(gan, encoder):

@@ -182,6 +182,8 @@ def test_one_left_out_is_not_its_own_neighbour_nor_is_its_copy():
     assert found.first.tolist() == pytest.approx([10, 9.9, 9.9, 10, 20])
     assert found.number[:, 0].tolist() == [2, 2, 1, 2, 3]
     assert not found.copied.any()
+    distance, number = memory.nearest(train, torch.arange(5))
+    assert (number != torch.arange(5)[:, None]).all() and (distance > 0).all()
 
 
 def test_features_far_apart_and_near_together_are_told_apart():
