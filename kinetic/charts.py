@@ -161,13 +161,13 @@ def heat_chart(
     ax.imshow(table, cmap=colours, vmin=low, vmax=high, aspect="auto")
     ax.set_xticks(
         range(len(columns)),
-        [safe_line(name, 24) for name in columns],
+        [safe_line(name, 32) for name in columns],
         rotation=45,
         ha="right",
         fontsize=8,
         parse_math=False,
     )
-    ax.set_yticks(range(len(rows)), [safe_line(name, 24) for name in rows], fontsize=8, parse_math=False)
+    ax.set_yticks(range(len(rows)), [safe_line(name, 32) for name in rows], fontsize=8, parse_math=False)
     for i, row in enumerate(table):
         for j, value in enumerate(row):
             text = f"{value:g}" if texts is None else texts[i][j]
