@@ -2,7 +2,7 @@
 
 For each set of real motions (split by person): held-out motions handed in as generated ones, and training motions
 handed in as generated ones, after edits that anybody may make. A cell tells the share of motions that are called
-copies, by the rule of version 0.1 and by today's. For `copying` the table tells what real motions of the training
+copies, by the former rule and by today's. For `copying` the table tells what real motions of the training
 people reach that are left out one at a time, which is what an ideal generator would.
 
 Before, held-out motions were known by coordinates to the centimetre, and copies of training motions by the distance of
@@ -59,13 +59,13 @@ def edited(motions: MotionSet, what: str, edit: Edit | None) -> MotionSet:
 
 
 def known_to_the_centimetre(motions: MotionSet, pool: MotionSet) -> float:
-    """Share of motions that the pool holds, all coordinates rounded to centimetres (version 0.1)."""
+    """Share of motions that the pool holds, all coordinates rounded to centimetres."""
     known = {each.tobytes() for each in np.round(pool.motion, 2) + 0.0}
     return float(np.mean([each.tobytes() in known for each in np.round(motions.motion, 2) + 0.0]))
 
 
 def near_as_they_are(motions: MotionSet, pool: MotionSet) -> float:
-    """Share of motions less than a third as far from the nearest as from the second nearest (version 0.1)."""
+    """Share of motions less than a third as far from the nearest as from the second nearest."""
     first, second = distances(motions, pool)
     return float(((3 * first < second) | (first == 0)).double().mean())
 
