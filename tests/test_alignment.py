@@ -8,7 +8,7 @@ import torch
 from kinetic.data.reading import read_motions
 from kinetic.data.synthetic import synthesise
 from kinetic.metrics import alignment as module
-from kinetic.metrics.alignment import Poses, align, nearest_aligned
+from kinetic.metrics.alignment import Poses, align, aligned_distances, nearest_aligned
 from kinetic.skeleton import H36M16, NTU25, NTU25_2D
 
 
@@ -146,6 +146,14 @@ def test_blocks_do_not_matter(people, monkeypatch):
     monkeypatch.setattr(module, "PAIRS", 7)
     for one, other in zip(nearest_aligned(poses, poses), whole, strict=True):
         torch.testing.assert_close(one, other, atol=1e-7, rtol=1e-5)
+
+
+def test_distances_of_pairs_come_some_at_a_time(people, monkeypatch):
+    monkeypatch.setattr(module, "PAIRS", 3)
+    poses, rows = Poses.of(people, NTU25), torch.arange(8)
+    found = aligned_distances(poses, poses, rows, rows + 8, torch.float64)
+    torch.testing.assert_close(found, aligned(people[:8], people[8:16]).distance)
+    assert aligned_distances(poses, poses, rows[:0], rows[:0]).shape == (0,)
 
 
 def test_wrong_input_is_refused(people):

@@ -15,7 +15,7 @@ from torch.nn import functional
 from kinetic.metrics.checks import check_motion
 from kinetic.skeleton import Skeleton
 
-__all__ = ["Aligned", "Poses", "align", "nearest_aligned"]
+__all__ = ["Aligned", "Poses", "align", "aligned_distances", "nearest_aligned"]
 
 FRAMES = 64
 """Longer motions are brought to so many frames before they are compared."""
@@ -178,7 +178,7 @@ def nearest_aligned(motion: Poses, train: Poses, *, left_out: Tensor | None = No
         ]
         near = _nearest_of(thin.select(rows), thin_train, torch.cat(found, dim=1), min(KEPT, others))
         pairs = rows[:, None].expand_as(near)
-        distance = _distances(motion, train, pairs.flatten(), near.flatten(), torch.float64).view(near.shape)
+        distance = aligned_distances(motion, train, pairs.flatten(), near.flatten(), torch.float64).view(near.shape)
         distance, order = distance.sort(dim=1, stable=True)
         distances.append(distance)
         numbers.append(near.gather(1, order))
@@ -338,13 +338,13 @@ def _nearest_of(motion: Poses, train: Poses, candidates: Tensor, count: int) -> 
     again = functional.pad(candidates[:, 1:] == candidates[:, :-1], (1, 0))
     rows = torch.arange(len(motion), device=candidates.device)[:, None].expand_as(candidates)
     distance = torch.full(candidates.shape, torch.inf, dtype=motion.height.dtype, device=candidates.device)
-    distance[~again] = _distances(motion, train, rows[~again], candidates[~again])
+    distance[~again] = aligned_distances(motion, train, rows[~again], candidates[~again])
     return candidates.gather(1, distance.topk(count, dim=1, largest=False).indices)
 
 
-def _distances(
+def aligned_distances(
     motion: Poses, train: Poses, rows: Tensor, numbers: Tensor, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    """Aligned distances of pairs that are given by their rows, (K,)."""
+    """Aligned distances of K pairs that are given by their rows, in metres, (K,); some pairs at a time."""
     pairs = zip(rows.split(PAIRS), numbers.split(PAIRS), strict=True)
     return torch.cat([align(motion.select(a).to(dtype), train.select(b).to(dtype)).distance for a, b in pairs])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from kinetic.metrics.alignment import Aligned, Poses, align, nearest_aligned
+from kinetic.metrics.alignment import Aligned, Poses, aligned_distances, nearest_aligned
 from kinetic.metrics.checks import check_finite
 from kinetic.skeleton import Skeleton
 
@@ -145,7 +145,7 @@ def aligned_memory(pool: Tensor, test: Tensor, skeleton: Skeleton, *, usually: f
     poses = Poses.of(pool, skeleton)
     return Memory(
         lambda motion, left_out: nearest_aligned(Poses.of(motion, skeleton), poses, left_out=left_out),
-        lambda one, other: align(poses.select(one).to(torch.float64), poses.select(other).to(torch.float64)).distance,
+        lambda one, other: aligned_distances(poses, poses, one, other, torch.float64),
         test,
         usually,
     )
