@@ -142,9 +142,9 @@ def nearest_aligned(motion: Poses, train: Poses, *, left_out: Tensor | None = No
 
     Aligning every pair would take hours. So candidates are found first: the training motions with the nearest mean
     pose, which a time shift hardly changes, and those that are nearest in eight parts of the time, both under the best
-    turn and mirror. Every copy is among them. For real motions that are no copies (60 of each of four sets), the one
-    that is found is the very nearest in 60 to 100 of 100 cases, and at most 1.25 times as far. Candidates are aligned
-    over every second frame in float32, the nearest few over all frames in float64.
+    turn and mirror. Copies at the same tempo were always among them. For real motions that are no copies (60 of each of
+    four sets), the one that is found is the very nearest in 60 to 100 of 100 cases, and at most 1.25 times as far.
+    Candidates are aligned over every second frame in float32, the nearest few over all frames in float64.
 
     Args:
         motion: N motions
