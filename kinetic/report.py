@@ -14,8 +14,6 @@ from kinetic.metrics.score import Score
 
 __all__ = ["ClassTable", "Report", "Row", "compare", "read_report", "write_report"]
 
-"""Bytes of the largest report that is read."""
-
 
 class Row(NamedTuple):
     """A score of generated motions and, beside it, the same score of real ones; `better`: low, high or real."""

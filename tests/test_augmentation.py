@@ -70,6 +70,14 @@ def test_each_row_learns_from_what_it_says(recogniser, monkeypatch):
     assert rows["gan_train"].floor.value == rows["augmented"].floor.value == 0.18
 
 
+def test_accuracies_that_scatter_keep_their_intervals_between_none_and_all(recogniser, monkeypatch):
+    scattered = iter([0.2, 0.3, 0.4, 0.9, 0.8, 0.7])  # two seeds of three trainings
+    monkeypatch.setattr(augmentation, "learned", lambda *_, **__: next(scattered))
+    for row in rows(prepare(recogniser.experiment).train, recogniser, 2).values():
+        for low, high in (row.score.interval, row.floor.interval):
+            assert 0 < low < high < 1
+
+
 def test_a_generator_makes_what_the_training_side_has(gan, recogniser, monkeypatch):
     made = []
     monkeypatch.setattr(augmentation, "learned", lambda run, motions, test, *, seed: made.append(motions) or 0.5)
