@@ -24,17 +24,17 @@ from typing import Any
 import torch
 
 from benchmarks import harness
-from kinetic.data.build import OTHERWISE
-from kinetic.data.example import write_example
-from kinetic.data.ntu import MISSING, ClipName
 from kinetic.files import replacing
+from kinetic.ntu.build import OTHERWISE
+from kinetic.ntu.example import write_example
+from kinetic.ntu.facts import MISSING, ClipName
 
 WHOLE = {"NTU RGB+D 60": 56_880, "NTU RGB+D 120": 114_480}
 """Files of the real data sets."""
 
 BUILD = """
 import json, re, resource, sys
-from kinetic.data.build import build_ntu
+from kinetic.ntu.build import build_ntu
 def processor():
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used)

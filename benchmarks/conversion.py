@@ -18,13 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kinetic.data.acclaim import read_amc
-from kinetic.data.joints import on_ntu25, to_ntu25
-from kinetic.data.kinect import kinder_gator_take, read_irds, read_nw_ucla, read_utd_mhad
-from kinetic.data.mocap import evenly
-from kinetic.data.motion import MotionSet
-from kinetic.data.reading import read_motions
 from kinetic.files import replacing
+from kinetic.formats.acclaim import read_amc
+from kinetic.formats.kinect import kinder_gator_take, read_irds, read_nw_ucla, read_utd_mhad
+from kinetic.formats.mocap import evenly
+from kinetic.formats.reading import read_motions
+from kinetic.motion.joints import on_ntu25, to_ntu25
+from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import NTU25
 
 FRAMES = 64

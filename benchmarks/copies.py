@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 
 from benchmarks.damage import enlarged, halved, later, mirrored, slowed, trembling, turned
-from kinetic.data.motion import MotionSet
-from kinetic.data.reading import read_motions
-from kinetic.evaluation import like
+from kinetic.evaluation.evaluate import like
+from kinetic.formats.reading import read_motions
 from kinetic.metrics.measures import Case, Memories, Sample
 from kinetic.metrics.memory import nearer
+from kinetic.motion.motion_set import MotionSet
 
 Edit = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 

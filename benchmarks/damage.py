@@ -26,16 +26,17 @@ import torch
 from tqdm import tqdm
 
 from benchmarks import harness
-from kinetic.augmentation import learned
-from kinetic.charts import heat_chart
-from kinetic.contest import network_of
-from kinetic.data.motion import MotionSet
-from kinetic.evaluation import like
-from kinetic.experiment import Run, load_run, prepare
+from kinetic.evaluation.augmentation import learned
+from kinetic.evaluation.comparison import network_of
+from kinetic.evaluation.evaluate import like
 from kinetic.files import replacing
 from kinetic.metrics.classes import PerClass
 from kinetic.metrics.measures import BETTER, MEASURES, Case, Memories, Sample, Space, measure
 from kinetic.metrics.mmd import mmd, mmd_per_class
+from kinetic.motion.motion_set import MotionSet
+from kinetic.pictures.charts import heat_chart
+from kinetic.runs.prepare import prepare
+from kinetic.runs.run import Run, load_run
 
 SEEN = 3.0
 """Standard deviations from which on a score sees a damage."""

@@ -31,9 +31,9 @@ from typing import Any
 
 import numpy as np
 
-from kinetic.data.published import read_labels
-from kinetic.data.pyskl import read_pyskl
 from kinetic.files import replacing
+from kinetic.formats.published import read_labels
+from kinetic.formats.pyskl import read_pyskl
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 CODES = bytes(ord(operation.code) for operation in pickletools.opcodes)

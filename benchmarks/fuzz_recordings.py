@@ -30,8 +30,8 @@ from typing import Any
 import numpy as np
 
 from kinetic.data import recording as reader
-from kinetic.data.recording import Recording, read_recording, recording_bytes
 from kinetic.files import replacing
+from kinetic.ntu.recording import Recording, read_recording, recording_bytes
 
 NASTY = (
     *(b"0", b"-0", b"1", b"2", b"3", b"12", b"13", b"24", b"25", b"26", b"-1", b"3.0", b"1e1", b"1_0", b"+2", b"007"),

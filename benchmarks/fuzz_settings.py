@@ -35,17 +35,17 @@ from benchmarks import harness
 from benchmarks.fuzz_recordings import Late, cut, drop, flip, glue, hole, layout, repeat, swap_lines
 from kinetic.ablation.recipes import read_ablation
 from kinetic.ablation.results import read_grid
-from kinetic.config import Experiment
-from kinetic.data.motion import MotionSet
-from kinetic.data.reading import read_motions
-from kinetic.data.storage import write_motions
-from kinetic.data.tabular import read_table_mapping
+from kinetic.evaluation.report import Report, Row, read_report
 from kinetic.files import replacing
-from kinetic.loading import load_experiment, to_plain
+from kinetic.formats.reading import read_motions
+from kinetic.formats.tabular import read_table_mapping
 from kinetic.messages import LONGEST_MESSAGE
 from kinetic.metrics.score import Score
+from kinetic.motion.motion_set import MotionSet
+from kinetic.motion.storage import write_motions
 from kinetic.plain import yaml_text
-from kinetic.report import Report, Row, read_report
+from kinetic.settings.reading import load_experiment, to_plain
+from kinetic.settings.sections import Experiment
 from kinetic.skeleton import KINECT20, NTU25, load_skeleton
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"

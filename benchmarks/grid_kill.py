@@ -25,9 +25,9 @@ from pathlib import Path
 from benchmarks.kill import SETTINGS
 from kinetic.ablation.grid import PRELOAD, ablate
 from kinetic.ablation.recipes import Ablation, Benchmark, Recipe
-from kinetic.config import ScoresConfig
 from kinetic.engines.interface import Event, Task
 from kinetic.engines.local import Local
+from kinetic.settings.sections import ScoresConfig
 
 TABLES = ("table.md", "table.csv", "table.tex", "table.json")
 

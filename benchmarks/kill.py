@@ -25,9 +25,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kinetic.config import Experiment
-from kinetic.experiment import fit
-from kinetic.loading import from_plain
+from kinetic.runs.fit import fit
+from kinetic.settings.reading import from_plain
+from kinetic.settings.sections import Experiment
 from kinetic.training.checkpoint import Interrupted, read_checkpoint
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -78,7 +78,7 @@ def work(asked: Experiment, folder: Path, threads: int, log: Path) -> None:
 def start(asked: Experiment, folder: Path, threads: int) -> BaseProcess:
     """A process that works in this folder, forked from one that has everything imported."""
     forking = multiprocessing.get_context("forkserver")
-    forking.set_forkserver_preload(["kinetic.experiment", "kinetic.data.module", "kinetic.training.wgan"])
+    forking.set_forkserver_preload(["kinetic.runs.fit", "kinetic.training.batches", "kinetic.training.wgan"])
     process = forking.Process(target=work, args=(asked, folder, threads, folder.with_suffix(".log")))
     process.start()
     return process

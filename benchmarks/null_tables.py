@@ -20,8 +20,8 @@ import numpy as np
 from tqdm import tqdm
 
 from kinetic.ablation.table import ALPHA, Difference, Finding, GridTable, RowInfo, holm, table_of
+from kinetic.evaluation.report import Report, Row
 from kinetic.metrics.score import Score
-from kinetic.report import Report, Row
 
 ROWS = 6
 SEEDS, SCORES, CORRELATIONS = (3, 5, 6), (4, 9, 26), (0.0, 0.7)

@@ -29,14 +29,18 @@ from matplotlib.figure import Figure
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from benchmarks import harness
-from kinetic.config import Experiment
-from kinetic.data.module import MotionData
-from kinetic.data.motion import MotionSet
-from kinetic.experiment import Run, build, draw, load_experiment, load_run, prepare
 from kinetic.files import replacing
 from kinetic.metrics.frechet import FrechetDistance
 from kinetic.metrics.mmd import mmd_per_class
 from kinetic.models.encoder import Encoder
+from kinetic.motion.motion_set import MotionSet
+from kinetic.runs.build import build
+from kinetic.runs.prepare import prepare
+from kinetic.runs.run import Run, load_run
+from kinetic.runs.sample import draw
+from kinetic.settings.reading import load_experiment
+from kinetic.settings.sections import Experiment
+from kinetic.training.batches import MotionData
 from kinetic.training.precision import choose_precision, with_precision
 from kinetic.training.wgan import Diverged
 

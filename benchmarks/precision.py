@@ -19,9 +19,10 @@ from collections.abc import Sequence
 import torch
 
 from benchmarks.harness import machine
-from kinetic.config import TrainingConfig
-from kinetic.experiment import build, prepare
-from kinetic.loading import load_experiment, settings, value_from_text
+from kinetic.runs.build import build
+from kinetic.runs.prepare import prepare
+from kinetic.settings.reading import load_experiment, settings, value_from_text
+from kinetic.settings.sections import TrainingConfig
 from kinetic.training.precision import choose_precision, race
 
 LESSER = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kinetic.data.recording import Recording, read_recording, recording_bytes
+from kinetic.ntu.recording import Recording, read_recording, recording_bytes
 
 params = {"files": 20, "frames": 85}
 BASELINE = "dictionaries"

@@ -30,12 +30,14 @@ import torch
 from pytorch_lightning import Trainer
 
 from benchmarks.harness import machine
-from kinetic.config import Experiment
-from kinetic.data.module import MotionData, Scaler
-from kinetic.data.storage import MotionWriter
-from kinetic.experiment import build, prepare
-from kinetic.loading import load_experiment
+from kinetic.motion.scaler import Scaler
+from kinetic.motion.storage import MotionWriter
+from kinetic.runs.build import build
+from kinetic.runs.prepare import prepare
+from kinetic.settings.reading import load_experiment
+from kinetic.settings.sections import Experiment
 from kinetic.skeleton import NTU25
+from kinetic.training.batches import MotionData
 
 BATCH = 32
 

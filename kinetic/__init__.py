@@ -15,16 +15,8 @@ if TYPE_CHECKING:
     from kinetic.ablation.grid import ablate as ablate
     from kinetic.ablation.grid import table as table
     from kinetic.ablation.recipes import Recipe as Recipe
-    from kinetic.config import Experiment as Experiment
-    from kinetic.data.motion import MotionSet as MotionSet
-    from kinetic.data.reading import read_motions as read_motions
-    from kinetic.data.storage import write_motions as write_motions
-    from kinetic.data.synthetic import synthesise as synthesise
-    from kinetic.evaluation import evaluate as evaluate
-    from kinetic.experiment import fit as fit
-    from kinetic.experiment import load_run as load_run
-    from kinetic.experiment import sample as sample
-    from kinetic.loading import load_experiment as load_experiment
+    from kinetic.evaluation.evaluate import evaluate as evaluate
+    from kinetic.formats.reading import read_motions as read_motions
     from kinetic.metrics.frechet import FrechetDistance as FrechetDistance
     from kinetic.metrics.frechet import frechet_distance as frechet_distance
     from kinetic.metrics.mmd import mmd as mmd
@@ -34,8 +26,16 @@ if TYPE_CHECKING:
     from kinetic.models.weights import load_published_generator as load_published_generator
     from kinetic.models.weights import save_published_critic as save_published_critic
     from kinetic.models.weights import save_published_generator as save_published_generator
-    from kinetic.plot import animate as animate
-    from kinetic.plot import filmstrip as filmstrip
+    from kinetic.motion.motion_set import MotionSet as MotionSet
+    from kinetic.motion.storage import write_motions as write_motions
+    from kinetic.motion.synthetic import synthesise as synthesise
+    from kinetic.pictures.plot import animate as animate
+    from kinetic.pictures.plot import filmstrip as filmstrip
+    from kinetic.runs.fit import fit as fit
+    from kinetic.runs.run import load_run as load_run
+    from kinetic.runs.sample import sample as sample
+    from kinetic.settings.reading import load_experiment as load_experiment
+    from kinetic.settings.sections import Experiment as Experiment
     from kinetic.skeleton import COCO17 as COCO17
     from kinetic.skeleton import H36M16 as H36M16
     from kinetic.skeleton import NTU25 as NTU25
@@ -47,14 +47,16 @@ if TYPE_CHECKING:
 _NAMES = {
     "kinetic.ablation.grid": ("ablate", "table"),
     "kinetic.ablation.recipes": ("Recipe",),
-    "kinetic.config": ("Experiment",),
-    "kinetic.data.motion": ("MotionSet",),
-    "kinetic.data.reading": ("read_motions",),
-    "kinetic.data.storage": ("write_motions",),
-    "kinetic.data.synthetic": ("synthesise",),
-    "kinetic.evaluation": ("evaluate",),
-    "kinetic.experiment": ("fit", "load_run", "sample"),
-    "kinetic.loading": ("load_experiment",),
+    "kinetic.settings.sections": ("Experiment",),
+    "kinetic.motion.motion_set": ("MotionSet",),
+    "kinetic.formats.reading": ("read_motions",),
+    "kinetic.motion.storage": ("write_motions",),
+    "kinetic.motion.synthetic": ("synthesise",),
+    "kinetic.evaluation.evaluate": ("evaluate",),
+    "kinetic.runs.fit": ("fit",),
+    "kinetic.runs.run": ("load_run",),
+    "kinetic.runs.sample": ("sample",),
+    "kinetic.settings.reading": ("load_experiment",),
     "kinetic.metrics.frechet": ("FrechetDistance", "frechet_distance"),
     "kinetic.metrics.mmd": ("mmd",),
     "kinetic.models.stgcn": ("Critic", "Generator"),
@@ -64,7 +66,7 @@ _NAMES = {
         "save_published_critic",
         "save_published_generator",
     ),
-    "kinetic.plot": ("animate", "filmstrip"),
+    "kinetic.pictures.plot": ("animate", "filmstrip"),
     "kinetic.skeleton": ("COCO17", "H36M16", "NTU25", "NTU25_2D", "Skeleton", "SkeletonPyramid"),
     "kinetic.training.wgan": ("KineticGAN",),
 }

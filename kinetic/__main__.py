@@ -9,7 +9,7 @@ if __name__ == "__main__" and not sys.flags.safe_path:
     if sys.path[0] != os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
         del sys.path[0]
 
-from kinetic.cli import main
+from kinetic.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from browsing import CHROMIUM, Browser
 
-from kinetic.experiment import Prepared, fit, prepare
-from kinetic.loading import load_experiment
+from kinetic.runs.fit import fit
+from kinetic.runs.prepare import Prepared, prepare
+from kinetic.settings.reading import load_experiment
 
 ROOT = Path(__file__).resolve().parent.parent
 

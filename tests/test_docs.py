@@ -13,10 +13,10 @@ import pytest
 
 import kinetic
 from benchmarks import damage, options
-from kinetic import cli
 from kinetic.ablation.recipes import read_ablation
-from kinetic.loading import load_ablation, load_experiment
+from kinetic.cli import main as cli
 from kinetic.presets import is_preset_name, preset_file, presets
+from kinetic.settings.reading import load_ablation, load_experiment
 from kinetic.skeleton import SkeletonPyramid, load_skeleton
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -13,39 +13,40 @@ import kinetic
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
-    {"framing", "messages", "processes", "version"},
-    {"plain"},
-    {"files"},
-    {"presets"},
-    {"skeleton", "config"},
-    {"loading", "charts"},
-    {"nn", "data", "metrics", "plot", "viewer", "export"},
-    {"models", "report", "engines"},
-    {"training"},
-    {"experiment"},
-    {"contest"},
-    {"alarms"},
-    {"evaluation"},
-    {"augmentation", "sweeps"},
-    {"ablation"},
-    {"arguments"},
-    {"dataverbs"},
-    {"cli"},
-    {"__main__"},
+    "version",
+    "messages",
+    "plain",
+    "files",
+    "presets",
+    "processes",
+    "skeleton",
+    "settings",
+    "nn",
+    "motion",
+    "ntu",
+    "formats",
+    "metrics",
+    "pictures",
+    "engines",
+    "models",
+    "training",
+    "families",
+    "runs",
+    "evaluation",
+    "ablation",
+    "cli",
+    "__main__",
 )
-LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+"""Each may import those above it."""
+LEVEL = {part: level for level, part in enumerate(LAYERS)}
+LIGHTNING = {"pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities"}
 OFF_LIMITS = {
-    part: {"pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities"}
-    for part in ("nn", "models", "metrics")
-} | {
-    "plain": {"torch", "pytorch_lightning", "matplotlib", "numpy"},
-    "processes": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
-    "files": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
-    "presets": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
-    "messages": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
+    **dict.fromkeys(("nn", "models", "metrics", "motion", "ntu", "formats", "pictures", "engines"), LIGHTNING),
+    **{
+        part: {"torch", "pytorch_lightning", "matplotlib", "numpy", *(["yaml"] if part != "plain" else [])}
+        for part in ("version", "messages", "plain", "files", "presets", "processes", "settings")
+    },
     "skeleton": {"torch", "pytorch_lightning", "matplotlib", "yaml"},
-    "config": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
-    "loading": {"torch", "pytorch_lightning", "matplotlib", "numpy", "yaml"},
 }
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -112,14 +113,14 @@ def test_names_come_from_their_modules_and_not_from_the_package(module):
     [
         ("kinetic.nn.graph", "from kinetic.models.stgcn import Critic", "models is not below nn"),
         ("kinetic.nn.graph", "def f():\n    import kinetic.training.wgan", "training is not below nn"),
-        ("kinetic.nn.graph", "from kinetic.data import motion", "data is not below nn"),
+        ("kinetic.nn.graph", "from kinetic.motion import motion_set", "motion is not below nn"),
         ("kinetic.nn.graph", "from ..metrics import mmd", "metrics is not below nn"),
         ("kinetic.metrics.mmd", "from pytorch_lightning import Trainer", "metrics does without it"),
         ("kinetic.models.stgcn", "import lightning_fabric.utilities", "models does without it"),
-        ("kinetic.config", "if TYPE_CHECKING:\n    from kinetic.skeleton import Skeleton", "not below config"),
-        ("kinetic.config", "import torch", "config does without it"),
-        ("kinetic.plot", "import_module('kinetic.experiment')", "experiment is not below plot"),
-        ("kinetic.training.wgan", "from kinetic.experiment import fit", "experiment is not below training"),
+        ("kinetic.files", "if TYPE_CHECKING:\n    from kinetic.skeleton import Skeleton", "not below files"),
+        ("kinetic.settings.sections", "import torch", "settings does without it"),
+        ("kinetic.pictures.plot", "import_module('kinetic.runs.fit')", "runs is not below pictures"),
+        ("kinetic.training.wgan", "from kinetic.runs.fit import fit", "runs is not below training"),
     ],
 )
 def test_a_wrong_import_is_found(module, code, fault):
@@ -134,7 +135,7 @@ def test_a_wrong_import_is_found(module, code, fault):
         ("kinetic.nn.graph", "from .noise import GaussianNoise"),
         ("kinetic.training.wgan", "from pytorch_lightning import LightningModule"),
         ("kinetic.metrics.mmd", "from torchmetrics import Metric"),
-        ("kinetic.experiment", "from kinetic.loading import load_experiment"),
+        ("kinetic.runs.fit", "from kinetic.settings.reading import load_experiment"),
     ],
 )
 def test_a_right_import_is_left_alone(module, code):

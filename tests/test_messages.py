@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kinetic.cli import VERBS, main
-from kinetic.data.storage import write_motions
-from kinetic.data.synthetic import synthesise
+from kinetic.cli.main import VERBS, main
+from kinetic.evaluation.report import Report, Row, write_report
 from kinetic.messages import LONGEST_MESSAGE, complain, safe_line, say, settle_streams, speaking
 from kinetic.metrics.score import Score
-from kinetic.report import Report, Row, write_report
+from kinetic.motion.storage import write_motions
+from kinetic.motion.synthetic import synthesise
 from kinetic.skeleton import NTU25
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -49,7 +49,7 @@ skeleton show kinect20 -o skeleton.png
 DRIVER = """
 import json, sys, kinetic
 from pathlib import Path
-from kinetic.cli import main
+from kinetic.cli.main import main
 statuses = [main(words) for words in json.loads(sys.argv[1])]
 homes = {str(Path(m.__file__).parent) for n, m in list(sys.modules.items()) if n.split(".")[0] == "kinetic"}
 Path("told.json").write_text(json.dumps({"statuses": statuses, "home": kinetic.__path__[0], "homes": sorted(homes)}))
@@ -152,7 +152,7 @@ def test_the_wheel_says_what_it_is_called_and_needs(wheel):
     metadata = held[f"{about}/METADATA"].decode()
     assert f"\nName: {DISTRIBUTION}\n" in metadata and f"\nVersion: {__version__}\n" in metadata
     assert "\nRequires-Dist: torch>=" in metadata and 'extra == "ray"' in metadata
-    assert held[f"{about}/entry_points.txt"].decode() == "[console_scripts]\nkinetic = kinetic.cli:main\n"
+    assert held[f"{about}/entry_points.txt"].decode() == "[console_scripts]\nkinetic = kinetic.cli.main:main\n"
     assert f"{about}/licenses/LICENSE" in held
 
 
@@ -179,7 +179,7 @@ def test_the_installed_command_and_module_answer(python, tmp_path):
 
 
 def test_every_verb_is_tried():
-    from kinetic.cli import VERBS
+    from kinetic.cli.main import VERBS
 
     tried = Counter(verb for line in COMMANDS.splitlines() for verb in VERBS if f"{line} ".startswith(f"{verb} "))
     assert set(tried) == set(VERBS)

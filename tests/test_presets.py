@@ -16,10 +16,10 @@ import kinetic
 from kinetic import presets as module
 from kinetic.ablation.cell import prepare_place
 from kinetic.ablation.recipes import read_ablation
-from kinetic.cli import main
-from kinetic.data.tabular import read_table_mapping
-from kinetic.loading import load_ablation, load_experiment
+from kinetic.cli.main import main
+from kinetic.formats.tabular import read_table_mapping
 from kinetic.presets import is_preset_name, preset_file, presets
+from kinetic.settings.reading import load_ablation, load_experiment
 from kinetic.skeleton import KINECT20, NTU25, load_skeleton, save_skeleton
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -170,7 +170,7 @@ def test_a_skeleton_among_the_presets_is_used_by_name_everywhere(added, tmp_path
 
 
 def test_a_run_keeps_the_name_of_its_skeleton(added, tmp_path, monkeypatch):
-    from kinetic.experiment import _placed
+    from kinetic.runs.fit import _placed
 
     monkeypatch.chdir(tmp_path)
     for name in ("added", "ntu25"):

@@ -48,7 +48,7 @@ VERBS = [
 ]  # fmt: skip
 ALL = """
 import json, sys
-from kinetic.cli import main
+from kinetic.cli.main import main
 sys.exit([main(verb) for verb in json.loads(sys.argv[1])] != [0] * {count})
 """
 """What the console script does, with one verb after the other: importing everything once takes long enough."""
@@ -131,7 +131,7 @@ def test_what_a_library_starts_leaves_the_current_folder_alone(folder, monkeypat
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv("PYTHONSAFEPATH", "")
     before = dict(os.environ)
-    code = "import json, multiprocessing, yaml, kinetic.cli"
+    code = "import json, multiprocessing, yaml, kinetic.cli.main"
     with guarded():
         subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
     assert dict(os.environ) == before and sprung(folder) == ""

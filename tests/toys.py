@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kinetic.data.motion import MotionSet
+from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import Skeleton
 
 ALONE = {"subject": None, "view": None, "setup": None, "clip": (), "fps": 30.0, "columns": {}, "splits": {}}

@@ -21,10 +21,9 @@ from typing import Any
 import torch
 
 from kinetic.ablation.recipes import SILENT, Cell, network_hash
-from kinetic.config import Experiment, ScoresConfig
-from kinetic.contest import Contest, open_contest
-from kinetic.evaluation import evaluate, evaluate_published, plain_value
-from kinetic.experiment import fit, load_run, sample
+from kinetic.evaluation.comparison import Contest, open_contest
+from kinetic.evaluation.evaluate import evaluate, evaluate_published, plain_value
+from kinetic.evaluation.report import Report
 from kinetic.files import (
     check_sealed,
     clear_stale,
@@ -36,10 +35,13 @@ from kinetic.files import (
     replacing,
     sealed,
 )
-from kinetic.loading import from_plain, load_experiment, save_experiment, to_plain
 from kinetic.metrics.measures import Case, choose, measure
 from kinetic.presets import is_preset_name
-from kinetic.report import Report
+from kinetic.runs.fit import fit
+from kinetic.runs.run import load_run
+from kinetic.runs.sample import sample
+from kinetic.settings.reading import from_plain, load_experiment, save_experiment, to_plain
+from kinetic.settings.sections import Experiment, ScoresConfig
 from kinetic.training.checkpoint import Interrupted
 
 __all__ = ["Result", "fail", "failure", "place", "prepare_place", "read_result", "trained_batches", "work"]

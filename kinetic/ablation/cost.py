@@ -16,8 +16,8 @@ import torch
 from kinetic.ablation.cell import read_result
 from kinetic.ablation.grid import Plan
 from kinetic.ablation.recipes import Cell
-from kinetic.config import Experiment
-from kinetic.experiment import fit
+from kinetic.runs.fit import fit
+from kinetic.settings.sections import Experiment
 
 __all__ = ["Cost", "estimate", "seconds_per_batch"]
 

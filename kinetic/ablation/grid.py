@@ -19,11 +19,11 @@ from kinetic.ablation.page import write_pages
 from kinetic.ablation.recipes import Ablation, Cell, read_ablation
 from kinetic.ablation.results import begun_precision, read_grid
 from kinetic.ablation.table import GridTable
-from kinetic.config import RayConfig, SlurmConfig
 from kinetic.engines.choice import choose_engine
 from kinetic.engines.interface import Engine, Task
 from kinetic.files import holding, replacing
 from kinetic.messages import LONGEST_MESSAGE, safe_line
+from kinetic.settings.sections import RayConfig, SlurmConfig
 from kinetic.training.precision import Precision
 
 __all__ = ["PRELOAD", "Plan", "ablate", "engine_for", "plan", "table"]
@@ -31,7 +31,7 @@ __all__ = ["PRELOAD", "Plan", "ablate", "engine_for", "plan", "table"]
 PATIENCE = 10.0
 """Seconds to wait for the folder of an ablation that another process may be about to leave."""
 
-PRELOAD = ("kinetic.ablation.cell", "kinetic.data.module", "kinetic.training.wgan", "kinetic.training.encoder")
+PRELOAD = ("kinetic.ablation.cell", "kinetic.training.batches", "kinetic.training.wgan", "kinetic.training.encoder")
 """What the processes of cells have in common."""
 
 TRAINED = 0.9

@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from kinetic.ablation.table import ARROWS, Finding, GridTable, RowInfo
-from kinetic.charts import BLUE, GREY, RED, new_figure, plain_style, save_figure
 from kinetic.files import checked_target
 from kinetic.messages import safe_line
 from kinetic.metrics.intervals import interval
 from kinetic.metrics.score import bounds_of
+from kinetic.pictures.charts import BLUE, GREY, RED, new_figure, plain_style, save_figure
 
 __all__ = ["curve_chart", "metric_chart"]
 

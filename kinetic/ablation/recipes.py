@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
-import kinetic
 from kinetic.ablation.table import FLOOR_ROW
-from kinetic.config import AblationConfig, Experiment, ProfileConfig, RecipeConfig, ScoresConfig, check_name
-from kinetic.experiment import prepare
 from kinetic.files import check_sealed, read_json, read_yaml
-from kinetic.loading import checked_settings, from_plain, load_ablation, load_experiment, to_plain, unknown
 from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.metrics.measures import BETTER, choose
 from kinetic.presets import preset_file, presets
+from kinetic.runs.prepare import prepare
+from kinetic.settings.reading import checked_settings, from_plain, load_ablation, load_experiment, to_plain, unknown
+from kinetic.settings.sections import AblationConfig, Experiment, ProfileConfig, RecipeConfig, ScoresConfig, check_name
 from kinetic.skeleton import SKELETONS
 from kinetic.training.precision import Precision, choose_precision, with_precision
+from kinetic.version import __version__
 
 __all__ = ["REAL", "SILENT", "Ablation", "Benchmark", "Cell", "Recipe", "digest", "network_hash", "read_ablation"]
 
@@ -113,7 +113,7 @@ class Cell:
         scores = None if self.scores is None else asdict(self.scores)
         if scores is not None:
             scores["inception"] = digest(scores["inception"])
-        whole = [FORMAT, kinetic.__version__, plain, scores, self.encoder, self.data, self.threads]
+        whole = [FORMAT, __version__, plain, scores, self.encoder, self.data, self.threads]
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -294,7 +294,7 @@ def _content(experiment: Experiment) -> str:
 
 def _batches(experiment: Experiment) -> int:
     """Training batches of an epoch."""
-    from kinetic.data.module import MotionData
+    from kinetic.training.batches import MotionData
 
     prepared, data = prepare(experiment), experiment.data
     size = min(data.batch_size, len(prepared.train))  # a batch that cannot be filled is refused by the cell

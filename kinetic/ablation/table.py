@@ -14,11 +14,11 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from scipy import special
 
+from kinetic.evaluation.report import Report
 from kinetic.messages import safe_line
 from kinetic.metrics.intervals import UNBOUNDED, interval
 from kinetic.metrics.measures import BETTER
 from kinetic.metrics.score import SHARE, Score, bounds_of, half_width
-from kinetic.report import Report
 
 __all__ = [
     "ALPHA",

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from kinetic.config import RayConfig, SlurmConfig
 from kinetic.engines.interface import Engine
 from kinetic.engines.local import Local
 from kinetic.files import inside
+from kinetic.settings.sections import RayConfig, SlurmConfig
 
 __all__ = ["choose_engine"]
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
-from kinetic.data.pickles import decode_pickle
 from kinetic.engines.interface import Event, Task
+from kinetic.formats.pickles import decode_pickle
 from kinetic.messages import complain
 from kinetic.processes import variables
 from kinetic.version import install_hint

@@ -15,15 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from kinetic.nn.blocks import NORMS, SLOPE, DownBlock, UpBlock
 from kinetic.nn.graph import (
-    BatchNorm,
-    GraphConv,
-    JointMap,
-    PointConv,
-    Resize,
-    TemporalConv,
     from_joints_first,
-    stride,
     to_joints_first,
 )
 from kinetic.nn.noise import GaussianNoise, LabelEmbedding
@@ -31,9 +25,6 @@ from kinetic.nn.pooling import mean_pool
 from kinetic.skeleton import Skeleton, SkeletonPyramid
 
 __all__ = ["Critic", "Generator", "MappingNetwork"]
-
-SLOPE = 0.2
-"""Slope of every LeakyReLU below zero."""
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
@@ -74,110 +65,6 @@ class MappingNetwork(nn.Module):
 
     def extra_repr(self) -> str:
         return f"width={len(self.biases[0])}, depth={len(self.weights)}, start={self.start!r}"
-
-
-class _PixelNorm(nn.Module):
-    """Brings the channels at every joint and frame to unit size, then scales and shifts: (V, N, T, C), same shape."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.weight, self.bias = nn.Parameter(torch.ones(channels)), nn.Parameter(torch.zeros(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        size = x.square().mean(dim=-1, keepdim=True).add(1e-6).rsqrt()
-        return x * size * self.weight + self.bias
-
-
-_NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": BatchNorm, "pixel": _PixelNorm}
-
-
-class _Up(nn.Module):
-    """One block of the generator: (V, N, T, C) -> (V', N, T', D).
-
-    Joints and frames are spread after the channels are transformed, which gives the same and costs less.
-    """
-
-    def __init__(
-        self,
-        adjacency: np.ndarray,
-        spread: np.ndarray | None,
-        inputs: int,
-        outputs: int,
-        frames: tuple[int, int],
-        *,
-        norm: Callable[[int], nn.Module] | None,
-        skip_norm: Callable[[int], nn.Module] | None,
-        residual: Literal["none", "conv", "identity"],
-        upsampling: Literal["nearest", "linear"],
-        padding: Literal["zeros", "edge"],
-        activation: Callable[[Tensor], Tensor],
-    ) -> None:
-        super().__init__()
-        self.graph = GraphConv(adjacency, inputs, outputs, spread=spread)
-        self.resize = Resize(*frames, kind=upsampling)
-        self.time = TemporalConv(outputs, outputs, padding=padding)
-        self.norm = norm(outputs) if norm is not None else None
-        self.spread = JointMap(spread) if spread is not None else None
-        self.residual = residual
-        self.skip = PointConv(inputs, outputs) if residual == "conv" else None
-        self.skip_norm = skip_norm(outputs) if residual == "conv" and skip_norm is not None else None
-        self.noise = nn.Parameter(torch.zeros(outputs))
-        self.activation = activation
-
-    def _skip(self, x: Tensor) -> Tensor:
-        if self.skip is not None:
-            x = functional.linear(x, self.skip.weight)
-        if self.spread is not None:
-            x = self.spread(x)
-        x = self.resize(x)
-        if self.skip is not None:
-            x = x + self.skip.bias
-        return x if self.skip_norm is None else self.skip_norm(x)
-
-    def forward(self, x: Tensor, noise: Tensor) -> Tensor:
-        y = self.time(self.resize(self.graph(x)))  # (V', N, T', D)
-        if self.norm is not None:
-            y = self.norm(y)
-        if self.residual != "none":
-            y = y + self._skip(x)
-        return self.activation(y + self.noise * to_joints_first(noise))
-
-
-class _Down(nn.Module):
-    """One block of the critic: (V, N, T, C) -> (V', N, T', D), computed only at surviving joints and frames."""
-
-    def __init__(
-        self,
-        adjacency: np.ndarray,
-        keep: np.ndarray | None,
-        inputs: int,
-        outputs: int,
-        frames: tuple[int, int],
-        *,
-        residual: Literal["none", "conv", "identity"],
-        noise: GaussianNoise,
-        constant: int = 0,
-    ) -> None:
-        super().__init__()
-        self.graph = GraphConv(adjacency, inputs, outputs, select=keep, constant=constant)
-        self.time = TemporalConv(outputs, outputs)
-        self.residual = residual
-        self.skip = PointConv(inputs, outputs) if residual == "conv" else None
-        self.noise = noise if keep is not None else None
-        self.frames = frames[1]
-        self.stride = stride(*frames)
-        self.keep: list[int] | None = None if keep is None else keep.argmax(axis=0).tolist()
-
-    def forward(self, x: Tensor, constant: Tensor | None = None) -> Tensor:
-        y = self.time(self.graph(x, constant), self.frames)  # (V', N, T', D)
-        if self.residual != "none":
-            kept = x[:, :, :: self.stride]
-            if self.keep is not None:
-                kept = kept[self.keep]
-            y = y + (kept if self.skip is None else self.skip(kept))
-        if self.noise is not None:
-            y = self.noise(y)
-        return functional.leaky_relu(y, SLOPE, inplace=self.residual != "none")
 
 
 def _partitions(skeleton: Skeleton, partition: str) -> np.ndarray:
@@ -244,7 +131,7 @@ class Generator(nn.Module):
         _check_sizes(pyramid, classes=classes, frames=frames, channels=channels)
         if output not in ("tanh", "linear"):
             raise ValueError(f"output must be tanh or linear, got {output!r}")
-        if norm not in _NORMS:
+        if norm not in NORMS:
             raise ValueError(f"norm must be batch or pixel, got {norm!r}")
         if len(widths) != 5:
             raise ValueError(f"widths are the channels after blocks 0 to 4, got {len(widths)} of them")
@@ -269,14 +156,14 @@ class Generator(nn.Module):
             spread = None if before == level else pyramid.up(level, halved=halved_top and level == 2)
             last = i == len(levels) - 1
             self.blocks.append(
-                _Up(
+                UpBlock(
                     adjacency[level],
                     spread,
                     sizes[i],
                     sizes[i + 1],
                     (times[max(i - 1, 0)], times[i]),
-                    norm=_NORMS[norm] if i in (1, 3, 5) else None,
-                    skip_norm=None if last else _NORMS[norm],
+                    norm=NORMS[norm] if i in (1, 3, 5) else None,
+                    skip_norm=None if last else NORMS[norm],
                     residual=residuals[i],
                     upsampling=upsampling,
                     padding=padding if i >= 4 else "zeros",
@@ -428,7 +315,7 @@ class Critic(nn.Module):
             raise ValueError(f"the last two widths must be equal, got {widths[4]} and {widths[5]}")
         adjacency = [_partitions(level, partition) for level in pyramid.levels]
         self.blocks = nn.ModuleList(
-            _Down(
+            DownBlock(
                 adjacency[level],
                 pyramid.down(level) if i in (0, 2, 4) else None,
                 sizes[i],

@@ -1,0 +1,1 @@
+"""Sets of motions, and what is done to them."""

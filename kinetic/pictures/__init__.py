@@ -1,0 +1,1 @@
+"""Charts, film strips, animations and the page on which motions play."""

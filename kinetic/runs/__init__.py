@@ -1,0 +1,1 @@
+"""From an experiment to a run folder, and from a run to motions."""

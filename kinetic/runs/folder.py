@@ -1,0 +1,193 @@
+"""The folder of a run: who may write in it, what it holds, and whether a training can go on from there."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from kinetic.files import clear_stale, holding, read_text, replacing, stale
+from kinetic.messages import complain
+from kinetic.motion.motion_set import MotionSet
+from kinetic.settings.reading import load_experiment, save_experiment, to_plain
+from kinetic.settings.sections import Experiment
+from kinetic.version import __version__
+
+if TYPE_CHECKING:
+    pass
+
+
+__all__ = ["FREE", "about_run", "alone", "claim", "describe", "last_checkpoint", "read_last"]
+
+
+FREE = ("training.steps", "training.epochs", "training.save_every", "data.workers")
+"""Settings that may change when the run of a generator goes on."""
+
+
+PATIENCE = 10.0
+"""Seconds to wait for a run folder: loader processes of a run that was killed hold it a little longer."""
+
+
+LARGEST_REFERENCE = 1 << 16
+"""Bytes of a file of git that names a commit."""
+
+
+def last_checkpoint(folder: Path) -> Path:
+    return folder / "checkpoints" / "last.ckpt"
+
+
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds a run folder, and makes it if need be; where the system has no such locks, it holds nothing."""
+    if files := [each for each in (folder, *folder.parents) if each.exists() and not each.is_dir()]:
+        raise FileExistsError(f"{files[0]}: is a file; a run needs a folder")
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with holding(folder, PATIENCE):
+            yield
+    finally:
+        with contextlib.suppress(OSError):  # one of them holds something
+            for each in new:
+                each.rmdir()
+
+
+def claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
+    """Whether the folder holds a checkpoint of this experiment to go on from. Refuses one that is not to be touched."""
+    there = set(folder.iterdir()) - set(stale(folder, WRITTEN, alone=True))
+    start = _goes_on(folder, experiment, resume=resume) if there else False
+    clear_stale(folder, WRITTEN, alone=True)
+    return start
+
+
+def _goes_on(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
+    """Whether what a folder holds is a run of this experiment with a checkpoint. Touches nothing."""
+    config = folder / "config.yaml"
+    if not config.exists():
+        raise FileExistsError(f"{folder}: holds something that is no run; choose another folder with --out")
+    try:
+        before = to_plain(load_experiment(config))
+    except (ValueError, OSError) as error:
+        raise FileExistsError(
+            f"{folder}: holds a config.yaml that is not of a run; choose another folder with --out ({error})"
+        ) from error
+    if not any((folder / "checkpoints").glob("*.ckpt")):
+        if resume:
+            complain(f"note: {folder} has no checkpoint yet; it begins anew")
+        return False  # it stopped before it had anything to lose
+    if not resume:
+        raise FileExistsError(f"{folder}: holds a run already; go on with --resume, or choose another with --out")
+    free = FREE if experiment.model == "gan" else ("data.workers",)  # an encoder's learning rate knows its end
+    if changed := _differences(before, to_plain(experiment), free):
+        raise ValueError(f"{folder}: the run there has other settings: {'; '.join(changed[:5])}")
+    if not (last := last_checkpoint(folder)).exists():
+        raise ValueError(f"{last}: is not there, though the run was begun; {_instead(last)}")
+    return True
+
+
+def read_last(last: Path) -> dict[str, Any]:
+    """The checkpoint to go on from. Raises ValueError that names another one, where this one is damaged."""
+    from kinetic.training.checkpoint import read_checkpoint
+
+    try:
+        return read_checkpoint(last)
+    except ValueError as error:
+        raise ValueError(f"{error}; {_instead(last)}") from error
+
+
+def _instead(last: Path) -> str:
+    """How to go on without `last.ckpt`, as the end of a sentence."""
+    from kinetic.training.checkpoint import newest_checkpoint
+
+    if (newest := newest_checkpoint(last.parent)) is None:
+        return "the folder holds no other whole checkpoint; begin anew with another --out"
+    file, batches = newest
+    return (
+        f"to go on from the newest that is whole, after {batches} batches, type `cp {shlex.quote(str(file))} "
+        f"{shlex.quote(str(last))}` and the same command with --resume"
+    )
+
+
+WRITTEN = r"config\.yaml|environment\.json|metrics\.csv|recognition\.json"
+"""Files of a run folder that are replaced whole."""
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str], prefix: str = "") -> list[str]:
+    changed = []
+    for key, value in now.items():
+        old, name = before.get(key), f"{prefix}{key}"
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            changed += _differences(old, value, free, f"{name}.")
+        elif value != old and name not in free:
+            changed.append(f"{name} was {old}, is {value}")
+    return changed
+
+
+def about_run(experiment: Experiment, train: MotionSet) -> dict[str, Any]:
+    """What makes a checkpoint complete: plain values only, so that it can be read safely."""
+    split = experiment.data.split
+    return {
+        "experiment": to_plain(experiment),
+        "skeleton": train.skeleton.to_dict(),
+        "class_names": list(train.class_names),
+        "fps": float(np.mean(train.fps)),
+        "data": f"{train.source or 'motions'}/{split}/train ({len(train)} motions)",
+    }
+
+
+def describe(folder: Path, experiment: Experiment) -> None:
+    """Make the folder tell what it holds, before anything long begins."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_experiment(experiment, folder / "config.yaml")
+    facts = {
+        "seed": experiment.seed,
+        "started with": sys.argv[1:],
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} processors",
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "threads": torch.get_num_threads(),
+        "versions": {"kinetic": __version__}
+        | {name: _version(name) for name in ("torch", "pytorch-lightning", "numpy")},
+        "commit": _commit(),
+    }
+    with replacing(folder / "environment.json") as beside:
+        beside.write_text(json.dumps(facts, indent=2), encoding="utf-8")
+
+
+def _version(name: str) -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _commit() -> str | None:
+    """The commit of the library's checkout, if it is in one; read from its files, since git may run what they name."""
+    git = Path(__file__).parents[2] / ".git"
+    try:
+        if git.is_file():  # of a worktree
+            git = git.parent / read_text(git, LARGEST_REFERENCE).strip().removeprefix("gitdir: ")
+        head = read_text(git / "HEAD", LARGEST_REFERENCE).strip()
+        if not head.startswith("ref: "):
+            return head
+        name = head.removeprefix("ref: ")
+        common = git / "commondir"
+        shared = git / read_text(common, LARGEST_REFERENCE).strip() if common.exists() else git
+        for place in (git, shared):
+            if (place / name).exists():
+                return read_text(place / name, LARGEST_REFERENCE).strip()
+        lines = read_text(shared / "packed-refs").splitlines()
+        return next((line.split()[0] for line in lines if line.endswith(f" {name}")), None)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,1 @@
+"""The settings of experiments and ablations, and their reader."""
