@@ -29,8 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from kinetic.data import recording as reader
 from kinetic.files import replacing
+from kinetic.ntu import recording as reader
 from kinetic.ntu.recording import Recording, read_recording, recording_bytes
 
 NASTY = (

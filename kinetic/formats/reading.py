@@ -187,7 +187,7 @@ def _read_recording(path: Path) -> MotionSet:
 
 def _later(module: str, name: str) -> Callable[[Path], MotionSet]:
     """A reader whose module is imported when it is needed: there are many, and a file has one kind."""
-    return lambda path: getattr(importlib.import_module(f"kinetic.data.{module}"), name)(path)
+    return lambda path: getattr(importlib.import_module(f"kinetic.{module}"), name)(path)
 
 
 def _holds(*names: str) -> Callable[[Contents], bool]:
@@ -216,27 +216,29 @@ READERS: dict[str, Reader] = {
         _holds(*_WINDOWS), _read_windows
     ),
     "published arrays (x_data.npy, and x_label.pkl beside it)": Reader(
-        _begins(b"\x93NUMPY"), _later("published", "read_published")
+        _begins(b"\x93NUMPY"), _later("formats.published", "read_published")
     ),
     "CTR-GCN's .npz (x_train, y_train, x_test, y_test)": Reader(
-        _holds("x_train", "y_train", "x_test", "y_test"), _later("ctrgcn", "read_ctrgcn")
+        _holds("x_train", "y_train", "x_test", "y_test"), _later("formats.ctrgcn", "read_ctrgcn")
     ),
     "PYSKL's .pkl": Reader(
         lambda contents: bool(contents.head) and contents.path.suffix in (".pkl", ".pickle"),
-        _later("pyskl", "read_pyskl"),
+        _later("formats.pyskl", "read_pyskl"),
     ),
     "NTU RGB+D's .skeleton": Reader(_called(r".*\.skeleton"), _read_recording),
     "UTD-MHAD (a1_s1_t1_skeleton.mat)": Reader(
-        _called(r"a\d+_s\d+_t\d+_skeleton\.mat"), _later("kinect", "read_utd_mhad")
+        _called(r"a\d+_s\d+_t\d+_skeleton\.mat"), _later("formats.kinect", "read_utd_mhad")
     ),
-    "NW-UCLA (a01_s01_e00_v01.json)": Reader(_called(r"a\d+_s\d+_e\d+_v\d+\.json"), _later("kinect", "read_nw_ucla")),
-    "Kinder-Gator (POSE-p*.csv)": Reader(_called(r"POSE-p.*\.csv"), _later("kinect", "read_kinder_gator")),
-    "IRDS (215_18_1_1_2_stand.txt)": Reader(_called(r"(\d+_){5}[a-z-]+\.txt"), _later("kinect", "read_irds")),
-    "ASF/AMC (.amc)": Reader(_called(r".*\.amc"), _later("acclaim", "read_amc")),
-    "BVH (.bvh)": Reader(_called(r".*\.bvh"), _later("bvh", "read_bvh")),
+    "NW-UCLA (a01_s01_e00_v01.json)": Reader(
+        _called(r"a\d+_s\d+_e\d+_v\d+\.json"), _later("formats.kinect", "read_nw_ucla")
+    ),
+    "Kinder-Gator (POSE-p*.csv)": Reader(_called(r"POSE-p.*\.csv"), _later("formats.kinect", "read_kinder_gator")),
+    "IRDS (215_18_1_1_2_stand.txt)": Reader(_called(r"(\d+_){5}[a-z-]+\.txt"), _later("formats.kinect", "read_irds")),
+    "ASF/AMC (.amc)": Reader(_called(r".*\.amc"), _later("formats.acclaim", "read_amc")),
+    "BVH (.bvh)": Reader(_called(r".*\.bvh"), _later("formats.bvh", "read_bvh")),
     "Human3.6M (positions_3d or positions_2d in an .npz)": Reader(
         lambda contents: bool({"positions_3d.npy", "positions_2d.npy"} & set(contents.names)),
-        _later("human36m", "read_human36m"),
+        _later("formats.human36m", "read_human36m"),
     ),
 }
 """Every kind of file that `read_motions` opens, in the order in which they are tried."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinetic.data import acclaim
+from kinetic.formats import acclaim
 from kinetic.formats.acclaim import read_amc, read_asf
 from kinetic.motion.storage import write_motions
 from kinetic.skeleton import ACCLAIM31, Skeleton

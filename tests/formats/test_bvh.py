@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinetic.data import bvh, mocap
+from kinetic.formats import bvh, mocap
 from kinetic.formats.bvh import read_bvh
 from kinetic.formats.mocap import turns
 from kinetic.formats.reading import read_motions

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinetic.data import ctrgcn
+from kinetic.formats import ctrgcn
 from kinetic.formats.ctrgcn import read_ctrgcn, write_ctrgcn
 from kinetic.formats.reading import read_motions
 from kinetic.motion.motion_set import MotionSet

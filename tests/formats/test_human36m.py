@@ -10,8 +10,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from kinetic.data import mocap
 from kinetic.evaluation.inspection import inspect
+from kinetic.formats import mocap
 from kinetic.formats.human36m import read_human36m
 from kinetic.skeleton import COCO17, H36M16
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from kinetic.data import kinect
+from kinetic.formats import kinect
 from kinetic.formats.kinect import kinder_gator_take, read_irds, read_kinder_gator, read_nw_ucla, read_utd_mhad
 from kinetic.formats.reading import read_motions
 from kinetic.motion.storage import write_motions

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from kinetic.data import matlab
+from kinetic.formats import matlab
 from kinetic.formats.matlab import matlab_array
 
 NUMBERS = np.random.default_rng(0).normal(size=(20, 3, 4))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinetic.data import mocap
+from kinetic.formats import mocap
 from kinetic.formats.mocap import Take, brief, bytes_of, decimals, evenly, gathered, mirrored, placed, text_of, turns
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import ACCLAIM31, NTU25, Skeleton

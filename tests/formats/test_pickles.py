@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinetic.data import pickles
+from kinetic.formats import pickles
 from kinetic.formats.pickles import LONG, Limits, decode_pickle
 from kinetic.formats.published import read_labels
 from kinetic.formats.pyskl import read_pyskl

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinetic.data import published
+from kinetic.formats import published
 from kinetic.formats.published import label_files, read_published, write_published
 from kinetic.formats.reading import read_motions
 from kinetic.motion.motion_set import MotionSet

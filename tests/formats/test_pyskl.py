@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kinetic.data import pyskl
+from kinetic.formats import pyskl
 from kinetic.formats.pyskl import read_pyskl, unpack_pyskl, write_pyskl
 from kinetic.formats.reading import read_motions
 from kinetic.motion.motion_set import MotionSet

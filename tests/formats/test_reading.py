@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from toys import assert_same_motions, some_motions
 
-from kinetic.data import arrays
 from kinetic.formats.reading import read_motions
+from kinetic.motion import arrays
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import write_motions
 from kinetic.skeleton import NTU25

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic.data import mocap, tabular
+from kinetic.formats import mocap, tabular
 from kinetic.formats.tabular import TableMapping, read_table, read_table_mapping
 from kinetic.skeleton import NTU25, Skeleton, save_skeleton
 

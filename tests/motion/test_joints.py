@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kinetic.data import joints
+from kinetic.motion import joints
 from kinetic.motion.joints import MEDIAPIPE_AXES, NTU25_MAPS, on_ntu25, to_ntu25
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import ACCLAIM31, COCO17, H36M16, KINECT20, MEDIAPIPE33, NTU25, NTU25_2D, OPENPOSE18, Skeleton

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinetic.data import example as example_module
+from kinetic.ntu import example as example_module
 from kinetic.ntu.example import write_example
 from kinetic.ntu.facts import BENCHMARKS, MISSING, MUTUAL, ClipName
 from kinetic.ntu.recording import Recording, read_recording

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from benchmarks import fuzz_recordings
 from benchmarks import recording as benchmark
-from kinetic.data import recording as module
+from kinetic.ntu import recording as module
 from kinetic.ntu.recording import LARGEST, Recording, read_recording, recording_bytes
 
 ROOT = Path(__file__).resolve().parents[2]
