@@ -29,13 +29,13 @@ from benchmarks import harness
 from kinetic.evaluation.augmentation import learned
 from kinetic.evaluation.comparison import network_of
 from kinetic.evaluation.evaluate import like
+from kinetic.families.motions import prepare
 from kinetic.files import replacing
 from kinetic.metrics.classes import PerClass
 from kinetic.metrics.measures import BETTER, MEASURES, Case, Memories, Sample, Space, measure
 from kinetic.metrics.mmd import mmd, mmd_per_class
 from kinetic.motion.motion_set import MotionSet
 from kinetic.pictures.charts import heat_chart
-from kinetic.runs.prepare import prepare
 from kinetic.runs.run import Run, load_run
 
 SEEN = 3.0

@@ -36,6 +36,7 @@ from benchmarks.fuzz_recordings import Late, cut, drop, flip, glue, hole, layout
 from kinetic.ablation.recipes import read_ablation
 from kinetic.ablation.results import read_grid
 from kinetic.evaluation.report import Report, Row, read_report
+from kinetic.families.experiments import load_experiment
 from kinetic.files import replacing
 from kinetic.formats.reading import read_motions
 from kinetic.formats.tabular import read_table_mapping
@@ -44,8 +45,8 @@ from kinetic.metrics.score import Score
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import write_motions
 from kinetic.plain import yaml_text
-from kinetic.settings.reading import load_experiment, to_plain
-from kinetic.settings.sections import Experiment
+from kinetic.settings.experiment import Experiment
+from kinetic.settings.reading import to_plain
 from kinetic.skeleton import KINECT20, NTU25, load_skeleton
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"

@@ -27,7 +27,7 @@ from kinetic.ablation.grid import PRELOAD, ablate
 from kinetic.ablation.recipes import Ablation, Benchmark, Recipe
 from kinetic.engines.interface import Event, Task
 from kinetic.engines.local import Local
-from kinetic.settings.sections import ScoresConfig
+from kinetic.settings.ablation import ScoresConfig
 
 TABLES = ("table.md", "table.csv", "table.tex", "table.json")
 

@@ -25,9 +25,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kinetic.families.experiments import from_plain
 from kinetic.runs.fit import fit
-from kinetic.settings.reading import from_plain
-from kinetic.settings.sections import Experiment
+from kinetic.settings.experiment import Experiment
 from kinetic.training.checkpoint import Interrupted, read_checkpoint
 
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -29,17 +29,17 @@ from matplotlib.figure import Figure
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from benchmarks import harness
+from kinetic.families.experiments import load_experiment
+from kinetic.families.motions import prepare
 from kinetic.files import replacing
 from kinetic.metrics.frechet import FrechetDistance
 from kinetic.metrics.mmd import mmd_per_class
 from kinetic.models.encoder import Encoder
 from kinetic.motion.motion_set import MotionSet
-from kinetic.runs.build import build
-from kinetic.runs.prepare import prepare
 from kinetic.runs.run import Run, load_run
 from kinetic.runs.sample import draw
-from kinetic.settings.reading import load_experiment
-from kinetic.settings.sections import Experiment
+from kinetic.settings.experiment import Experiment
+from kinetic.settings.reading import build
 from kinetic.training.batches import MotionData
 from kinetic.training.precision import choose_precision, with_precision
 from kinetic.training.wgan import Diverged

@@ -19,10 +19,11 @@ from collections.abc import Sequence
 import torch
 
 from benchmarks.harness import machine
-from kinetic.runs.build import build
-from kinetic.runs.prepare import prepare
-from kinetic.settings.reading import load_experiment, settings, value_from_text
-from kinetic.settings.sections import TrainingConfig
+from kinetic.families.experiments import experiment_settings as settings
+from kinetic.families.experiments import load_experiment
+from kinetic.families.motions import prepare
+from kinetic.settings.experiment import TrainingConfig
+from kinetic.settings.reading import build, value_from_text
 from kinetic.training.precision import choose_precision, race
 
 LESSER = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}

@@ -30,12 +30,12 @@ import torch
 from pytorch_lightning import Trainer
 
 from benchmarks.harness import machine
+from kinetic.families.experiments import load_experiment
+from kinetic.families.motions import prepare
 from kinetic.motion.scaler import Scaler
 from kinetic.motion.storage import MotionWriter
-from kinetic.runs.build import build
-from kinetic.runs.prepare import prepare
-from kinetic.settings.reading import load_experiment
-from kinetic.settings.sections import Experiment
+from kinetic.settings.experiment import Experiment
+from kinetic.settings.reading import build
 from kinetic.skeleton import NTU25
 from kinetic.training.batches import MotionData
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kinetic.ablation.grid import table as table
     from kinetic.ablation.recipes import Recipe as Recipe
     from kinetic.evaluation.evaluate import evaluate as evaluate
+    from kinetic.families.experiments import load_experiment as load_experiment
     from kinetic.formats.reading import read_motions as read_motions
     from kinetic.metrics.frechet import FrechetDistance as FrechetDistance
     from kinetic.metrics.frechet import frechet_distance as frechet_distance
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from kinetic.runs.fit import fit as fit
     from kinetic.runs.run import load_run as load_run
     from kinetic.runs.sample import sample as sample
-    from kinetic.settings.reading import load_experiment as load_experiment
-    from kinetic.settings.sections import Experiment as Experiment
+    from kinetic.settings.experiment import Experiment as Experiment
     from kinetic.skeleton import COCO17 as COCO17
     from kinetic.skeleton import H36M16 as H36M16
     from kinetic.skeleton import NTU25 as NTU25
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _NAMES = {
     "kinetic.ablation.grid": ("ablate", "table"),
     "kinetic.ablation.recipes": ("Recipe",),
-    "kinetic.settings.sections": ("Experiment",),
+    "kinetic.settings.experiment": ("Experiment",),
     "kinetic.motion.motion_set": ("MotionSet",),
     "kinetic.formats.reading": ("read_motions",),
     "kinetic.motion.storage": ("write_motions",),
@@ -56,7 +56,7 @@ _NAMES = {
     "kinetic.runs.fit": ("fit",),
     "kinetic.runs.run": ("load_run",),
     "kinetic.runs.sample": ("sample",),
-    "kinetic.settings.reading": ("load_experiment",),
+    "kinetic.families.experiments": ("load_experiment",),
     "kinetic.metrics.frechet": ("FrechetDistance", "frechet_distance"),
     "kinetic.metrics.mmd": ("mmd",),
     "kinetic.models.stgcn": ("Critic", "Generator"),

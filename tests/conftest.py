@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from browsing import CHROMIUM, Browser
 
+from kinetic.families.experiments import load_experiment
+from kinetic.families.motions import Prepared, prepare
 from kinetic.runs.fit import fit
-from kinetic.runs.prepare import Prepared, prepare
-from kinetic.settings.reading import load_experiment
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -25,10 +25,10 @@ from benchmarks import (
     scores,
 )
 from benchmarks.__main__ import NAMES, main
+from kinetic.families.experiments import load_experiment
 from kinetic.motion.storage import write_motions
 from kinetic.motion.synthetic import synthesise
 from kinetic.runs.fit import fit
-from kinetic.settings.reading import load_experiment
 
 CPU = torch.device("cpu")
 ROOT = Path(__file__).parents[1]

@@ -15,8 +15,9 @@ import kinetic
 from benchmarks import damage, options
 from kinetic.ablation.recipes import read_ablation
 from kinetic.cli import main as cli
+from kinetic.families.experiments import load_experiment
 from kinetic.presets import is_preset_name, preset_file, presets
-from kinetic.settings.reading import load_ablation, load_experiment
+from kinetic.settings.ablation import load_ablation
 from kinetic.skeleton import SkeletonPyramid, load_skeleton
 
 ROOT = Path(__file__).resolve().parents[1]

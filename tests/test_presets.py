@@ -17,9 +17,10 @@ from kinetic import presets as module
 from kinetic.ablation.cell import prepare_place
 from kinetic.ablation.recipes import read_ablation
 from kinetic.cli.main import main
+from kinetic.families.experiments import load_experiment
 from kinetic.formats.tabular import read_table_mapping
 from kinetic.presets import is_preset_name, preset_file, presets
-from kinetic.settings.reading import load_ablation, load_experiment
+from kinetic.settings.ablation import load_ablation
 from kinetic.skeleton import KINECT20, NTU25, load_skeleton, save_skeleton
 
 ROOT = Path(__file__).resolve().parents[1]

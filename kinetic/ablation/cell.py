@@ -20,10 +20,12 @@ from typing import Any
 
 import torch
 
-from kinetic.ablation.recipes import SILENT, Cell, network_hash
+from kinetic.ablation.keys import SCHEME, SILENT
+from kinetic.ablation.recipes import Cell, network_hash
 from kinetic.evaluation.comparison import Contest, open_contest
 from kinetic.evaluation.evaluate import evaluate, evaluate_published, plain_value
 from kinetic.evaluation.report import Report
+from kinetic.families.experiments import from_plain, save_experiment
 from kinetic.files import (
     check_sealed,
     clear_stale,
@@ -38,10 +40,12 @@ from kinetic.files import (
 from kinetic.metrics.measures import Case, choose, measure
 from kinetic.presets import is_preset_name
 from kinetic.runs.fit import fit
+from kinetic.runs.folder import read_settings
 from kinetic.runs.run import load_run
 from kinetic.runs.sample import sample
-from kinetic.settings.reading import from_plain, load_experiment, save_experiment, to_plain
-from kinetic.settings.sections import Experiment, ScoresConfig
+from kinetic.settings.ablation import ScoresConfig
+from kinetic.settings.experiment import Experiment
+from kinetic.settings.reading import to_plain
 from kinetic.training.checkpoint import Interrupted
 
 __all__ = ["Result", "fail", "failure", "place", "prepare_place", "read_result", "trained_batches", "work"]
@@ -101,6 +105,7 @@ def prepare_place(out: Path, cell: Cell, encoder: Path | None) -> Path:
         scores["inception"] = os.path.abspath(scores["inception"])
     content = {
         "format": "kinetic-cell",
+        "keys": SCHEME,
         "key": cell.key,
         "title": cell.title,
         "experiment": plain,
@@ -144,7 +149,7 @@ def work(folder: str) -> None:
 
 def _finish(home: Path, asked: Mapping[str, Any]) -> None:
     """Train, score and write the result."""
-    experiment = from_plain(asked["experiment"])
+    experiment = from_plain(asked["experiment"], strict=False)
     _adopt(home / "run" / "config.yaml", experiment)
     begun = time.monotonic()
     try:
@@ -162,7 +167,7 @@ def _finish(home: Path, asked: Mapping[str, Any]) -> None:
 def _adopt(config: Path, experiment: Experiment) -> None:
     """Let a run that was begun go on under another name, or with motions that were moved: its key says it may."""
     if config.exists():
-        before, now = to_plain(load_experiment(config)), to_plain(experiment)
+        before, now = to_plain(read_settings(config.parent)), to_plain(experiment)
         for name in SILENT:
             *sections, last = name.split(".")
             mine, theirs = before, now

@@ -16,8 +16,9 @@ import torch
 from kinetic.ablation.cell import read_result
 from kinetic.ablation.grid import Plan
 from kinetic.ablation.recipes import Cell
+from kinetic.families.table import family_of
 from kinetic.runs.fit import fit
-from kinetic.settings.sections import Experiment
+from kinetic.settings.experiment import Experiment
 
 __all__ = ["Cost", "estimate", "seconds_per_batch"]
 
@@ -73,8 +74,7 @@ def estimate(plan: Plan, *, retry: bool = False) -> Cost:
 
 def seconds_per_batch(experiment: Experiment, *, threads: int = 1) -> float:
     """Seconds of a training batch on this machine, from trainings of different length in a temporary folder."""
-    training = experiment.training
-    cycle = math.lcm(training.critic_steps, training.penalty_every) if experiment.model == "gan" else 4
+    training, cycle = experiment.training, family_of(experiment).cycle(experiment)
     lengths, took = (1, cycle, 3 * cycle), []  # the first pays for imports
     with _threads(threads), tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stderr(io.StringIO()):
         for i, steps in enumerate(lengths):

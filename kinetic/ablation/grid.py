@@ -8,13 +8,14 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from tqdm import tqdm
 
 from kinetic.ablation.cell import fail, failure, place, prepare_place, read_result, trained_batches, work
+from kinetic.ablation.keys import SCHEME, OlderResults
 from kinetic.ablation.page import write_pages
 from kinetic.ablation.recipes import Ablation, Cell, read_ablation
 from kinetic.ablation.results import begun_precision, read_grid
@@ -23,7 +24,7 @@ from kinetic.engines.choice import choose_engine
 from kinetic.engines.interface import Engine, Task
 from kinetic.files import holding, replacing
 from kinetic.messages import LONGEST_MESSAGE, safe_line
-from kinetic.settings.sections import RayConfig, SlurmConfig
+from kinetic.settings.ablation import RayConfig, SlurmConfig
 from kinetic.training.precision import Precision
 
 __all__ = ["PRELOAD", "Plan", "ablate", "engine_for", "plan", "table"]
@@ -88,10 +89,25 @@ def plan(ablation: Ablation, out: str | os.PathLike[str]) -> Plan:
     """
     begun = begun_precision(Path(out))
     precision = ablation.precision() if begun is None else Precision(begun, "as this ablation was begun")
-    networks, cells = ablation.cells(precision)
+    networks, cells = _recorded(Path(out), *ablation.cells(precision))
     cells = sorted(cells, key=lambda cell: cell.seed)
     homes = {cell.key: place(Path(out), cell) for cell in (*networks, *cells)}
     return Plan(networks, cells, homes, {key: _state(home, key) for key, home in homes.items()}, precision)
+
+
+def _recorded(out: Path, networks: Sequence[Cell], cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
+    """The cells, those under the keys of an older scheme whose results are there by these keys."""
+    older = OlderResults(out)
+
+    def by_old_key(cell: Cell) -> Cell:
+        if not older.cells or any(out.glob(f"cells/*-{cell.key}")):
+            return cell
+        key = older.key(cell.experiment, cell.scores, **cell.circumstances)
+        return replace(cell, recorded=key) if key else cell
+
+    renamed = [by_old_key(cell) for cell in networks]
+    keys = {before.key: after.key for before, after in zip(networks, renamed, strict=True)}
+    return renamed, [by_old_key(replace(cell, encoder=keys.get(cell.encoder, cell.encoder))) for cell in cells]
 
 
 def _state(home: Path, key: str) -> State:
@@ -183,6 +199,7 @@ def _keep(folder: Path, ablation: Ablation, asked: Plan) -> None:
     """Write down which cell stands where in the table, so that the folder explains itself."""
     content = {
         "format": "kinetic-grid",
+        "keys": SCHEME,
         "name": ablation.name,
         "about": ablation.about,
         "precision": asked.precision.name,

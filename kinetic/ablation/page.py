@@ -14,13 +14,14 @@ from kinetic.ablation.pictures import curve_chart, metric_chart
 from kinetic.ablation.recipes import REAL
 from kinetic.ablation.results import Grid, read_grid
 from kinetic.ablation.table import GridTable, Sheet
+from kinetic.families.experiments import load_experiment
+from kinetic.families.motions import prepare
 from kinetic.files import make_folder, replacing
 from kinetic.formats.reading import read_motions
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import write_motions
 from kinetic.pictures.page import Block, PictureBlock, Scene, TableBlock, TableCell, TextBlock, write_page
-from kinetic.runs.prepare import prepare
-from kinetic.settings.reading import load_experiment, to_plain
+from kinetic.settings.reading import to_plain
 
 __all__ = ["FORMATS", "write_pages"]
 

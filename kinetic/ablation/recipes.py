@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from kinetic.ablation.keys import cell_key, digest
 from kinetic.ablation.table import FLOOR_ROW
+from kinetic.families.experiments import from_plain, layered, read_by
+from kinetic.families.interface import Family
+from kinetic.families.motions import prepare
+from kinetic.families.table import FAMILIES, family_of
 from kinetic.files import check_sealed, read_json, read_yaml
 from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.metrics.measures import BETTER, choose
 from kinetic.presets import preset_file, presets
-from kinetic.runs.prepare import prepare
-from kinetic.settings.reading import checked_settings, from_plain, load_ablation, load_experiment, to_plain, unknown
-from kinetic.settings.sections import AblationConfig, Experiment, ProfileConfig, RecipeConfig, ScoresConfig, check_name
+from kinetic.runs.folder import read_settings
+from kinetic.settings.ablation import AblationConfig, ProfileConfig, RecipeConfig, ScoresConfig, load_ablation
+from kinetic.settings.checks import check_name
+from kinetic.settings.experiment import Experiment
+from kinetic.settings.reading import to_plain, unknown
 from kinetic.skeleton import SKELETONS
 from kinetic.training.precision import Precision, choose_precision, with_precision
-from kinetic.version import __version__
 
-__all__ = ["REAL", "SILENT", "Ablation", "Benchmark", "Cell", "Recipe", "digest", "network_hash", "read_ablation"]
-
-FORMAT = 1
-"""Of what a key stands for; a new number makes every cell of an older one be run again."""
+__all__ = ["REAL", "Ablation", "Benchmark", "Cell", "Recipe", "network_hash", "read_ablation"]
 
 MOST = 300
 """Rows of an ablation, benchmarks, and files that a profile names."""
 
 REAL = "real"
 """What recorded motions are called beside the recipes."""
-
-SILENT = ("name", "data.source", "data.workers", "training.save_every", "training.log_every", "training.loggers")
-"""Settings that change nothing in a result; of the motions' file, its content counts."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +81,7 @@ class Cell:
         scores: how it is scored; None = a recognition network
         encoder: key of the recognition network, or the hash of the weights of one that was there
         network: run of that one
+        recorded: the key that an older version gave to its result; empty where there is none
         data: digest of the motions' file
         per_epoch: training batches of an epoch
         threads: that it runs with
@@ -99,22 +97,17 @@ class Cell:
     per_epoch: int
     threads: int
     network: Path | None = None
+    recorded: str = ""
 
     @cached_property
     def key(self) -> str:
         """Twelve hexadecimal digits that stand for everything that the result follows from."""
-        plain = to_plain(self.experiment)
-        for name in SILENT:
-            *sections, last = name.split(".")
-            inner = plain
-            for section in sections:
-                inner = inner[section]
-            inner.pop(last)
-        scores = None if self.scores is None else asdict(self.scores)
-        if scores is not None:
-            scores["inception"] = digest(scores["inception"])
-        whole = [FORMAT, __version__, plain, scores, self.encoder, self.data, self.threads]
-        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
+        return self.recorded or cell_key(self.experiment, self.scores, **self.circumstances)
+
+    @property
+    def circumstances(self) -> dict[str, Any]:
+        """What a result follows from beside the settings."""
+        return {"encoder": self.encoder, "data": self.data, "threads": self.threads}
 
     @property
     def batches(self) -> int:
@@ -201,8 +194,10 @@ class Ablation:
         same: dict[str, object] = {"skeleton": first["skeleton"]}
         same["data"] = {name: data[name] for name in ("source", "split", "classes", "frames", "synthetic")}
         where = f"encoder of {benchmark.name}"
-        settings = checked_settings(benchmark.encoder, self.encoder, same, where=where)
-        made = from_plain(settings | {"model": "encoder"}, where=where)
+        settings = layered(benchmark.encoder, self.encoder, same, where=where)
+        made = from_plain({"model": _recognising().name} | settings, where=where)
+        if not family_of(made).recognises:
+            raise ValueError(f"{where}: model: expected a recognition network, got {made.model}")
         if data["centering"] == "frame":  # where they were is lost to the generators: the network must do without it
             made = replace(made, data=replace(made.data, centering="frame"))
         return replace(made, name="encoder")
@@ -210,9 +205,9 @@ class Ablation:
     def _settings(self, benchmark: Benchmark, recipe: Recipe) -> Experiment:
         layers = [benchmark.settings, *(each.changes for each in self._chain(recipe))]
         where = f"{benchmark.name}, {recipe.name}"
-        made = from_plain(checked_settings(self.base, *layers, where=where), where=where)
-        if made.model != "gan":
-            raise ValueError(f"{where}: model: an ablation compares generators, got {made.model}")
+        made = from_plain(layered(self.base, *layers, where=where), where=where)
+        if not family_of(made).generates:
+            raise ValueError(f"{where}: model: an ablation compares generators of motions, got {made.model}")
         if made.data.split == "none":
             raise ValueError(f"{where}: data.split none holds no motions out to score with; use xsub, xview or xsetup")
         return made
@@ -293,13 +288,13 @@ def _content(experiment: Experiment) -> str:
 
 
 def _batches(experiment: Experiment) -> int:
-    """Training batches of an epoch."""
-    from kinetic.training.batches import MotionData
+    """Training batches of an epoch; at least one, since a batch that cannot be filled is refused by the cell."""
+    return max(1, len(prepare(experiment).train) // experiment.data.batch_size)
 
-    prepared, data = prepare(experiment), experiment.data
-    size = min(data.batch_size, len(prepared.train))  # a batch that cannot be filled is refused by the cell
-    loader = MotionData(prepared.train, scaler=prepared.scaler, batch_size=size, seed=0, balanced=data.balanced)
-    return len(loader.sampler)
+
+def _recognising() -> Family:
+    """The family of recognition networks whose settings name none."""
+    return next(family for family in FAMILIES.values() if family.recognises)
 
 
 def _counted(experiment: Experiment, per_epoch: int, points: int) -> Experiment:
@@ -319,7 +314,7 @@ def _measured(experiment: Experiment) -> dict[str, object]:
 
 def _check_network(folder: Path, experiment: Experiment) -> None:
     """Refuses, before anything is trained, a recognition network that learned another side of the motions."""
-    own = load_experiment(folder / "config.yaml")
+    own = read_settings(folder)
     for name in ("split", "classes", "frames"):
         theirs, ours = getattr(own.data, name), getattr(experiment.data, name)
         if theirs != ours:
@@ -342,34 +337,6 @@ def network_hash(folder: Path) -> str:
         ) from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{file}: expected what the training of a recognition network leaves: {error}") from error
-
-
-def digest(path: str | os.PathLike[str] | None) -> str:
-    """Sixteen hexadecimal digits that stand for the content of a file or folder; none for None.
-
-    Of files above 256 MiB the size and 64 parts count.
-    """
-    if path is None:
-        return ""
-    root, found = Path(path), hashlib.sha256()
-    if not root.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder")
-    for file in sorted(root.rglob("*")) if root.is_dir() else [root]:
-        if not file.is_file():
-            continue
-        size = file.stat().st_size
-        found.update(f"{file.relative_to(root) if file != root else ''}\0{size}\0".encode())
-        with open(file, "rb") as opened:
-            if size <= WHOLE:
-                found.update(hashlib.file_digest(opened, "sha256").digest())
-                continue
-            for start in np.linspace(0, size - PART, 64).astype(np.int64).tolist():
-                opened.seek(start)
-                found.update(opened.read(PART))
-    return found.hexdigest()[:16]
-
-
-WHOLE, PART = 256 << 20, 1 << 20
 
 
 def read_ablation(
@@ -405,7 +372,7 @@ def read_ablation(
             if len(many) > MOST:
                 raise ValueError(f"found {len(many)} {what}, expected at most {MOST}")
         shared = [preset_file(file, "experiment", folder=where) for file in profile.files]
-        files = [checked_settings(_mapping(file), where=str(file)) for file in shared]
+        files = [layered(_mapping(file), where=str(file)) for file in shared]
         names = groups | {row.name: [row] for row in rows}
         wanted = _chosen("recipe", names, profile.recipes if recipes is None else recipes)
         kept = {row.name for each in wanted for row in names[each]}
@@ -417,15 +384,15 @@ def read_ablation(
             benchmarks=[
                 Benchmark(
                     each,
-                    checked_settings(own.settings, over, where=f"benchmarks.{each}.settings"),
+                    layered(own.settings, over, where=f"benchmarks.{each}.settings"),
                     _encoder(where, each, own.encoder),
                     own.about,
                 )
                 for each, own in config.benchmarks.items()
                 if each in tested
             ],
-            base=checked_settings(*files, profile.settings, where=f"{name}settings"),
-            encoder=checked_settings(profile.encoder, networks, where=f"{name}encoder"),
+            base=layered(*files, profile.settings, where=f"{name}settings"),
+            encoder=layered(profile.encoder, networks, where=f"{name}encoder"),
             seeds=config.seeds,
             scores=config.scores,
             published=config.published,
@@ -439,12 +406,25 @@ def read_ablation(
 
 
 def _routed(settings: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings of generators, and those of recognition networks: the section encoder, and the accelerator of both."""
-    generators = checked_settings(settings)
-    networks = {"encoder": generators.pop("encoder", {})}
-    if "accelerator" in generators.get("training", {}):
-        networks["training"] = {"accelerator": generators["training"]["accelerator"]}
-    return generators, networks
+    """Settings of generators, and those of recognition networks: what these alone read, and the accelerator of both."""
+    generators: dict[str, object] = {}
+    networks: dict[str, object] = {}
+    for key, value in _leaves(layered(settings)):
+        families = read_by(key)
+        if not families or any(family.generates for family in families):
+            generators[key] = value
+        if families and (key == "training.accelerator" or not any(family.generates for family in families)):
+            networks[key] = value
+    return layered(generators), layered(networks)
+
+
+def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The dotted keys of nested settings, each with its value."""
+    for key, value in settings.items():
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _mapping(path: Path) -> Mapping[str, object]:
@@ -486,7 +466,7 @@ def _folded(rows: Sequence[Recipe], kept: set[str]) -> list[Recipe]:
         while chain:
             row = chain.pop()
             if (parent := whole.get(row.after or "")) is not None:
-                changes = checked_settings(parent.changes, row.changes, where=f"recipes.{row.name}")
+                changes = layered(parent.changes, row.changes, where=f"recipes.{row.name}")
                 row = replace(row, after=parent.after, changes=changes)
             if chain:
                 whole[row.name] = row

@@ -69,8 +69,9 @@ class Stopped(BaseException):
 
 def fit(asked: Namespace) -> None:
     """Train what experiment files describe; the run folder is printed at the end."""
+    from kinetic.families.experiments import load_experiment
     from kinetic.plain import yaml_text
-    from kinetic.settings.reading import load_experiment, to_plain
+    from kinetic.settings.reading import to_plain
 
     if asked.list:
         say(_presets_text("experiment"))
@@ -663,13 +664,13 @@ stopped: 130 by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP."""
 
 
 def _settings() -> Any:
-    from kinetic.settings.reading import settings
+    from kinetic.families.experiments import experiment_settings as settings
 
     return settings()
 
 
 def _ablation_settings() -> Any:
-    from kinetic.settings.reading import ablation_settings
+    from kinetic.settings.ablation import ablation_settings
 
     return ablation_settings()
 

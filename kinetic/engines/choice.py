@@ -10,7 +10,7 @@ from typing import Literal
 from kinetic.engines.interface import Engine
 from kinetic.engines.local import Local
 from kinetic.files import inside
-from kinetic.settings.sections import RayConfig, SlurmConfig
+from kinetic.settings.ablation import RayConfig, SlurmConfig
 
 __all__ = ["choose_engine"]
 

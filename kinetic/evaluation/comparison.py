@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from kinetic.families.motions import Prepared, prepare
 from kinetic.formats.reading import read_motions
 from kinetic.messages import safe_line
 from kinetic.metrics.measures import Sample
@@ -23,10 +24,9 @@ from kinetic.motion.motion_set import FARTHEST, MotionSet, chunks
 from kinetic.motion.scaler import Scaler
 from kinetic.motion.stored import release
 from kinetic.motion.synthetic import ACTIONS
-from kinetic.runs.prepare import Prepared, prepare
 from kinetic.runs.run import Run, load_run
 from kinetic.runs.sample import draw
-from kinetic.settings.sections import DataConfig, Experiment
+from kinetic.settings.experiment import DataConfig, Experiment
 from kinetic.version import __version__
 
 __all__ = ["Contest", "Encoders", "Network", "network_of", "open_contest", "plain_sample"]
@@ -307,7 +307,7 @@ def open_contest(
         if None not in rates and abs(rates[0] - rates[1]) > 0.01 * rates[1]:  # type: ignore[operator]
             notes.append(f"these motions have {rates[0]:g} frames per second, real ones {rates[1]:g}; both as frames")
     else:
-        sampler = run.generator  # type: ignore[union-attr]
+        sampler: Any = run.sampler  # type: ignore[union-attr]
         batches = int(run.module.batches)  # type: ignore[union-attr, arg-type]
         notes.append(f"generator: {weights_hash(sampler)} after {batches} batches")
     networks = [network_of(each, real.test) for each in opened]

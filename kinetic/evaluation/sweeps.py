@@ -136,7 +136,7 @@ def joint_variation(
     """
     if latents < 1 or draws < 2:
         raise ValueError(f"a deviation needs a latent and two draws of the noise, got {latents} and {draws}")
-    generator = run.generator.eval()
+    generator = run.sampler.eval()  # type: ignore[attr-defined]
     like = generator.embedding.weight
     rng = torch.Generator(like.device).manual_seed(seed)
     parts = []

@@ -13,6 +13,8 @@ from torch.nn import functional
 
 from kinetic.models.tensors import weights_hash
 from kinetic.nn.graph import BatchNorm, GraphConv, PointConv, TemporalConv
+from kinetic.settings.encoder import EncoderConfig
+from kinetic.settings.experiment import DataConfig
 from kinetic.skeleton import Skeleton
 
 __all__ = ["Encoder"]
@@ -69,12 +71,12 @@ class Encoder(nn.Module):
         skeleton: Skeleton,
         *,
         classes: int,
-        frames: int = 64,
+        frames: int = DataConfig.frames,
         channels: int | None = None,
-        widths: Sequence[int] = (32, 32, 64, 64, 128),
-        dropout: float = 0.2,
+        widths: Sequence[int] = EncoderConfig.widths,
+        dropout: float = EncoderConfig.dropout,
         kernel: int = 5,
-        facing: bool = False,
+        facing: bool = EncoderConfig.facing,
     ) -> None:
         super().__init__()
         if classes < 2 or not widths or min(widths) < 1:

@@ -22,6 +22,8 @@ from kinetic.nn.graph import (
 )
 from kinetic.nn.noise import GaussianNoise, LabelEmbedding
 from kinetic.nn.pooling import mean_pool
+from kinetic.settings.experiment import DataConfig
+from kinetic.settings.kinetic_gan import CriticConfig, GeneratorConfig
 from kinetic.skeleton import Skeleton, SkeletonPyramid
 
 __all__ = ["Critic", "Generator", "MappingNetwork"]
@@ -112,20 +114,20 @@ class Generator(nn.Module):
         pyramid: SkeletonPyramid,
         *,
         classes: int,
-        frames: int = 64,
+        frames: int = DataConfig.frames,
         channels: int = 3,
-        latent: int = 512,
-        mapping_depth: int = 4,
-        mapping: Literal["published", "equalized"] = "published",
-        widths: Sequence[int] = (512, 256, 128, 64, 32),
-        last_width: int | None = None,
-        label_width: int | None = None,
-        upsampling: Literal["nearest", "linear"] = "nearest",
-        padding: Literal["zeros", "edge"] = "zeros",
-        output: Literal["tanh", "linear"] = "tanh",
-        norm: Literal["batch", "pixel"] = "batch",
-        partition: Literal["published", "full"] = "published",
-        halved_top: bool = True,
+        latent: int = GeneratorConfig.latent,
+        mapping_depth: int = GeneratorConfig.mapping_depth,
+        mapping: Literal["published", "equalized"] = GeneratorConfig.mapping,
+        widths: Sequence[int] = GeneratorConfig.widths,
+        last_width: int | None = GeneratorConfig.last_width,
+        label_width: int | None = GeneratorConfig.label_width,
+        upsampling: Literal["nearest", "linear"] = GeneratorConfig.upsampling,
+        padding: Literal["zeros", "edge"] = GeneratorConfig.padding,
+        output: Literal["tanh", "linear"] = GeneratorConfig.output,
+        norm: Literal["batch", "pixel"] = GeneratorConfig.norm,
+        partition: Literal["published", "full"] = GeneratorConfig.partition,
+        halved_top: bool = GeneratorConfig.halved_top,
     ) -> None:
         super().__init__()
         _check_sizes(pyramid, classes=classes, frames=frames, channels=channels)
@@ -173,6 +175,11 @@ class Generator(nn.Module):
         self.noise_shapes = [(times[i], len(pyramid.levels[level].joints)) for i, level in enumerate(levels)]
         self.scaler: nn.Module | None = None
         self._center: tuple[list[Tensor], Tensor] | None = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.embedding.weight.device
 
     def draw_noise(self, n: int, *, like: Tensor, rng: torch.Generator | None = None) -> list[Tensor]:
         """The stochastic inputs of all blocks: (N, 1, T_i, V_i) each, N(0, 1)."""
@@ -277,16 +284,16 @@ class Critic(nn.Module):
         pyramid: SkeletonPyramid,
         *,
         classes: int,
-        frames: int = 64,
+        frames: int = DataConfig.frames,
         channels: int = 3,
-        widths: Sequence[int] = (32, 64, 128, 256, 512, 512),
-        label: Literal["paint", "project"] = "paint",
-        label_width: int | None = None,
-        features: Sequence[Literal["velocity", "bone"]] = (),
+        widths: Sequence[int] = CriticConfig.widths,
+        label: Literal["paint", "project"] = CriticConfig.label,
+        label_width: int | None = CriticConfig.label_width,
+        features: Sequence[Literal["velocity", "bone"]] = CriticConfig.features,
         pooling: Callable[[Tensor], Tensor] = mean_pool,
         input_noise: GaussianNoise | None = None,
-        label_smoothing: float = 0.0,
-        partition: Literal["published", "full"] = "published",
+        label_smoothing: float = CriticConfig.label_smoothing,
+        partition: Literal["published", "full"] = CriticConfig.partition,
     ) -> None:
         super().__init__()
         _check_sizes(pyramid, classes=classes, frames=frames, channels=channels)

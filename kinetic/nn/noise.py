@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from kinetic.settings.kinetic_gan import CriticConfig, NoiseConfig, QuantileConfig
+
 __all__ = ["GaussianNoise", "LabelEmbedding", "QuantileNoise", "plain_draw", "quantile_mask"]
 
 
@@ -23,7 +25,11 @@ class GaussianNoise(nn.Module):
     """
 
     def __init__(
-        self, std: float = 0.0, *, shared: Literal["call", "sample", "entry"] = "entry", decay: int | None = None
+        self,
+        std: float = NoiseConfig.std,
+        *,
+        shared: Literal["call", "sample", "entry"] = NoiseConfig.shared,
+        decay: int | None = NoiseConfig.decay,
     ) -> None:
         super().__init__()
         if not std >= 0:
@@ -57,7 +63,7 @@ class LabelEmbedding(nn.Embedding):
     The label of Kinetic-GAN is an embedding, not a target between 0 and 1, so its smoothing is noise.
     """
 
-    def __init__(self, classes: int, width: int, *, smoothing: float = 0.0) -> None:
+    def __init__(self, classes: int, width: int, *, smoothing: float = CriticConfig.label_smoothing) -> None:
         if not smoothing >= 0:
             raise ValueError(f"smoothing is a standard deviation and must not be negative, got {smoothing}")
         super().__init__(classes, width)
@@ -96,7 +102,12 @@ class QuantileNoise:
     """
 
     def __init__(
-        self, q: float = 0.5, *, nudge: float = 0.01, std: float = 1.0, kind: Literal["add", "gain"] = "add"
+        self,
+        q: float = QuantileConfig.q,
+        *,
+        nudge: float = QuantileConfig.nudge,
+        std: float = QuantileConfig.std,
+        kind: Literal["add", "gain"] = QuantileConfig.kind,
     ) -> None:
         if not 0 <= q <= 1:
             raise ValueError(f"a quantile lies between 0 and 1, got {q}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from einops import rearrange, reduce
 from torch import Tensor
+
+from kinetic.settings.kinetic_gan import POOLING
 
 __all__ = ["POOLING", "attention_pool", "gem_pool", "max_pool", "mean_pool"]
 
@@ -39,9 +39,4 @@ def attention_pool(x: Tensor) -> Tensor:
     return (x * weight).sum(dim=-1)  # (N, C)
 
 
-POOLING: dict[str, Callable[[Tensor], Tensor]] = {
-    "mean": mean_pool,
-    "max": max_pool,
-    "gem": gem_pool,
-    "attention": attention_pool,
-}
+POOLING.update({"mean": mean_pool, "max": max_pool, "gem": gem_pool, "attention": attention_pool})

@@ -12,25 +12,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
-from kinetic.files import clear_stale, holding, read_text, replacing, stale
+from kinetic.families.experiments import from_plain, save_experiment
+from kinetic.families.table import family_of
+from kinetic.files import clear_stale, holding, read_text, read_yaml, replacing, stale
 from kinetic.messages import complain
-from kinetic.motion.motion_set import MotionSet
-from kinetic.settings.reading import load_experiment, save_experiment, to_plain
-from kinetic.settings.sections import Experiment
+from kinetic.settings.experiment import Experiment
+from kinetic.settings.reading import to_plain
 from kinetic.version import __version__
 
 if TYPE_CHECKING:
     pass
 
 
-__all__ = ["FREE", "about_run", "alone", "claim", "describe", "last_checkpoint", "read_last"]
-
-
-FREE = ("training.steps", "training.epochs", "training.save_every", "data.workers")
-"""Settings that may change when the run of a generator goes on."""
+__all__ = ["alone", "claim", "describe", "last_checkpoint", "read_last", "read_settings"]
 
 
 PATIENCE = 10.0
@@ -69,13 +65,19 @@ def claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
     return start
 
 
+def read_settings(folder: Path) -> Experiment:
+    """The settings that a run folder was begun with. Raises ValueError and OSError naming its config.yaml."""
+    config = folder / "config.yaml"
+    return from_plain(read_yaml(config), where=str(config), strict=False)
+
+
 def _goes_on(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
     """Whether what a folder holds is a run of this experiment with a checkpoint. Touches nothing."""
     config = folder / "config.yaml"
     if not config.exists():
         raise FileExistsError(f"{folder}: holds something that is no run; choose another folder with --out")
     try:
-        before = to_plain(load_experiment(config))
+        before = to_plain(read_settings(folder))
     except (ValueError, OSError) as error:
         raise FileExistsError(
             f"{folder}: holds a config.yaml that is not of a run; choose another folder with --out ({error})"
@@ -86,8 +88,7 @@ def _goes_on(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
         return False  # it stopped before it had anything to lose
     if not resume:
         raise FileExistsError(f"{folder}: holds a run already; go on with --resume, or choose another with --out")
-    free = FREE if experiment.model == "gan" else ("data.workers",)  # an encoder's learning rate knows its end
-    if changed := _differences(before, to_plain(experiment), free):
+    if changed := _differences(before, to_plain(experiment), family_of(experiment).free):
         raise ValueError(f"{folder}: the run there has other settings: {'; '.join(changed[:5])}")
     if not (last := last_checkpoint(folder)).exists():
         raise ValueError(f"{last}: is not there, though the run was begun; {_instead(last)}")
@@ -130,18 +131,6 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequen
         elif value != old and name not in free:
             changed.append(f"{name} was {old}, is {value}")
     return changed
-
-
-def about_run(experiment: Experiment, train: MotionSet) -> dict[str, Any]:
-    """What makes a checkpoint complete: plain values only, so that it can be read safely."""
-    split = experiment.data.split
-    return {
-        "experiment": to_plain(experiment),
-        "skeleton": train.skeleton.to_dict(),
-        "class_names": list(train.class_names),
-        "fps": float(np.mean(train.fps)),
-        "data": f"{train.source or 'motions'}/{split}/train ({len(train)} motions)",
-    }
 
 
 def describe(folder: Path, experiment: Experiment) -> None:

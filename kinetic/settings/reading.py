@@ -1,46 +1,62 @@
-"""Experiments from YAML files and overrides, and back: the typed reader of `kinetic.settings.sections`.
+"""The reader of settings: YAML files and overrides into the frozen dataclasses of this package, and back.
 
-A file holds differences from the defaults. Only plain values are read, and only into what the annotations of the
-dataclasses allow: nothing is imported or called because a file says so. Every complaint is one line with the file, the
-dotted key and what is possible there. (jsonargparse was tried first: it takes `critik: {}` and `critic: 3` in silence,
-and explains a wrong value under an optional section in ten lines.)
+A file holds differences from the defaults. pydantic checks plain values against the annotations of the dataclasses;
+nothing is imported or called because a file says so. An error is one line with the file, the dotted key and what is
+possible there.
 """
 
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import reprlib
-import sys
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
 from itertools import islice
-from numbers import Integral, Real
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from numbers import Real
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from kinetic.files import read_yaml, replacing
+from kinetic.files import read_yaml
 from kinetic.messages import LONGEST_MESSAGE, safe_line
-from kinetic.plain import DEEPEST, yaml_text, yaml_values
-from kinetic.presets import preset_file
-from kinetic.settings.sections import AblationConfig, Experiment
+from kinetic.plain import DEEPEST, yaml_values
+from kinetic.presets import Preset, preset_file
+from kinetic.settings.choice import Choice
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 __all__ = [
+    "Layer",
     "Setting",
-    "ablation_settings",
-    "ablation_to_plain",
-    "checked_settings",
-    "from_plain",
-    "load_ablation",
-    "load_experiment",
-    "save_experiment",
-    "settings",
+    "build",
+    "differences",
+    "dotted_keys",
+    "file_layer",
+    "merged",
+    "nested",
+    "settings_of",
     "to_plain",
     "unknown",
     "value_from_text",
 ]
+
+Owner = TypeVar("Owner")
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2  # as in `kinetic.skeleton`
@@ -53,7 +69,7 @@ class Setting:
 
     Attributes:
         kind: its annotation
-        default: its value when nobody says otherwise
+        default: its value when nothing else is said
         meaning: its line in the docstring
     """
 
@@ -63,143 +79,228 @@ class Setting:
 
     @property
     def possible(self) -> str:
-        """What may stand there, in words."""
+        """The values that it may have, in words."""
         return _possible(self.kind)
 
 
-def load_experiment(*paths: str | os.PathLike[str], **overrides: Any) -> Experiment:
-    """The experiment that files describe; later files win over earlier ones, overrides over all.
+class Layer(NamedTuple):
+    """Settings from one place; later layers win over earlier ones.
 
-    A file is a path, or the name of a preset (see `kinetic.presets`): `load_experiment("demo", "fast")`. Overrides are
-    sections, or dotted keys: `load_experiment("a.yaml", seed=1, critic={"pooling": "max"})` or
-    `load_experiment("a.yaml", **{"critic.pooling": "max"})`.
-
-    Raises ValueError naming file, key and what is possible, and FileNotFoundError.
+    Args:
+        where: the beginning of an error about it, such as `demo.yaml: `
+        values: nested plain values
     """
-    loaded: Experiment = _loaded(Experiment, paths, overrides)
-    return loaded
+
+    where: str
+    values: dict[str, Any]
 
 
-def load_ablation(*paths: str | os.PathLike[str], **overrides: Any) -> AblationConfig:
-    """The ablation that files describe, as `load_experiment` reads experiments.
+def file_layer(path: str | os.PathLike[str], kind: Preset) -> Layer:
+    """The settings in a YAML file, or in a preset. Raises ValueError and FileNotFoundError naming it."""
+    values = read_yaml(preset_file(path, kind))
+    return Layer(f"{path}: ", nested({} if values is None else values, f"{path}: ", dots=False))
 
-    What its profile says of seeds and scores goes over the files, overrides over all. Settings of experiments are not
-    looked at yet.
 
-    Raises ValueError naming file, key and what is possible, and FileNotFoundError.
+def nested(flat: object, where: str = "", *, dots: bool = True) -> dict[str, Any]:
+    """Sections and dotted keys as nested plain values: `{"critic.pooling": "max"}` as `{"critic": {"pooling": "max"}}`.
+
+    Args:
+        where: the beginning of an error
+        dots: a dot separates a section from its key; False = it is part of a key, which no setting has
+
+    Raises:
+        ValueError: for what is no mapping, keys that are no words, and values that no file can hold
     """
-    loaded: AblationConfig = _loaded(AblationConfig, paths, overrides)
-    if loaded.profile is None:
-        return loaded
-    where = paths[-1] if paths else "profiles"
-    if loaded.profile not in loaded.profiles:
-        wanted = safe_line(repr(loaded.profile))
-        raise ValueError(f"{where}: there is no profile {wanted}; {unknown(loaded.profile, loaded.profiles)}")
-    profile = loaded.profiles[loaded.profile]
-    own: dict[str, Any] = {"scores": dict(profile.scores)} | ({} if profile.seeds is None else {"seeds": profile.seeds})
-    final: AblationConfig = _loaded(
-        AblationConfig, paths, overrides, between=(f"{where}: profiles.{loaded.profile}.", own)
-    )
-    return final
-
-
-def _loaded(
-    owner: type,
-    paths: Iterable[str | os.PathLike[str]],
-    overrides: Mapping[str, Any],
-    between: tuple[str, Mapping[str, Any]] | None = None,
-) -> Any:
-    """What files say, what `between` says (of whom, what), and what overrides say, the latter over the former."""
-    sources = [(f"{path}: ", _checked(_read_file(path, owner), f"{path}: ", owner)) for path in paths]
-    if between is not None:
-        sources.append((between[0], _checked(_nested(between[1]), between[0], owner)))
-    sources.append(("", _checked(_nested(overrides), "", owner)))
-    plain: dict[str, Any] = {}
-    for _, source in sources:
-        plain = _merged(plain, source)
-    try:
-        return _built(owner, plain)
-    except ValueError as error:  # a value out of its range: blame the last one who named it
-        word = str(error).split()[0]
-        named = [where for where, source in sources if any(f".{key}".endswith(f".{word}") for key in _dotted(source))]
-        raise ValueError(f"{named[-1] if named else ''.join(where for where, _ in sources)}{_line(error)}") from None
-
-
-def checked_settings(*layers: Mapping[str, Any], where: str = "") -> dict[str, Any]:
-    """Settings of an experiment, sections or dotted keys, later layers over earlier ones, as nested plain values.
-
-    Each is of the type that its key wants; together they need not be possible yet. Raises ValueError that begins with
-    `where`.
-    """
-    plain: dict[str, Any] = {}
-    for layer in layers:
-        plain = _merged(plain, _checked(_nested(layer), f"{where}: " if where else ""))
-    return plain
-
-
-def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted keys as sections."""
-    given: dict[str, Any] = {}
+    if not isinstance(flat, Mapping):
+        raise ValueError(f"{where}expected settings such as `seed: 0`, got {_shown(flat)}")
+    result: dict[str, Any] = {}
     for key, value in flat.items():
-        parts = str(key).split(".")
+        parts = str(key).split(".") if dots else [key]
         if len(parts) > DEEPEST:
-            raise ValueError(f"{safe_line(key)}: unknown key")
+            raise ValueError(f"{where}{safe_line(key)}: unknown key")
+        value = _plain_value(value, str(key), where)
         for part in reversed(parts):
             value = {part: value}
-        given = _merged(given, value)
-    return given
+        result = merged(result, value)
+    return result
 
 
-def from_plain(plain: Mapping[str, Any], *, where: str = "") -> Experiment:
-    """The experiment that `to_plain` gave, or that differs from the defaults as `plain` says. Raises ValueError."""
-    prefix = f"{where}: " if where else ""
+def _plain_value(value: Any, key: str, where: str) -> Any:
+    """Mappings, lists, words, numbers and truth values alone: what JSON can hold."""
+    if isinstance(value, Mapping):
+        if odd := [name for name in value if not isinstance(name, str) or not name]:
+            name = safe_line(key)
+            raise ValueError(f"{where}{name}: expected names, got {_shown(odd[0])}; quote a name that is a number")
+        return {name: _plain_value(inner, f"{key}.{name}", where) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain_value(inner, key, where) for inner in value]
+    if hasattr(value, "item") and hasattr(value, "dtype"):  # a number of numpy
+        value = value.item()
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise ValueError(f"{where}{safe_line(key)}: expected a plain value, got {_shown(value)}")
+
+
+def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested settings with those of `new` over those of `old`."""
+    result = dict(old)
+    for key, value in new.items():
+        before = result.get(key)
+        result[key] = merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
+def build(owner: type[Owner], layers: Sequence[Layer], *, unread: Mapping[str, str] | None = None) -> Owner:
+    """The settings that layers describe, as the dataclass `owner`.
+
+    Args:
+        unread: dotted key or section that `owner` does not read -> why, for the message
+
+    Raises:
+        ValueError: in one line, with the last layer that names the key, the key, and what is possible there
+    """
+    from pydantic import ValidationError
+
+    values: dict[str, Any] = {}
+    for layer in layers:
+        values = merged(values, layer.values)
     try:
-        return _built(Experiment, _checked(plain, ""))
-    except ValueError as error:
-        raise ValueError(f"{prefix}{_line(error)}") from None
+        cached: Any = owner
+        (built,) = _adapter(cached).validate_json(json.dumps([values]), strict=True)
+        return cast(Owner, built)
+    except ValidationError as errors:
+        error = errors.errors(include_url=False)[0]
+    # without the list around it and, where a list is too short, without the number of what it lacks
+    error["loc"] = error["loc"][1 : -1 if error["type"] == "missing" else None]
+    if error["type"] == "value_error" and not _is_choice(owner, error["loc"]):
+        message = str(error["ctx"]["error"])
+        word = message.split()[0]
+        if is_named := _named_section(owner, error["loc"]):
+            message = f"{is_named}: {message}"
+    else:
+        word, message = _explained(owner, error, unread or {})
+    blamed = [
+        layer.where for layer in layers if any(f".{key}".endswith(f".{word}") for key in dotted_keys(layer.values))
+    ]
+    where = blamed[-1] if blamed else "".join(layer.where for layer in layers)
+    raise ValueError(safe_line(f"{where}{message}", LONGEST_MESSAGE))
 
 
-def to_plain(experiment: Experiment) -> dict[str, Any]:
+@cache
+def _adapter(owner: Any) -> TypeAdapter[list[Any]]:
+    from pydantic import ConfigDict, TypeAdapter
+
+    # a list, for which a configuration can be given; the dataclasses in it follow it
+    return TypeAdapter(list[owner], config=ConfigDict(extra="forbid", allow_inf_nan=False))
+
+
+def _walk(owner: Any, location: Sequence[Any]) -> tuple[Any, str]:
+    """The annotation at a place, and its dotted key."""
+    kind, words = owner, []
+    for part in location:
+        inner, _ = _without_none(kind)
+        if isinstance(part, int):
+            options = get_args(inner)
+            kind = options[part] if get_origin(inner) is tuple and options[-1] is not Ellipsis else options[0]
+            continue
+        words.append(safe_line(part))
+        section: Any = inner
+        kind = _kinds(section).get(part) if is_dataclass(inner) else get_args(inner)[1] if get_args(inner) else Any
+    return kind, ".".join(words)
+
+
+def _is_choice(owner: Any, location: Sequence[Any]) -> bool:
+    kind, _ = _walk(owner, location)
+    return _choice(_without_none(kind)[0]) is not None
+
+
+def _named_section(owner: Any, location: Sequence[Any]) -> str:
+    """The dotted key of a section that a name leads to, such as `recipes.A`; empty for any other place."""
+    kind, key = _walk(owner, location[:-1]) if location else (None, "")
+    return _walk(owner, location)[1] if get_origin(kind) is dict else ""
+
+
+def _explained(owner: Any, error: Mapping[str, Any], unread: Mapping[str, str]) -> tuple[str, str]:
+    """The dotted key of an error of pydantic, and the error in our words."""
+    location, value = error["loc"], error["input"]
+    if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
+        *sections, word = location
+        kind, prefix = _walk(owner, sections)
+        key = f"{prefix}.{word}" if prefix else str(word)
+        section, _ = _without_none(kind)
+        if (why := _unread(key, value, unread)) is not None:
+            return why
+        names = list(_kinds(section))
+        return key, f"{safe_line(key)}: unknown key; {_instead(str(word), f'{prefix}.' if prefix else '', names)}"
+    kind, key = _walk(owner, location)
+    return key, f"{key}: expected {_possible(kind)}, got {_shown(value)}{_advice(kind, value)}"
+
+
+def _unread(key: str, value: Any, unread: Mapping[str, str]) -> tuple[str, str] | None:
+    """An unknown key, or one inside it, that another owner reads, and why this one does not."""
+    inner = [f"{key}.{name}" for name in dotted_keys(value)] if isinstance(value, Mapping) else []
+    for name in (key, *inner):
+        if name in unread:
+            return key, f"{safe_line(name)}: {unread[name]}"
+    return None
+
+
+def _advice(kind: Any, value: Any) -> str:
+    wanted, _ = _without_none(kind)
+    choice = _choice(wanted)
+    names = choice.names if choice is not None else get_args(wanted) if get_origin(wanted) is Literal else ()
+    if isinstance(value, str) and (near := _nearest(value, names)):
+        return f"; did you mean {near!r}?"
+    if wanted is int and isinstance(value, float) and value.is_integer():
+        return f"; write {value:.0f}"
+    return "; put a word in quotes" if wanted is str and isinstance(value, Real) and not isinstance(value, bool) else ""
+
+
+def to_plain(settings: Any) -> dict[str, Any]:
     """Every setting, as dictionaries, lists, words and numbers: what run folders and checkpoints hold."""
-    plain: dict[str, Any] = _plain(experiment)
+    plain: dict[str, Any] = _plain(settings)
     return plain
 
 
-def ablation_to_plain(ablation: AblationConfig) -> dict[str, Any]:
-    """Every setting of an ablation, as `to_plain` gives those of an experiment."""
-    plain: dict[str, Any] = _plain(ablation)
-    return plain
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
 
 
-def save_experiment(experiment: Experiment, path: str | os.PathLike[str]) -> None:
-    """Write every setting, defaults included, as YAML that `load_experiment` reads back to an equal experiment."""
-    with replacing(path) as beside:
-        beside.write_text(yaml_text(to_plain(experiment)), encoding="utf-8")
+def differences(settings: Any) -> dict[str, Any]:
+    """The settings that are not as their dataclass has them by default, as nested plain values.
+
+    A setting that a later version adds, off by default, does not change what this gives.
+    """
+    changed = {}
+    for entry in fields(settings):
+        value, default = getattr(settings, entry.name), _default(entry)
+        if value != default:
+            changed[entry.name] = differences(value) if is_dataclass(value) else _plain(value)
+    return changed
 
 
-@cache
-def settings() -> Mapping[str, Setting]:
+def _default(entry: Any) -> Any:
+    return entry.default_factory() if entry.default is MISSING else entry.default
+
+
+def settings_of(owner: type) -> Mapping[str, Setting]:
     """Every key that a file or the command line may set, by its dotted name, in the order of the sections."""
-    return types.MappingProxyType(dict(_settings(Experiment, "")))
-
-
-@cache
-def ablation_settings() -> Mapping[str, Setting]:
-    """Every key of an ablation file that the command line may set too: those that hold no names of its own."""
-    return types.MappingProxyType(
-        {key: each for key, each in _settings(AblationConfig, "") if get_origin(each.kind) is not dict}
-    )
+    return types.MappingProxyType(dict(_settings(owner, "")))
 
 
 def value_from_text(setting: Setting, text: str) -> object:
-    """The value that somebody typed after `--key` on a command line, before it is checked.
+    """The value that stands after `--key` on a command line, before it is checked.
 
     Words stay words where a word is expected; lists need no brackets: `--data.classes "walk,sit down"`.
     """
     kind, optional = _without_none(setting.kind)
     if optional and text == "null":
         return None
-    if kind is str or get_origin(kind) is Literal:
+    if kind is str or get_origin(kind) is Literal or _choice(kind) is not None:
         return text
     if get_origin(kind) in (list, tuple) and not text.lstrip().startswith("["):
         text = f"[{text}]"
@@ -209,53 +310,17 @@ def value_from_text(setting: Setting, text: str) -> object:
         return text
 
 
-def _read_file(path: str | os.PathLike[str], owner: type) -> object:
-    plain = read_yaml(preset_file(path, "ablation" if owner is AblationConfig else "experiment"))
-    return {} if plain is None else plain
-
-
-def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
-    result = dict(old)
-    for key, value in new.items():
-        before = result.get(key)
-        result[key] = _merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
-    return result
-
-
-def _dotted(plain: Mapping[str, Any], prefix: str = "") -> set[str]:
+def dotted_keys(plain: Mapping[str, Any], prefix: str = "") -> set[str]:
+    """The dotted names of all sections and keys of nested settings."""
     keys = set()
     for key, value in plain.items():
-        keys |= {f"{prefix}{key}"} | (_dotted(value, f"{prefix}{key}.") if isinstance(value, Mapping) else set())
+        keys |= {f"{prefix}{key}"} | (dotted_keys(value, f"{prefix}{key}.") if isinstance(value, Mapping) else set())
     return keys
-
-
-def _checked(plain: object, prefix: str, owner: type = Experiment) -> dict[str, Any]:
-    """The same nested values, each of the type its annotation wants."""
-    if not isinstance(plain, Mapping):
-        raise ValueError(f"{prefix}expected settings such as `seed: 0`, got {_shown(plain)}")
-    try:
-        return _checked_section(owner, plain, "")
-    except ValueError as error:
-        raise ValueError(f"{prefix}{_line(error)}") from None
-
-
-def _line(error: ValueError) -> str:
-    return safe_line(error, LONGEST_MESSAGE)
-
-
-def _checked_section(owner: type, plain: Mapping[Any, Any], prefix: str) -> dict[str, Any]:
-    kinds = _kinds(owner)
-    result = {}
-    for key, value in plain.items():
-        if key not in kinds:
-            raise ValueError(f"{prefix}{safe_line(key)}: unknown key; {_instead(str(key), prefix, list(kinds))}")
-        result[key] = _checked_value(kinds[key], value, prefix + key)
-    return result
 
 
 @cache
 def _kinds(owner: Any) -> dict[str, Any]:
-    return get_type_hints(owner)
+    return get_type_hints(owner, include_extras=True)
 
 
 def _instead(key: str, prefix: str, known: list[str]) -> str:
@@ -266,78 +331,11 @@ def _instead(key: str, prefix: str, known: list[str]) -> str:
     return f"did you mean {prefix}{near}?" if near else f"expected one of: {_listed(prefix + name for name in known)}"
 
 
-def _checked_value(kind: Any, value: Any, key: str) -> Any:
-    wanted, optional = _without_none(kind)
-    origin, inner = get_origin(wanted), get_args(wanted)
-    if value is None and optional:
-        return None
-    if is_dataclass(wanted) and isinstance(value, Mapping):
-        return _checked_section(wanted, value, f"{key}.")  # type: ignore[arg-type]
-    text = "" if isinstance(value, (Mapping, list)) else str(value)
-    if origin is Literal and not isinstance(value, bool) and text in inner:
-        return text  # `precision: 32` is a number to YAML
-    if origin in (list, tuple) and isinstance(value, list | tuple):
-        if origin is list or inner[-1] is Ellipsis:
-            return [_checked_value(inner[0], entry, key) for entry in value]
-        if len(inner) == len(value):
-            return [_checked_value(one, entry, key) for one, entry in zip(inner, value, strict=True)]
-    if origin is dict and isinstance(value, Mapping):
-        if odd := [each for each in value if not isinstance(each, str) or not each]:
-            raise ValueError(f"{key}: expected names, got {_shown(odd[0])}; quote a name that is a number")
-        return {each: _checked_value(inner[1], own, f"{key}.{safe_line(each)}") for each, own in value.items()}
-    if wanted is Any:
-        return value
-    if wanted is str and isinstance(value, str):
-        return value
-    if wanted is bool and isinstance(value, bool):
-        return value
-    if wanted is int and isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
-    if wanted is float and not isinstance(value, bool):
-        if isinstance(value, Real) and -sys.float_info.max <= value <= sys.float_info.max:  # type: ignore[operator]
-            return float(value)
-    if near := _nearest(text, inner if origin is Literal else ()):
-        advice = f"; did you mean {near!r}?"
-    elif wanted is int and isinstance(value, float) and value.is_integer():
-        advice = f"; write {value:.0f}"
-    else:
-        advice = "; put a word in quotes" if wanted is str and isinstance(value, Real) else ""
-    raise ValueError(f"{key}: expected {_possible(kind)}, got {_shown(value)}{advice}")
-
-
-def _built(owner: Any, plain: Mapping[str, Any]) -> Any:
-    kinds = _kinds(owner)
-    values = {}
-    for key, value in plain.items():
-        wanted, _ = _without_none(kinds[key])
-        if is_dataclass(wanted) and value is not None:
-            value = _built(wanted, value)
-        elif get_origin(wanted) is dict and is_dataclass(of := get_args(wanted)[1]):
-            value = {name: _named(f"{key}.{name}", of, own) for name, own in value.items()}
-        elif get_origin(wanted) is tuple and value is not None:
-            value = tuple(value)
-        values[key] = value
-    return owner(**values)
-
-
-def _named(key: str, owner: Any, plain: Mapping[str, Any]) -> Any:
-    try:
-        return _built(owner, plain)
-    except ValueError as error:
-        raise ValueError(f"{key}: {error}") from None
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
-    if isinstance(value, Mapping):
-        return {name: _plain(own) for name, own in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
-
-
 def _settings(owner: Any, prefix: str) -> Iterable[tuple[str, Setting]]:
     kinds = _kinds(owner)
-    meanings = _meanings(owner.__doc__ or "")
+    meanings: dict[str, str] = {}
+    for base in reversed(owner.__mro__[:-1]):
+        meanings |= _meanings(base.__doc__ or "")
     for entry in fields(owner):
         kind = kinds[entry.name]
         section, optional = _without_none(kind)
@@ -349,8 +347,8 @@ def _settings(owner: Any, prefix: str) -> Iterable[tuple[str, Setting]]:
 
 
 def _meanings(docstring: str) -> dict[str, str]:
-    found = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", docstring, flags=re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in found}
+    lines = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", docstring, flags=re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in lines}
 
 
 def _without_none(kind: Any) -> tuple[Any, bool]:
@@ -358,6 +356,12 @@ def _without_none(kind: Any) -> tuple[Any, bool]:
         (kind,) = (part for part in get_args(kind) if part is not type(None))
         return kind, True
     return kind, False
+
+
+def _choice(kind: Any) -> Choice | None:
+    """The choice that annotates a kind, if there is one."""
+    metadata = getattr(kind, "__metadata__", ()) if get_origin(kind) is Annotated else ()
+    return next((entry for entry in metadata if isinstance(entry, Choice)), None)
 
 
 def _possible(kind: Any) -> str:
@@ -369,6 +373,8 @@ def _possible(kind: Any) -> str:
         words = "names, each with what it stands for"
     elif origin is Literal:
         words = f"one of {', '.join(map(str, inner))}"
+    elif (choice := _choice(wanted)) is not None:
+        words = f"one of {', '.join(choice.names)}"
     elif origin in (list, tuple):
         many = "" if origin is list or inner[-1] is Ellipsis else f"{len(inner)} "
         words = f"a list of {many}{PLURALS.get(inner[0]) or _possible(inner[0]).removeprefix('one of ')}"

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kinetic.models.encoder import Encoder
+from kinetic.settings.encoder import EncoderConfig
 from kinetic.skeleton import Skeleton
 from kinetic.training.randomness import seeded
 
@@ -130,11 +131,11 @@ class EncoderTraining(LightningModule):
         *,
         steps: int,
         learning_rate: float = 4e-3,
-        weight_decay: float = 0.01,
-        smoothing: float = 0.1,
-        augment: bool = True,
-        angle: float = math.pi / 6,
-        mirrored: bool = False,
+        weight_decay: float = EncoderConfig.weight_decay,
+        smoothing: float = EncoderConfig.smoothing,
+        augment: bool = EncoderConfig.augment,
+        angle: float = math.radians(EncoderConfig.turn),
+        mirrored: bool = EncoderConfig.mirror,
         seed: int = 0,
     ) -> None:
         super().__init__()

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kinetic.settings.kinetic_gan import LOSSES
+
 __all__ = [
     "LOSSES",
     "SOFTPLUS",
@@ -82,4 +84,4 @@ class Loss(NamedTuple):
 
 WASSERSTEIN = Loss(wasserstein_loss, _wasserstein_generator, gradient_penalty)
 SOFTPLUS = Loss(softplus_loss, _softplus_generator, _r1)
-LOSSES: dict[str, Loss] = {"wasserstein": WASSERSTEIN, "softplus": SOFTPLUS}
+LOSSES.update({"wasserstein": WASSERSTEIN, "softplus": SOFTPLUS})

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from kinetic.settings.sections import Experiment, TrainingConfig
+from kinetic.settings.experiment import Experiment, TrainingConfig
 
 __all__ = ["Precision", "choose_precision", "race", "slow_request", "with_precision"]
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from kinetic.models.stgcn import Critic, Generator
 from kinetic.nn.noise import plain_draw
+from kinetic.settings.kinetic_gan import GanTrainingConfig, GeneratorConfig
 from kinetic.training.losses import WASSERSTEIN, Loss
 from kinetic.training.randomness import mixed_seed, seeded
 
@@ -55,18 +56,18 @@ class KineticGAN(LightningModule):
         generator: Generator,
         critic: Critic,
         *,
-        learning_rate: float = 2e-4,
-        betas: tuple[float, float] = (0.5, 0.999),
-        critic_steps: int = 5,
-        penalty: float = 10.0,
-        penalty_every: int = 1,
+        learning_rate: float = GanTrainingConfig.learning_rate,
+        betas: tuple[float, float] = GanTrainingConfig.betas,
+        critic_steps: int = GanTrainingConfig.critic_steps,
+        penalty: float = GanTrainingConfig.penalty,
+        penalty_every: int = GanTrainingConfig.penalty_every,
         loss: Loss = WASSERSTEIN,
         draw: Callable[[nn.Module, Tensor, Tensor], Tensor] = plain_draw,
-        mismatch: float = 0.0,
-        diversity: float = 0.0,
-        ema: float = 0.0,
+        mismatch: float = GanTrainingConfig.mismatch,
+        diversity: float = GanTrainingConfig.diversity,
+        ema: float = GeneratorConfig.ema,
         seed: int = 0,
-        max_norm: float | None = 1e6,
+        max_norm: float | None = GanTrainingConfig.max_norm,
     ) -> None:
         super().__init__()
         for what in ("classes", "frames", "channels"):

@@ -17,11 +17,11 @@ import pytest
 from kinetic.ablation import cell as cell_module
 from kinetic.ablation.cell import fail, failure, place, prepare_place, read_result, trained_batches, work
 from kinetic.ablation.recipes import Cell
+from kinetic.families.experiments import from_plain, load_experiment
 from kinetic.files import sealed
 from kinetic.formats.reading import read_motions
 from kinetic.runs.fit import fit
-from kinetic.settings.reading import from_plain, load_experiment
-from kinetic.settings.sections import ScoresConfig
+from kinetic.settings.ablation import ScoresConfig
 
 SCORES = ScoresConfig(only=("frechet", "mmd_frame", "bones"), draws=2, points=2, shown=1, published=2)
 

@@ -12,9 +12,9 @@ from kinetic.ablation.cell import fail, prepare_place
 from kinetic.ablation.cost import estimate, seconds_per_batch
 from kinetic.ablation.grid import plan
 from kinetic.ablation.recipes import Ablation, Benchmark, Recipe
+from kinetic.families.experiments import load_experiment
 from kinetic.files import sealed
-from kinetic.settings.reading import load_experiment
-from kinetic.settings.sections import ScoresConfig
+from kinetic.settings.ablation import ScoresConfig
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from kinetic.engines.interface import Event
 from kinetic.engines.local import Local
 from kinetic.engines.slurm import Slurm
 from kinetic.files import sealed
-from kinetic.settings.sections import ScoresConfig
+from kinetic.settings.ablation import ScoresConfig
 
 ENGINE = Local(2, preload=PRELOAD)
 BASE = {

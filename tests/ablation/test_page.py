@@ -15,10 +15,11 @@ from kinetic.ablation.page import FORMATS, _file_names, write_pages
 from kinetic.ablation.recipes import REAL, Ablation, Benchmark, Recipe
 from kinetic.ablation.results import read_grid
 from kinetic.engines.interface import Event
+from kinetic.families.experiments import load_experiment
 from kinetic.formats.reading import read_motions
 from kinetic.motion.storage import write_motions
-from kinetic.settings.reading import load_experiment, to_plain
-from kinetic.settings.sections import ScoresConfig
+from kinetic.settings.ablation import ScoresConfig
+from kinetic.settings.reading import to_plain
 
 HOSTILE = "<script>document.body.dataset.errors = 'run'</script>"
 

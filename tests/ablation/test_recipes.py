@@ -14,10 +14,10 @@ import pytest
 import yaml
 
 from kinetic.ablation.recipes import REAL, Ablation, Benchmark, Cell, Recipe, digest, read_ablation
+from kinetic.families.experiments import load_experiment
 from kinetic.motion.storage import write_motions
 from kinetic.motion.synthetic import synthesise
-from kinetic.settings.reading import load_experiment
-from kinetic.settings.sections import ScoresConfig
+from kinetic.settings.ablation import ScoresConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = {"classes": ["walk", "wave"], "frames": 16, "batch_size": 4, "synthetic": {"subjects": 2, "repeats": 1}}

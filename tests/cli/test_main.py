@@ -18,11 +18,12 @@ import kinetic
 from kinetic.cli import main as cli
 from kinetic.cli.arguments import Verb
 from kinetic.cli.main import main, parse
+from kinetic.families.experiments import from_plain
 from kinetic.formats.reading import read_motions
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import write_motions
-from kinetic.settings.reading import from_plain
-from kinetic.settings.sections import Experiment, QuantileConfig
+from kinetic.settings.experiment import Experiment
+from kinetic.settings.kinetic_gan import QuantileConfig
 from kinetic.skeleton import NTU25, save_skeleton
 
 

@@ -10,7 +10,7 @@ from kinetic.engines.choice import choose_engine
 from kinetic.engines.local import Local
 from kinetic.engines.ray import Ray
 from kinetic.engines.slurm import Slurm
-from kinetic.settings.sections import RayConfig, SlurmConfig
+from kinetic.settings.ablation import RayConfig, SlurmConfig
 
 ROOM = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -8,10 +8,10 @@ import pytest
 from kinetic.evaluation import augmentation
 from kinetic.evaluation.augmentation import train_on_generated
 from kinetic.evaluation.comparison import open_contest
+from kinetic.families.experiments import load_experiment
+from kinetic.families.motions import prepare
 from kinetic.runs.fit import fit
-from kinetic.runs.prepare import prepare
 from kinetic.runs.run import load_run
-from kinetic.settings.reading import load_experiment
 
 ENCODER = {
     "model": "encoder",

@@ -11,13 +11,13 @@ from conftest import DATA
 from kinetic.evaluation.comparison import network_of, open_contest
 from kinetic.evaluation.evaluate import evaluate
 from kinetic.evaluation.report import compare
+from kinetic.families.experiments import load_experiment
 from kinetic.formats.reading import read_motions
 from kinetic.models.adapter import Adapted
 from kinetic.motion.storage import write_motions
 from kinetic.motion.synthetic import synthesise
 from kinetic.runs.fit import fit
 from kinetic.runs.run import load_run
-from kinetic.settings.reading import load_experiment
 
 
 def scores(report):

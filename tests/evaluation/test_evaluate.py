@@ -10,6 +10,7 @@ from conftest import DATA, GAN
 from kinetic.evaluation.comparison import open_contest
 from kinetic.evaluation.evaluate import evaluate, evaluate_published
 from kinetic.evaluation.report import Report, compare, read_report, write_report
+from kinetic.families.experiments import load_experiment
 from kinetic.formats.reading import read_motions
 from kinetic.metrics.intervals import COVERS
 from kinetic.metrics.measures import BETTER, MEASURES
@@ -20,7 +21,6 @@ from kinetic.motion.storage import write_motions
 from kinetic.motion.synthetic import synthesise
 from kinetic.runs.fit import fit
 from kinetic.runs.sample import sample
-from kinetic.settings.reading import load_experiment
 from kinetic.skeleton import NTU25, save_skeleton
 
 ONE_SIDED = {name for each in MEASURES if each.floor in ("test", "left out") for name in each.scores}

@@ -13,13 +13,13 @@ from kinetic.evaluation.sweeps import (
     joint_variation,
     truncation_curve,
 )
+from kinetic.families.experiments import load_experiment
+from kinetic.families.motions import prepare
 from kinetic.motion.storage import write_motions
 from kinetic.motion.synthetic import synthesise
 from kinetic.runs.fit import fit
-from kinetic.runs.prepare import prepare
 from kinetic.runs.run import load_run
 from kinetic.runs.sample import sample
-from kinetic.settings.reading import load_experiment
 from kinetic.skeleton import NTU25
 
 EXPERIMENT = {

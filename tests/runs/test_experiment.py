@@ -11,18 +11,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from kinetic.runs.build import build_networks
 
+from kinetic.families.experiments import load_experiment, save_experiment
+from kinetic.families.motions import prepare
 from kinetic.formats.reading import read_motions
 from kinetic.motion.storage import write_motions
 from kinetic.motion.synthetic import synthesise
 from kinetic.runs import fit as fitting
 from kinetic.runs import folder as run_folder
-from kinetic.runs.build import build, build_networks
 from kinetic.runs.fit import fit
-from kinetic.runs.prepare import prepare
 from kinetic.runs.run import load_run
 from kinetic.runs.sample import draw, sample
-from kinetic.settings.reading import load_experiment, save_experiment
+from kinetic.settings.reading import build
 from kinetic.skeleton import COCO17, NTU25, save_skeleton
 from kinetic.training import precision
 from kinetic.training.checkpoint import read_checkpoint, write_checkpoint

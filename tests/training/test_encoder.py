@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from kinetic.models.encoder import Encoder
 from kinetic.motion.scaler import Scaler
-from kinetic.runs.build import build
-from kinetic.settings.sections import EncoderConfig, Experiment
+from kinetic.settings.encoder import EncoderConfig
+from kinetic.settings.experiment import Experiment
+from kinetic.settings.reading import build
 from kinetic.skeleton import NTU25, NTU25_2D
 from kinetic.training.encoder import EncoderTraining, crop, disturb, mirror, resize, schedule, turn
 

@@ -10,8 +10,8 @@ import sys
 import pytest
 import torch
 
-from kinetic.settings.reading import load_experiment
-from kinetic.settings.sections import TrainingConfig
+from kinetic.families.experiments import load_experiment
+from kinetic.settings.experiment import TrainingConfig
 from kinetic.training import precision
 from kinetic.training.precision import choose_precision, race, slow_request, with_precision
 
@@ -86,7 +86,7 @@ def test_the_race_leaves_the_threads_alone_and_is_run_once():
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="plays an older x86 processor")
 def test_a_processor_without_bf16_is_told():
     code = (
-        "from kinetic.settings.sections import TrainingConfig; "
+        "from kinetic.settings.experiment import TrainingConfig; "
         "from kinetic.training.precision import choose_precision; "
         "print(choose_precision(TrainingConfig(accelerator='cpu')))"
     )

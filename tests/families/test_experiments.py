@@ -11,17 +11,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kinetic.families.experiments import experiment_settings as settings
+from kinetic.families.experiments import from_plain, load_experiment, save_experiment
 from kinetic.plain import yaml_text, yaml_values
-from kinetic.settings.reading import (
-    from_plain,
-    load_experiment,
-    save_experiment,
-    settings,
-    to_plain,
-    unknown,
-    value_from_text,
-)
-from kinetic.settings.sections import CriticConfig, Experiment, QuantileConfig, TrainingConfig
+from kinetic.settings.kinetic_gan import CriticConfig, GanExperiment, GanTrainingConfig, QuantileConfig
+from kinetic.settings.reading import differences, to_plain, unknown, value_from_text
 
 
 def write(path, text):
@@ -44,15 +38,15 @@ def file(tmp_path):
 
 
 def test_nothing_said_is_the_defaults(file):
-    assert load_experiment() == Experiment()
-    assert load_experiment(write(file, "")) == Experiment()
-    assert load_experiment(write(file, "# only words\n")) == Experiment()
+    assert load_experiment() == GanExperiment()
+    assert load_experiment(write(file, "")) == GanExperiment()
+    assert load_experiment(write(file, "# only words\n")) == GanExperiment()
 
 
 def test_a_file_holds_differences(file):
     experiment = load_experiment(write(file, "seed: 3\ncritic: {pooling: max, noise: {std: 0.1}}\n"))
     assert (experiment.seed, experiment.critic.pooling, experiment.critic.noise.std) == (3, "max", 0.1)
-    assert experiment.training == TrainingConfig()
+    assert experiment.training == GanTrainingConfig()
 
 
 def test_later_files_win_and_overrides_over_all(tmp_path):
@@ -126,8 +120,8 @@ def test_numbers_are_read_as_python_writes_them(file):
         ("data: {classes: [walk, 3]}", "data.classes: expected a word, got 3; put a word in quotes"),
         ("data: {classes: {a: 1}}", "data.classes: expected a list of words, or null, got {'a': 1}"),
         ("training: {betas: [a, b]}", "training.betas: expected a number, got 'a'"),
-        ("training: {1: 2}", "training.1: unknown key; expected one of: training.steps, "),
-        ("data: {2: {3: 4}}", "data.2: unknown key; expected one of: data.source, "),
+        ("training: {1: 2}", "training: expected names, got 1; quote a name that is a number"),
+        ("data: {2: {3: 4}}", "data: expected names, got 2; quote a name that is a number"),
         ("a: " + "[" * 5000, ", line 1: nested too deeply"),
         ("seed: -1", "experiment.seed must lie between 0 and 9223372036854775807, got -1"),
         ("data: {frames: 30}", "data.frames must be a multiple of 16, got 30"),
@@ -142,12 +136,70 @@ def test_numbers_are_read_as_python_writes_them(file):
         ("generator: {latent: 100000}", "generator.latent must lie between 1 and 16384, got 100000"),
         ("critic: {label_width: 100000}", "critic.label_width must lie between 1 and 16384, got 100000"),
         ("generator: {widths: [8, 8, 8, 8, 1000000]}", "generator.widths needs 5 channel counts from 1 to 16384, got"),
-        (f"encoder: {{widths: {[8] * 65}}}", "encoder.widths needs 1 to 64 channel counts from 1 to 16384, got [8, 8,"),
+        (
+            f"model: encoder\nencoder: {{widths: {[8] * 65}}}",
+            "encoder.widths needs 1 to 64 channel counts from 1 to 16384, got [8, 8,",
+        ),
         ("name: a/b", "name must be a plain file name, got 'a/b'"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line_with_file_key_and_choices(file, text, message):
     assert refusal(file, text).startswith(message.removeprefix(": "))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("model: encoder\ntraining: {penalty: 99}", "training.penalty: model encoder does not read it; gan does"),
+        ("model: encoder\ncritic: {pooling: max}", "critic: model encoder does not read it; gan does"),
+        ("model: encoder\ndata: {scaling: standard}", "data.scaling: model encoder does not read it; gan does"),
+        ("encoder: {widths: [8]}", "encoder: model gan does not read it; encoder does"),
+        ("model: gam", "model: unknown family 'gam'; did you mean gan?"),
+        ("model: 3", "model: unknown family 3; expected one of: gan, encoder"),
+        ("model: encoder\ndata: {frames: 60}", "data.frames must be a multiple of 8, for the encoder takes frames in"),
+    ],
+)
+def test_a_setting_that_the_model_does_not_read_is_refused_by_name(file, text, message):
+    assert refusal(file, text).startswith(message)
+
+
+def test_each_family_checks_its_own_sizes():
+    assert load_experiment(model="encoder", data={"frames": 60}, encoder={"widths": [16, 16]}).data.frames == 60
+    with pytest.raises(ValueError, match=r"data\.frames must be a multiple of 16, got 60"):
+        load_experiment(data={"frames": 60})
+
+
+def test_a_later_layer_that_chooses_another_model_drops_what_earlier_ones_say_to_the_model_before(file):
+    write(file, "data: {frames: 32, scaling: standard}\ngenerator: {output: linear}\ntraining: {penalty: 1, epochs: 7}")
+    experiment = load_experiment(file, model="encoder")
+    assert (experiment.data.frames, experiment.training.epochs) == (32, 7)
+    with pytest.raises(ValueError, match=r"^training\.penalty: model encoder does not read it"):
+        load_experiment(file, model="encoder", **{"training.penalty": 2})
+
+
+def test_settings_of_all_families_as_version_0_1_wrote_them_are_read_where_they_are_not_strict():
+    old = {**to_plain(load_experiment(model="encoder")), "critic": {"pooling": "max"}, "generator": {"latent": 8}}
+    old["training"] = {**old["training"], "penalty": 5.0, "quantile": None}
+    with pytest.raises(ValueError, match="model encoder does not read it"):
+        from_plain(old)
+    assert from_plain(old, strict=False) == load_experiment(model="encoder")
+    with pytest.raises(ValueError, match="critik: unknown key"):
+        from_plain({**old, "critik": {}}, strict=False)
+
+
+def test_a_word_that_a_user_adds_to_a_table_is_a_choice(monkeypatch):
+    from kinetic.nn.pooling import POOLING
+
+    with pytest.raises(ValueError, match=r"critic\.pooling: expected one of mean, max, gem, attention, got 'lse'"):
+        load_experiment(critic={"pooling": "lse"})
+    monkeypatch.setitem(POOLING, "lse", lambda x: x.logsumexp(dim=(2, 3)))
+    assert load_experiment(critic={"pooling": "lse"}).critic.pooling == "lse"
+
+
+def test_differences_are_what_is_not_as_by_default():
+    assert differences(load_experiment()) == {}
+    experiment = load_experiment(seed=3, data={"frames": 32}, training={"quantile": {"q": 0.9}})
+    assert differences(experiment) == {"seed": 3, "data": {"frames": 32}, "training": {"quantile": {"q": 0.9}}}
 
 
 def test_the_file_that_is_to_blame_is_named(tmp_path):
@@ -213,7 +265,7 @@ def test_saving_and_loading_is_the_identity(tmp_path):
 def test_any_value_survives_yaml(penalty, name, classes):
     if name in {".", ".."}:
         return
-    experiment = Experiment(name=name)
+    experiment = GanExperiment(name=name)
     plain = to_plain(experiment) | {"training": {"penalty": penalty}, "data": {"classes": classes}}
     again = from_plain(yaml_values(yaml_text(plain)))
     assert (again.name, again.training.penalty, again.data.classes) == (name, penalty, classes)
@@ -286,7 +338,7 @@ def test_every_field_is_a_setting():
             else:
                 yield prefix + entry.name
 
-    assert set(leaves(Experiment())) <= set(settings())
+    assert set(leaves(GanExperiment())) <= set(settings())
     assert "training.quantile.q" in settings()
 
 
