@@ -10,17 +10,20 @@ from typing import Any
 from kinetic.families.interface import Family
 from kinetic.families.table import FAMILIES, family_called
 from kinetic.files import replacing
+from kinetic.messages import safe_line
 from kinetic.plain import yaml_text
 from kinetic.settings.experiment import Experiment
 from kinetic.settings.reading import (
     Layer,
     Setting,
     build,
+    dotted_keys,
     file_layer,
     merged,
     nested,
     settings_of,
     to_plain,
+    unknown,
 )
 
 __all__ = ["experiment_settings", "from_plain", "layered", "load_experiment", "read_by", "save_experiment"]
@@ -67,7 +70,10 @@ def layered(*layers: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     with `where`.
     """
     prefix = f"{where}: " if where else ""
-    return _merged([Layer(prefix, nested(layer, prefix)) for layer in layers])
+    named = [Layer(prefix, nested(layer, prefix)) for layer in layers]
+    for layer in named:
+        _check_names(layer)
+    return _merged(named)
 
 
 def save_experiment(experiment: Experiment, path: str | os.PathLike[str]) -> None:
@@ -87,6 +93,16 @@ def experiment_settings() -> Mapping[str, Setting]:
 def read_by(key: str) -> list[Family]:
     """The families that read a setting or a section."""
     return [family for family in FAMILIES.values() if key in _keys(family)]
+
+
+def _check_names(layer: Layer) -> None:
+    """Raises ValueError for a key that no family reads."""
+    names = set().union(*(_keys(family) for family in FAMILIES.values()))
+    for key in sorted(dotted_keys(layer.values)):
+        section, dot, _ = key.rpartition(".")
+        siblings = [name for name in names if name.rpartition(".")[0] == section]
+        if key not in names and siblings:
+            raise ValueError(f"{layer.where}{safe_line(key)}: unknown key; {unknown(key, sorted(siblings))}")
 
 
 @cache

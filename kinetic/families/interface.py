@@ -119,10 +119,6 @@ class Watch(NamedTuple):
     selects: bool
 
 
-def _nothing(module: Any) -> None:
-    return None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Family:
     """A kind of model: its settings, how it is built, watched while it trains, and what it makes.
@@ -153,8 +149,8 @@ class Family:
     open: Callable[[Any], Material]
     build: Callable[[Any, About], LightningModule]
     watch: Callable[[Any, Material, Path], Watch]
-    sampler: Callable[[Any], Sampler | None] = _nothing
-    recogniser: Callable[[Any], nn.Module | None] = _nothing
+    sampler: Callable[[Any], Sampler] | None = None
+    recogniser: Callable[[Any], nn.Module] | None = None
     options: Mapping[str, Option] = field(default_factory=dict)
     foreign: Mapping[str, Callable[[Path], tuple[Experiment, LightningModule, About]]] = field(default_factory=dict)
     shown: tuple[str, ...] = ()
@@ -165,12 +161,12 @@ class Family:
     @property
     def generates(self) -> bool:
         """Whether it makes motions."""
-        return self.sampler is not _nothing
+        return self.sampler is not None
 
     @property
     def recognises(self) -> bool:
         """Whether it names the class of a motion."""
-        return self.recogniser is not _nothing
+        return self.recogniser is not None
 
     def check_options(self, options: Mapping[str, Any]) -> None:
         """Raises ValueError for an option that the sampler does not have, and for an impossible value."""

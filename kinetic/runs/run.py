@@ -80,18 +80,18 @@ class Run:
     @property
     def sampler(self) -> Sampler:
         """What samples are drawn with. Raises ValueError when the model makes no motions."""
-        if (sampler := self.family.sampler(self.module)) is None:
+        if (sampler_of := self.family.sampler) is None:
             raise ValueError(f"{self.path}: model {self.experiment.model} makes no motions; expected a generator")
-        return sampler
+        return sampler_of(self.module)
 
     @property
     def recogniser(self) -> nn.Module:
         """The network that names the class of a motion. Raises ValueError when the model recognises nothing."""
-        if (network := self.family.recogniser(self.module)) is None:
+        if (recogniser_of := self.family.recogniser) is None:
             raise ValueError(
                 f"{self.path}: model {self.experiment.model} recognises nothing; expected a recognition network"
             )
-        return network
+        return recogniser_of(self.module)
 
 
 def load_run(path: str | os.PathLike[str]) -> Run:

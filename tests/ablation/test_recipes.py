@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from kinetic.ablation.recipes import REAL, Ablation, Benchmark, Cell, Recipe, digest, read_ablation
+from kinetic.ablation.recipes import REAL, Ablation, Benchmark, Recipe, read_ablation
 from kinetic.families.experiments import load_experiment
 from kinetic.motion.storage import write_motions
 from kinetic.motion.synthetic import synthesise
@@ -113,50 +110,6 @@ def test_checkpoints_are_kept_where_a_curve_has_points():
     assert [kept(points).experiment.training.keep_every for points in (0, 1, 3, 10)] == [0, 10, 4, 1]
 
 
-# ----------------------------------------------------------------------------------------------------------------- keys
-
-
-def cell(**changes) -> Cell:
-    made = Cell("xsub", "A", 0, load_experiment(data=DATA, training={"steps": 4}), ScoresConfig(), "net", "", 1, 1)
-    return replace(made, **changes)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"experiment": load_experiment(data=DATA, training={"steps": 4}, seed=1)},
-        {"experiment": load_experiment(data=DATA, training={"steps": 5})},
-        {"experiment": load_experiment(data=DATA, training={"steps": 4}, critic={"noise": {"std": 0.1}})},
-        {"scores": ScoresConfig(draws=2)},
-        {"encoder": "another"},
-        {"data": "ab"},
-        {"threads": 2},
-    ],
-)
-def test_whatever_changes_a_result_changes_its_key(change):
-    assert cell(**change).key != cell().key
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"benchmark": "renamed"},
-        {"recipe": "renamed"},
-        {"experiment": load_experiment(name="x", data={**DATA, "workers": 1}, training={"steps": 4, "save_every": 7})},
-        {"network": Path("elsewhere")},
-    ],
-)
-def test_names_and_places_do_not(change):
-    assert cell(**change).key == cell().key
-
-
-def test_a_key_is_the_same_in_every_process():
-    code = "from test_recipes import cell; print(cell().key)"
-    environment = dict(os.environ, PYTHONHASHSEED="7", PYTHONPATH=os.pathsep.join([str(ROOT), str(ROOT / "tests")]))
-    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == cell().key
-
-
 def test_motions_count_by_their_content_and_not_by_their_path(tmp_path):
     motions = synthesise(["walk", "wave"], subjects=2, repeats=1, frames=16)
     for name in ("one", "two", "other"):
@@ -169,30 +122,6 @@ def test_motions_count_by_their_content_and_not_by_their_path(tmp_path):
         data = {"source": str(tmp_path / name / "m.npz"), "frames": 16, "batch_size": 4}
         keys.append(ablation(benchmarks=[Benchmark("xsub", {"data": data}, {})]).cells()[1][0].key)
     assert keys[0] == keys[1] != keys[2]
-
-
-def test_a_digest_tells_contents_names_and_sizes_apart(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "x").write_bytes(b"12")
-    before = digest(tmp_path / "a")
-    (tmp_path / "a" / "x").write_bytes(b"21")
-    assert digest(tmp_path / "a") != before
-    (tmp_path / "a" / "x").rename(tmp_path / "a" / "y")
-    (tmp_path / "a" / "y").write_bytes(b"12")
-    assert digest(tmp_path / "a") != before
-    assert len(before) == 16
-    assert digest(None) == ""
-    with pytest.raises(FileNotFoundError, match="nothing"):
-        digest(tmp_path / "nothing")
-
-
-def test_a_digest_of_a_large_file_looks_at_parts_of_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("kinetic.ablation.recipes.WHOLE", 10)
-    monkeypatch.setattr("kinetic.ablation.recipes.PART", 4)
-    (tmp_path / "x").write_bytes(b"0123456789abcdef")
-    before = digest(tmp_path / "x")
-    (tmp_path / "x").write_bytes(b"0123456789abcdeF")
-    assert digest(tmp_path / "x") != before
 
 
 # ---------------------------------------------------------------------------------------------------------------- files
@@ -361,7 +290,8 @@ def test_settings_of_recognition_networks_go_to_them_and_not_to_generators(tmp_p
 
 
 def test_a_title_is_one_printable_line():
-    assert cell(recipe="a\n\x1b[2Jb").title == r"xsub: a\n\x1b[2Jb, seed 0"
+    cell = Cell("xsub", "a\n\x1b[2Jb", 0, load_experiment(), ScoresConfig(), "", "", 1, 1)
+    assert cell.title == r"xsub: a\n\x1b[2Jb, seed 0"
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,7 @@ from pytorch_lightning import Trainer
 from torch.utils.data import DataLoader, TensorDataset
 
 from kinetic.models.encoder import Encoder
-from kinetic.motion.scaler import Scaler
 from kinetic.settings.encoder import EncoderConfig
-from kinetic.settings.experiment import Experiment
-from kinetic.settings.reading import build
 from kinetic.skeleton import NTU25, NTU25_2D
 from kinetic.training.encoder import EncoderTraining, crop, disturb, mirror, resize, schedule, turn
 
@@ -207,26 +204,6 @@ def test_seed_and_batch_decide_the_disturbance():
         losses.append(model.training_step(task(), 0).item())
     assert losses[0] == losses[1]
     assert len(set(losses)) == 3
-
-
-def test_options_of_the_configuration_reach_the_training():
-    scaler = Scaler.for_shape(3, 25)
-    for own in (
-        EncoderConfig(),
-        EncoderConfig(facing=True, turn=90, mirror=True, weight_decay=0.5),
-    ):
-        made = build(Experiment(model="encoder", encoder=own), skeleton=NTU25, classes=2, scaler=scaler)
-        assert made.encoder.facing == own.facing
-        assert made.angle == math.radians(own.turn)
-        assert made.mirrored == (NTU25 if own.mirror else None)
-        assert made.weight_decay == own.weight_decay
-
-
-def test_options_are_off_by_default():
-    assert EncoderConfig(facing=False, turn=30, mirror=False, weight_decay=0.01) == EncoderConfig()
-    scaler = Scaler.for_shape(3, 25)
-    made = build(Experiment(model="encoder"), skeleton=NTU25, classes=2, scaler=scaler)
-    assert (made.angle, made.mirrored, made.weight_decay) == (math.pi / 6, None, module().weight_decay)
 
 
 def test_turned_and_mirrored_runs_go_on_exactly_too():
