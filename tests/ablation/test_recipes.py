@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from kinetic.ablation.recipes import REAL, Ablation, Benchmark, Recipe, read_ablation
+from kinetic.ablation.recipes import REAL, Ablation, Benchmark, Cell, Recipe, read_ablation
 from kinetic.families.experiments import load_experiment
 from kinetic.motion.storage import write_motions
 from kinetic.motion.synthetic import synthesise
