@@ -45,7 +45,6 @@ from kinetic.metrics.score import Score
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import write_motions
 from kinetic.plain import yaml_text
-from kinetic.settings.experiment import Experiment
 from kinetic.settings.reading import to_plain
 from kinetic.skeleton import KINECT20, NTU25, load_skeleton
 
@@ -191,7 +190,7 @@ def kinds(scratch: Path) -> Mapping[str, Kind]:
         return [json.dumps(plain).encode(), json.dumps(plain, indent=1).encode()]
 
     return {
-        "experiments": Kind([*experiments, yaml_text(to_plain(Experiment())).encode()], own, own, load_experiment),
+        "experiments": Kind([*experiments, yaml_text(to_plain(load_experiment())).encode()], own, own, load_experiment),
         "ablations": Kind([(EXPERIMENTS / "ablation.yaml").read_bytes()], own, own, read_ablation),
         "skeletons": Kind(skeletons, own, own, load_skeleton),
         "mappings of tables": Kind(tables, own, own, read_table_mapping),

@@ -30,7 +30,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from benchmarks import harness
 from kinetic.families.experiments import load_experiment
-from kinetic.families.motions import prepare
+from kinetic.families.kinetic_gan import KINETIC_GAN
 from kinetic.files import replacing
 from kinetic.metrics.frechet import FrechetDistance
 from kinetic.metrics.mmd import mmd_per_class
@@ -39,7 +39,6 @@ from kinetic.motion.motion_set import MotionSet
 from kinetic.runs.run import Run, load_run
 from kinetic.runs.sample import draw
 from kinetic.settings.experiment import Experiment
-from kinetic.settings.reading import build
 from kinetic.training.batches import MotionData
 from kinetic.training.precision import choose_precision, with_precision
 from kinetic.training.wgan import Diverged
@@ -175,16 +174,16 @@ def train(row: str, seed: int, source: str, encoder: str, marks: Sequence[float]
     warnings.filterwarnings("ignore", module=r"pytorch_lightning\..*")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     asked = experiment(row, seed, source)
-    prepared = prepare(asked)
-    training, network = prepared.train, load_run(encoder)
-    judge = Judge(network.module.encoder, prepared.test.centred("first"))  # type: ignore[arg-type]
+    material, network = KINETIC_GAN.open(asked), load_run(encoder)
+    training, test, scaler = material.train, material.test, material.about.scaler
+    judge = Judge(network.recogniser, test.centred("first"))  # type: ignore[arg-type]
     asked = with_precision(asked, choose_precision(asked.training).name)
-    module = build(asked, skeleton=training.skeleton, classes=len(training.class_names), scaler=prepared.scaler)
-    run = Run(Path(row), asked, module, training.skeleton, training.class_names, float(np.mean(training.fps)), "")
+    module = KINETIC_GAN.build(asked, material.about)
+    run = Run(Path(row), asked, module, material.about)
 
     def score() -> dict[str, float]:
         module.eval()
-        found = judge(draw(run, prepared.test.label, seed=seed).centred("first"))
+        found = judge(draw(run, test.label, seed=seed).centred("first"))
         module.train()
         return found
 
@@ -203,9 +202,7 @@ def train(row: str, seed: int, source: str, encoder: str, marks: Sequence[float]
     try:
         trainer.fit(
             module,
-            datamodule=MotionData(
-                training, scaler=prepared.scaler, batch_size=asked.data.batch_size, seed=seed, steps=10**9
-            ),
+            datamodule=MotionData(training, scaler=scaler, batch_size=asked.data.batch_size, seed=seed, steps=10**9),
         )
     except Diverged as reason:
         error = str(reason)

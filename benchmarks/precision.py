@@ -21,9 +21,9 @@ import torch
 from benchmarks.harness import machine
 from kinetic.families.experiments import experiment_settings as settings
 from kinetic.families.experiments import load_experiment
-from kinetic.families.motions import prepare
+from kinetic.families.kinetic_gan import KINETIC_GAN
 from kinetic.settings.experiment import TrainingConfig
-from kinetic.settings.reading import build, value_from_text
+from kinetic.settings.reading import value_from_text
 from kinetic.training.precision import choose_precision, race
 
 LESSER = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
@@ -35,12 +35,12 @@ def measure(repeats: int, chosen: Sequence[str]) -> dict[str, float | str]:
     typed = dict(word.split("=", 1) for word in chosen)
     known = settings()
     asked = load_experiment("demo", "fast", **{key: value_from_text(known[key], text) for key, text in typed.items()})
-    prepared = prepare(asked)
-    train = prepared.train
-    module = build(asked, skeleton=train.skeleton, classes=len(train.class_names), scaler=prepared.scaler)
+    material = KINETIC_GAN.open(asked)
+    train, scaler = material.train, material.about.scaler
+    module = KINETIC_GAN.build(asked, material.about)
     generator, critic = module.generator, module.critic
     rows = torch.arange(asked.data.batch_size) % len(train)
-    real = prepared.scaler(torch.from_numpy(train.motion[rows.numpy()]))
+    real = scaler(torch.from_numpy(train.motion[rows.numpy()]))
     label = torch.from_numpy(train.label[rows.numpy()])
     z = torch.randn(len(rows), generator.latent)
 

@@ -31,11 +31,12 @@ from pytorch_lightning import Trainer
 
 from benchmarks.harness import machine
 from kinetic.families.experiments import load_experiment
+from kinetic.families.interface import About
+from kinetic.families.kinetic_gan import KINETIC_GAN
 from kinetic.families.motions import prepare
 from kinetic.motion.scaler import Scaler
 from kinetic.motion.storage import MotionWriter
 from kinetic.settings.experiment import Experiment
-from kinetic.settings.reading import build
 from kinetic.skeleton import NTU25
 from kinetic.training.batches import MotionData
 
@@ -106,7 +107,9 @@ def rate(data: MotionData, batches: int) -> float:
 
 def training_rate(experiment: Experiment, data: MotionData, scaler: Scaler, steps: int) -> float:
     """Training batches a second of the experiment's networks, inside a Lightning trainer."""
-    module = build(experiment, skeleton=NTU25, classes=120, scaler=scaler)
+    classes = tuple(f"A{k}" for k in range(1, 121))
+    about = About(class_names=classes, data="", skeleton=NTU25, scaler=scaler)
+    module = KINETIC_GAN.build(experiment, about)
     trainer = Trainer(
         accelerator="cpu",
         max_epochs=1,
@@ -134,25 +137,26 @@ def measure(folder: Path, *, batches: int, steps: int, repeats: int) -> dict[str
     forget(folder)
     with phase("open, split, fit scaler", found, base):
         prepared = prepare(experiment)
-    data = MotionData(prepared.train, scaler=prepared.scaler, batch_size=BATCH)
+        scaler = Scaler.fit(prepared.train.motion, experiment.data.scaling)
+    data = MotionData(prepared.train, scaler=scaler, batch_size=BATCH)
     forget(folder)
     with phase("batches, cold", found, base) as own:
         own["motions_per_second"] = rate(data, batches)
     with phase("batches, again", found, base) as own:
-        own["motions_per_second"] = rate(MotionData(prepared.train, scaler=prepared.scaler, batch_size=BATCH), batches)
+        own["motions_per_second"] = rate(MotionData(prepared.train, scaler=scaler, batch_size=BATCH), batches)
     some = prepared.train.select(slice(0, 2048))
-    memory = MotionData(replace(some, motion=np.asarray(some.motion)), scaler=prepared.scaler, batch_size=BATCH)
+    memory = MotionData(replace(some, motion=np.asarray(some.motion)), scaler=scaler, batch_size=BATCH)
     found["memory"] = {"motions_per_second": rate(memory, min(batches, len(memory.sampler) - 1))}
     forget(folder)
     ways: dict[str, Callable[[], MotionData]] = {
-        "stored": lambda: MotionData(prepared.train, scaler=prepared.scaler, batch_size=BATCH),
-        "in memory": lambda: MotionData(memory.train, scaler=prepared.scaler, batch_size=BATCH),
+        "stored": lambda: MotionData(prepared.train, scaler=scaler, batch_size=BATCH),
+        "in memory": lambda: MotionData(memory.train, scaler=scaler, batch_size=BATCH),
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     with phase("training", found, base) as own:
         for turn in range(repeats + 1):
             for way, make in ways.items():
-                each = training_rate(experiment, make(), prepared.scaler, steps)
+                each = training_rate(experiment, make(), scaler, steps)
                 if turn:  # the first warms up
                     seconds[way].append(each)
         own["batches_per_second"] = {way: round(statistics.median(each), 2) for way, each in seconds.items()}

@@ -24,6 +24,7 @@ from kinetic.engines.choice import choose_engine
 from kinetic.engines.interface import Engine, Task
 from kinetic.files import holding, replacing
 from kinetic.messages import LONGEST_MESSAGE, safe_line
+from kinetic.processes import load_code
 from kinetic.settings.ablation import RayConfig, SlurmConfig
 from kinetic.training.precision import Precision
 
@@ -123,6 +124,7 @@ def ablate(
     out: str | os.PathLike[str] | None = None,
     *,
     engine: Engine | None = None,
+    code: Sequence[str | os.PathLike[str]] = (),
     retry: bool = False,
     progress: bool = True,
     **options: Any,
@@ -137,6 +139,8 @@ def ablate(
         ablation: one that was made in Python, or a file of one
         out: the folder; None = runs/ and the name of the ablation
         engine: where cells run; None = processes of this machine, as many as it has processors, or GPUs if they train
+        code: Python files of yours that add a pooling, a loss or a family; imported here and, unless `engine` is given,
+            in the process of each cell
         retry: also run those cells again that failed before
         progress: show a line of progress on a terminal, and a line for each cell that ended
         options: of `read_ablation`, where `ablation` is a file: `profile="tiny"`, `seeds=5`
@@ -145,6 +149,8 @@ def ablate(
         ValueError, FileNotFoundError: for files, settings, motions and recognition networks that cannot be used
         FileExistsError: when another process works in the folder
     """
+    for file in code:
+        load_code(file)
     if not isinstance(ablation, Ablation):
         ablation, _ = read_ablation(ablation, **options)
     elif options:
@@ -156,7 +162,7 @@ def ablate(
     folder.mkdir(parents=True, exist_ok=True)
     with holding(folder, PATIENCE):
         _keep(folder, ablation, asked)
-        _run(asked, engine or engine_for(ablation, folder), folder, retry=retry, shown=progress)
+        _run(asked, engine or engine_for(ablation, folder, code=code), folder, retry=retry, shown=progress)
         write_pages(folder)
     return table(folder)
 
@@ -177,6 +183,7 @@ def engine_for(
     name: Literal["local", "ray", "slurm"] = "local",
     *,
     jobs: int | None = None,
+    code: Sequence[str | os.PathLike[str]] = (),
     ray: RayConfig | None = None,
     slurm: SlurmConfig | None = None,
 ) -> Engine:
@@ -185,6 +192,7 @@ def engine_for(
     Args:
         out: folder of the ablation
         jobs: cells at a time; None = as many as there is room for: processors of this machine, or GPUs if they train
+        code: Python files that the process of each cell imports first
         ray, slurm: what is asked of these; None = their defaults
     """
     import torch
@@ -192,7 +200,17 @@ def engine_for(
     training = ablation.experiment(ablation.benchmarks[0], ablation.recipes[0], 0).training
     gpus = 0 if training.accelerator == "cpu" else torch.cuda.device_count()
     threads = ablation.threads
-    return choose_engine(name, folder=out, jobs=jobs, threads=threads, preload=PRELOAD, gpus=gpus, ray=ray, slurm=slurm)
+    return choose_engine(
+        name,
+        folder=out,
+        jobs=jobs,
+        threads=threads,
+        preload=PRELOAD,
+        gpus=gpus,
+        code=code,
+        ray=ray,
+        slurm=slurm,
+    )
 
 
 def _keep(folder: Path, ablation: Ablation, asked: Plan) -> None:

@@ -336,10 +336,6 @@ class Critic(nn.Module):
         )
         self.score = nn.Linear(widths[-1], 1)
 
-    def fade(self, batches: int) -> None:
-        """Tell the decaying noise how many training batches are done."""
-        self.input_noise.fade(batches)
-
     def _look(self, x: Tensor) -> Tensor:
         """Positions with what else is shown: (V, N, T, C) -> (V, N, T, C')."""
         shown = [x]

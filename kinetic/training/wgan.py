@@ -11,7 +11,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from kinetic.models.stgcn import Critic, Generator
-from kinetic.nn.noise import plain_draw
+from kinetic.nn.noise import GaussianNoise, plain_draw
 from kinetic.settings.kinetic_gan import GanTrainingConfig, GeneratorConfig
 from kinetic.training.losses import WASSERSTEIN, Loss
 from kinetic.training.randomness import mixed_seed, seeded
@@ -108,7 +108,9 @@ class KineticGAN(LightningModule):
             z = self._share(torch.randn, len(motion), self.generator.latent, like=motion)
             alpha = self._share(torch.rand, len(motion), 1, 1, 1, like=motion)
             torch.manual_seed(mixed_seed(self.seed, done, self._rank + 1))
-            self.critic.fade(done)
+            for noise in self.critic.modules():
+                if isinstance(noise, GaussianNoise):
+                    noise.fade(done)
             generator_turn = done % self.critic_steps == 0
             with torch.set_grad_enabled(generator_turn):
                 fake = self.draw(self.generator, z, label)
@@ -155,7 +157,7 @@ class KineticGAN(LightningModule):
         if self.mismatch:
             step = torch.randint(1, self.critic.classes, label.shape, device=label.device)
             labels.append((label + step) % self.critic.classes)
-        if self.mismatch and not self.critic.painted:  # the same motions, so they are looked at once
+        if self.mismatch and not getattr(self.critic, "painted", True):  # the same motions, so they are looked at once
             seen = self.critic.observe(motion)
             score = self.critic.judge(torch.cat([seen, seen[: len(real)]]), torch.cat(labels))
         else:
