@@ -7,7 +7,7 @@ import pytest
 
 from kinetic.evaluation import augmentation
 from kinetic.evaluation.augmentation import train_on_generated
-from kinetic.evaluation.comparison import open_contest
+from kinetic.evaluation.comparison import open_comparison
 from kinetic.runs.fit import fit
 from kinetic.runs.prepare import prepare
 from kinetic.runs.run import load_run
@@ -28,7 +28,7 @@ def recogniser(tmp_path_factory):
 
 
 def rows(motions, recogniser, seeds):
-    found = train_on_generated(open_contest(motions, encoder=recogniser), recogniser, seeds=seeds)
+    found = train_on_generated(open_comparison(motions, encoder=recogniser), recogniser, seeds=seeds)
     return {row.score.metric: row for row in found}
 
 
@@ -47,18 +47,18 @@ def test_real_motions_teach_and_wrongly_named_ones_do_not(recogniser, capsys):
 
 
 def test_wrong_requests_are_refused(recogniser):
-    contest = open_contest(prepare(recogniser.experiment).train, encoder=recogniser)
+    comparison = open_comparison(prepare(recogniser.experiment).train, encoder=recogniser)
     with pytest.raises(ValueError, match="seeds"):
-        train_on_generated(contest, recogniser, seeds=0)
+        train_on_generated(comparison, recogniser, seeds=0)
     other = dataclasses.replace(recogniser, class_names=("walk", "wave", "sit down"))
     with pytest.raises(ValueError, match="other classes"):
-        train_on_generated(contest, other)
+        train_on_generated(comparison, other)
 
 
 def test_each_row_learns_from_what_it_says(recogniser, monkeypatch):
     train = prepare(recogniser.experiment).train
     four = np.sort(np.concatenate([np.flatnonzero(train.label == k)[:4] for k in range(3)]))
-    contest = open_contest(train.select(four), encoder=recogniser)
+    comparison = open_comparison(train.select(four), encoder=recogniser)
     seen = []
 
     def learn(run, motions, test, *, seed):
@@ -66,7 +66,7 @@ def test_each_row_learns_from_what_it_says(recogniser, monkeypatch):
         return len(motions) / 100
 
     monkeypatch.setattr(augmentation, "learned", learn)
-    rows = {row.score.metric: row for row in train_on_generated(contest, recogniser, seeds=2)}
+    rows = {row.score.metric: row for row in train_on_generated(comparison, recogniser, seeds=2)}
     assert seen == [(12, 0), (30, 0), (18, 0), (12, 1), (30, 1), (18, 1)]
     assert (rows["gan_train"].score.value, rows["augmented"].score.value) == (0.12, 0.3)
     assert rows["gan_train"].floor.value == rows["augmented"].floor.value == 0.18
@@ -83,9 +83,9 @@ def test_accuracies_that_scatter_keep_their_intervals_between_none_and_all(recog
 def test_a_generator_makes_what_the_training_side_has(gan, recogniser, monkeypatch):
     made = []
     monkeypatch.setattr(augmentation, "learned", lambda run, motions, test, *, seed: made.append(motions) or 0.5)
-    contest = open_contest(gan)
-    (row, _) = train_on_generated(contest, recogniser, seeds=2, truncation=0.5)
+    comparison = open_comparison(gan)
+    (row, _) = train_on_generated(comparison, recogniser, seeds=2, truncation=0.5)
     fakes = [motions for motions in made if motions.source == "training" and len(motions) == 18][::2]
-    assert all((motions.label == contest.real.train.label).all() for motions in fakes)
+    assert all((motions.label == comparison.reference.train.label).all() for motions in fakes)
     assert not (fakes[0].motion == fakes[1].motion).all()
     assert (row.score.balance, row.score.truncation, row.floor.truncation) == ("training motions", 0.5, None)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from kinetic.evaluation.comparison import open_contest
+from kinetic.evaluation.comparison import open_comparison
 from kinetic.evaluation.sweeps import (
     PUBLISHED_DEVIATION,
     draw_joint_variation,
@@ -41,7 +41,7 @@ def run(tmp_path_factory):
 
 
 def test_variety_shrinks_with_truncation_and_the_curve_is_drawn(run, tmp_path):
-    curve = truncation_curve(open_contest(run), psi=(0.0, 0.5, 1.0), seeds=1)
+    curve = truncation_curve(open_comparison(run), psi=(0.0, 0.5, 1.0), seeds=1)
     assert list(curve) == [0.0, 0.5, 1.0]
     apd = [report["apd"].score.value for report in curve.values()]
     assert apd[0] < apd[1] < apd[2]
@@ -54,9 +54,9 @@ def test_motions_of_a_file_have_no_curve(run, tmp_path):
     made = sample(run, count=2, out=tmp_path / "made.npz")
 
     write_motions(synthesise(["walk", "wave"], subjects=4, repeats=1, frames=16), tmp_path / "real.npz")
-    contest = open_contest(made, reference=tmp_path / "real.npz")
+    comparison = open_comparison(made, reference=tmp_path / "real.npz")
     with pytest.raises(ValueError, match="only a generator can be truncated"):
-        truncation_curve(contest)
+        truncation_curve(comparison)
 
 
 def test_the_published_figure_has_every_joint():
