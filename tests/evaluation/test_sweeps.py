@@ -1,4 +1,4 @@
-"""Turning a generator's knobs: truncation and the noise of the blocks."""
+"""The two knobs of a generator: truncation and the noise of its blocks."""
 
 import numpy as np
 import pytest
@@ -51,10 +51,9 @@ def test_variety_shrinks_with_truncation_and_the_curve_is_drawn(run, tmp_path):
 
 
 def test_motions_of_a_file_have_no_curve(run, tmp_path):
-    made = sample(run, count=2, out=tmp_path / "made.npz")
-
+    generated = sample(run, count=2, out=tmp_path / "generated.npz")
     write_motions(synthesise(["walk", "wave"], subjects=4, repeats=1, frames=16), tmp_path / "real.npz")
-    comparison = open_comparison(made, reference=tmp_path / "real.npz")
+    comparison = open_comparison(generated, reference=tmp_path / "real.npz")
     with pytest.raises(ValueError, match="only a generator can be truncated"):
         truncation_curve(comparison)
 
@@ -73,16 +72,16 @@ def test_joints_vary_with_the_noise_and_not_without(run, train, tmp_path):
         assert max(joint_variation(run, train, latents=3, draws=3).metres) < 1e-6
         for weight in weights:
             weight.fill_(0.2)
-    found = joint_variation(run, train, latents=14, draws=3)
-    assert min(found.metres) > 1e-4 and len(found.metres) == 25
+    variation = joint_variation(run, train, latents=14, draws=3)
+    assert min(variation.metres) > 1e-4 and len(variation.metres) == 25
     assert (
         joint_variation(run, train, latents=14, draws=3)
-        == found
+        == variation
         != joint_variation(run, train, latents=14, draws=3, seed=1)
     )
-    ratio = np.array(found.metres) / np.array(found.scaled)
+    ratio = np.array(variation.metres) / np.array(variation.scaled)
     assert ratio == pytest.approx(float(run.generator.scaler.scale.max()))  # this run learned in [-1, 1]
-    with Image.open(draw_joint_variation(found, tmp_path / "joints.png")) as image:
+    with Image.open(draw_joint_variation(variation, tmp_path / "joints.png")) as image:
         assert np.asarray(image.convert("L")).std() > 5
 
 
