@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -109,32 +110,20 @@ def open_comparison(
         ValueError, FileNotFoundError: as `evaluate`
     """
     encoders = open_encoders(encoder)
-    recognisers = [trained for trained in encoders if isinstance(trained, Run)]
     scored = open_subject(subject)
     if scored.run is not None and scaled:
         raise ValueError(f"{scored.run.path}: a run makes motions in metres; scaled is for files of motions in [-1, 1]")
-    runs = [*([] if scored.run is None else [scored.run]), *recognisers]
-    run = runs[0] if runs else None
-    if run is None and reference is None:
+    runs = [trained for trained in (scored.run, *encoders) if isinstance(trained, Run)]
+    if not runs and reference is None:
         raise ValueError(
             f"{scored.name}: nothing says which real motions to compare with; pass a reference or an encoder"
         )
-    settings = reference_settings(run, scored.motions, reference, split)
-    for learner in runs:
-        _check_unseen(learner, settings.data)
-    for recogniser in recognisers:
-        _check_centering(recogniser, settings.data)
-    real = open_reference(settings, None if run is None else run.skeleton)
-    for learner in runs:
-        _check_unseen(learner, settings.data, real.test.source)
-    if run is not None:
-        _check_knows(run, real)
-        real = real.numbered(run.class_names)
+    real = _open_real(runs, scored.motions, reference, split)
     notes: list[str] = []
     names = np.array(real.test.class_names)
     tested = np.isin(np.arange(len(names)), real.test.label)
     if not tested.all():
-        notes.append(f"not scored, for want of real test motions: {', '.join(names[~tested])}")
+        notes.append(f"not scored, without real test motions: {', '.join(names[~tested])}")
     if scored.run is not None:
         notes.append(f"generator: {weights_hash(generator_of(scored.run))} after {batches_of(scored.run)} batches")
     if scored.motions is not None:
@@ -143,18 +132,36 @@ def open_comparison(
         scored = replace(scored, motions=motions)
         classes = np.isin(np.arange(len(names)), motions.label)
         if not classes[tested].all():
-            notes.append(f"only classes that there are motions of: {', '.join(names[classes])}")
+            notes.append(f"only these classes have motions: {', '.join(names[classes])}")
             real = real.select(classes)
         notes += _rate_note(motions, real.test)
     return Comparison(scored, real, open_networks(encoders, real.test), tuple(notes))
 
 
+def _open_real(
+    runs: Sequence[Run], motions: MotionSet | None, path: str | os.PathLike[str] | None, split: str | None
+) -> Reference:
+    """Real motions that no run has learned from, with the classes of the first run in its order."""
+    run = runs[0] if runs else None
+    settings = reference_settings(run, motions, path, split)
+    for learner in runs:
+        _check_unseen(learner, settings.data)
+        _check_centering(learner, settings.data)
+    real = open_reference(settings, None if run is None else run.skeleton)
+    for learner in runs:
+        _check_unseen(learner, settings.data, real.test.source)
+    if run is None:
+        return real
+    _check_knows(run, real)
+    return real.numbered(run.class_names)
+
+
 def _rate_note(motions: MotionSet, test: MotionSet) -> list[str]:
-    """A note where the frames of the two sides stand for other times."""
+    """A note where the frames of the two sides last for different times."""
     rate, real = common_rate(motions), common_rate(test)
     if rate is None or real is None or abs(rate - real) <= RATES * real:
         return []
-    return [f"these motions have {rate:g} frames per second, real ones {real:g}; both as frames"]
+    return [f"these motions have {rate:g} frames per second, real ones {real:g}; frames are compared, not seconds"]
 
 
 def as_comparison(subject: Run | MotionSet | str | os.PathLike[str] | Comparison, **options: Any) -> Comparison:
@@ -182,12 +189,12 @@ def _check_unseen(run: Run, data: DataConfig, source: str = "") -> None:
         )
 
 
-def _check_centering(recogniser: Run, data: DataConfig) -> None:
-    """Refuses motions centred in every frame for a network that learned others, and the reverse."""
-    learned = recogniser.experiment.data.centering
+def _check_centering(run: Run, data: DataConfig) -> None:
+    """Refuses motions centred in every frame for a run that learned others, and the reverse."""
+    learned = run.experiment.data.centering
     if learned != data.centering and "frame" in (learned, data.centering):
         raise ValueError(
-            f"{recogniser.path}: learned motions centred: {learned}, these are centred: {data.centering}; train one "
+            f"{run.path}: learned motions centred: {learned}, these are centred: {data.centering}; train one "
             f"with --data.centering {data.centering}"
         )
 

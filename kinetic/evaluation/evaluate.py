@@ -59,7 +59,7 @@ def evaluate(
             them
         progress: show a bar on a terminal
 
-    Scores that cannot be computed, for want of a network or of motions, are left out, and the notes say why.
+    Scores that lack a network or motions are left out, and the notes say why.
 
     Raises:
         ValueError: when nothing says what to compare with, when a network was trained on what is held out, joints,
@@ -77,7 +77,7 @@ def evaluate(
     rows = [row for part in parts for row in part.rows(label)]
     missing = missing_notes({name: reason for part in parts for name, reason in part.missing().items()})
     if not rows:
-        raise ValueError(f"{comparison.subject.name}: nothing of it can be scored: {'; '.join(missing)}")
+        raise ValueError(f"{comparison.subject.name}: none of its scores can be computed: {'; '.join(missing)}")
 
     test, first = comparison.reference.test, parts[0]
     scored = {row.score.metric for row in rows}

@@ -38,10 +38,10 @@ def network_notes(part: Scores, scored: Container[str]) -> Iterator[str]:
         return
     real, fake = part.memories.real, part.cases[0].fake
     share = None if real.predicted is None else float(accuracy(real.predicted, real.label))
-    known = "" if share is None else f", accuracy {share:.3f} on real test"
-    yield f"features{suffix and f' {suffix}'}: {network.name} {network.hash} trained on {network.data}{known}"
+    tested = "" if share is None else f", accuracy {share:.3f} on real test"
+    yield f"features{suffix and f' {suffix}'}: {network.name} {network.hash} trained on {network.data}{tested}"
     if share is not None and share < TRUSTED:
-        yield "this network recognises few real motions: what it says of generated ones is worth little"
+        yield "this network recognises few real motions: its scores of generated ones mean little"
     width = real.seen.shape[1]
     if min(len(fake.label), len(real.label)) < width:
         yield f"fewer motions than the {width} features: compare Frechet distances with care"
@@ -62,17 +62,17 @@ def numbers_note(part: Scores, measures: Sequence[Measure], scored: Container[st
     chosen = [kind for kind in measures if kind.numbers and any(name in scored for name in kind.scores)]
     values = measure(case.select(like(case.fake.label.numpy(), floor, 0)), chosen)
     listed = ", ".join(f"{name} {plain_value(value):.3f}" for name, value in values.items() if name in scored)
-    equal = f"; of as many generated ones: {listed}" if listed else ""
+    equal = f"; for as many generated ones: {listed}" if listed else ""
     return (
-        f"the floor has {len(floor)} real training motions, for there are no more of the same classes, and some scores "
-        f"change with the number of motions{equal}"
+        f"the floor has {len(floor)} real training motions, because there are no more of the same classes, and some "
+        f"scores change with the number of motions{equal}"
     )
 
 
 def interval_note(test: MotionSet, sets: int, bootstrap: int) -> str:
     """What the intervals of a report cover."""
     if not bootstrap:
-        return COVERS if sets > 1 else "no interval, for there is one set (--bootstrap)"
+        return COVERS if sets > 1 else "no interval, because there is one set (--bootstrap)"
     _, people = people_of(test)
     others = "other test motions" if people is None else f"other people in the place of the {people} of the test side"
     return f"interval: 95%, over {others} and over draws of the generator, at these numbers of motions"

@@ -186,8 +186,8 @@ def _scores(
         tell()
         return values
 
-    def floor(kind: str, samples: Sequence[Sample], rows: Tensor | None = None) -> Floor:
-        chosen = [each for each in measures if each.floor == kind]
+    def floor(side: str, samples: Sequence[Sample], rows: Tensor | None = None) -> Floor:
+        chosen = [kind for kind in measures if kind.floor == side]
         return Floor(samples, [measured(case_of(sample, rows), chosen) for sample in samples])
 
     cases, generated = [], []

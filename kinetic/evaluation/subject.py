@@ -102,7 +102,7 @@ def fitted(name: str, motions: MotionSet, reference: Reference, *, scaled: bool)
 
     Args:
         name: for messages
-        scaled: the motions lie in [-1, 1] and are brought to metres
+        scaled: the motions lie in [-1, 1] and are turned into metres
 
     Raises:
         ValueError: for coordinates that are not finite or in another unit, another skeleton, unknown classes, padding,
@@ -118,7 +118,7 @@ def fitted(name: str, motions: MotionSet, reference: Reference, *, scaled: bool)
         )
     numbered = motions.notes.get("classes") == "numbers"
     if scaled:
-        notes.append("motions in [-1, 1] were brought to metres by the extremes of the training motions")
+        notes.append("motions in [-1, 1] were scaled to metres by the extremes of the training motions")
     if numbered:
         motions = _named(name, motions, reference)
         numbers = np.unique(motions.label).tolist()
@@ -136,7 +136,7 @@ def fitted(name: str, motions: MotionSet, reference: Reference, *, scaled: bool)
     if numbered and not scaled and in_range:
         raise ValueError(
             f"{name}: its coordinates reach from {low:.3g} to {high:.3g}, as those of published generators do; "
-            f"pass --scaled to bring them to metres by the extremes of the training motions"
+            f"pass --scaled to turn them into metres by the extremes of the training motions"
         )
     if scaled:
         metres = _recorded_scaler(reference).inverse(torch.from_numpy(np.array(motions.motion)))

@@ -77,7 +77,10 @@ def truncation_curve(
         raise ValueError(f"{comparison.subject.name}: only a generator can be truncated, these are motions")
     names = SHOWN_WITHOUT if comparison.network is None else SHOWN
     bar = tqdm(psi, unit="psi", desc="truncation", disable=None if progress else True)
-    return {each: evaluate(comparison, seeds=seeds, count=count, truncation=each, only=names) for each in bar}
+    return {
+        truncation: evaluate(comparison, seeds=seeds, count=count, truncation=truncation, only=names)
+        for truncation in bar
+    }
 
 
 def draw_truncation(curve: dict[float, Report], path: str | os.PathLike[str]) -> Path:

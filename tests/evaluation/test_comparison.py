@@ -104,7 +104,7 @@ def without_tested_walk():
 def test_motions_of_classes_without_real_ones_are_left_out(prepared, tmp_path):
     write_motions(without_tested_walk(), tmp_path / "real.npz")
     report = evaluate(prepared.test, reference=tmp_path / "real.npz", split="xsub", only=["mmd_frame", "bones"])
-    assert report["bones"].score.n_fake == 12 and "for want of real test motions: walk" in report.to_text()
+    assert report["bones"].score.n_fake == 12 and "not scored, without real test motions: walk" in report.to_text()
 
 
 def test_a_class_without_test_motions_is_not_generated_and_noted(tmp_path):
@@ -112,7 +112,7 @@ def test_a_class_without_test_motions_is_not_generated_and_noted(tmp_path):
     data = {**GAN["data"], "source": str(tmp_path / "real.npz"), "classes": None}
     run = fit(load_experiment(**{**GAN, "data": data}), tmp_path / "run", progress=False)
     comparison = open_comparison(run)
-    assert "not scored, for want of real test motions: walk" in comparison.notes
+    assert "not scored, without real test motions: walk" in comparison.notes
     (fake,) = comparison.fakes(count=2, seeds=1, truncation=None)
     assert set(fake.label) == set(comparison.reference.test.label)
 
@@ -121,12 +121,12 @@ def test_a_file_with_some_of_the_classes_is_scored_on_these(encoder, prepared):
     waving = prepared.test.where(classes=["wave"])
     report = evaluate(waving, encoder=encoder, only=["mmd_frame"])
     assert report["mmd_frame"].score.value == 0 and report["mmd_frame"].score.n_real == len(waving)
-    assert "only classes that there are motions of: wave" in report.notes
+    assert "only these classes have motions: wave" in report.notes
 
 
 def test_another_frame_rate_is_noted(encoder, prepared):
     slower = dataclasses.replace(prepared.test, fps=12.0)
-    note = "these motions have 12 frames per second, real ones 30; both as frames"
+    note = "these motions have 12 frames per second, real ones 30; frames are compared, not seconds"
     assert note in open_comparison(slower, encoder=encoder).notes
     assert note not in open_comparison(prepared.test, encoder=encoder).notes
 

@@ -35,15 +35,15 @@ def test_a_note_says_whether_chance_explains_that_sides_are_told_apart(gan, enco
 
 def test_more_motions_than_the_floor_has_are_noted(gan, encoder):
     report = evaluate(gan, encoder=encoder, seeds=1, count=10, only=["frechet"])
-    assert "the floor has 18 real training motions, for there are no more" in report.to_text()
-    assert "some scores change with the number of motions; of as many generated ones: frechet " in report.to_text()
+    assert "the floor has 18 real training motions, because there are no more" in report.to_text()
+    assert "some scores change with the number of motions; for as many generated ones: frechet " in report.to_text()
 
 
 def test_a_network_that_recognises_few_motions_is_noted(gan, encoder, prepared):
     torch.manual_seed(0)
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(1200, 4), torch.nn.Linear(4, 3))
     poor = Adapted(module, name="theirs", data="noise", class_names=prepared.test.class_names)
-    text = "this network recognises few real motions: what it says of generated ones is worth little"
+    text = "this network recognises few real motions: its scores of generated ones mean little"
     assert text in evaluate(gan, encoder=poor, seeds=1, only=["frechet"]).notes
     notes = evaluate(gan, encoder=encoder, seeds=1, only=["frechet"]).notes
     assert text not in notes and any("accuracy 1.000 on real test" in note for note in notes)
