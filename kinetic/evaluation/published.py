@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -79,56 +78,48 @@ def evaluate_published(
         "n_real": len(train),
         "scaling": f"[-1, 1] by the extremes of the training motions, centred: {comparison.reference.data.centering}",
     }
+    real, generated, held_out = (scaler(plain_sample(motions).motion) for motions in (train, fake, test))
     rows: list[Row] = []
     notes = [*comparison.notes]
 
-    def coordinates(motions: MotionSet) -> Tensor:
-        return scaler(plain_sample(motions).motion)
-
-    def row(metric: str, estimator: str, distance: Callable[[MotionSet], float], **facts: Any) -> Row:
+    def add(metric: str, estimator: str, values: Sequence[float], **facts: Any) -> None:
         facts = label | {"metric": metric, "estimator": estimator} | facts
-        score = Score(value=distance(fake), n_fake=len(fake), **facts)
-        floor = replace(score, value=distance(test), n_fake=len(test), truncation=None, seeds=())
-        return Row(score, floor, "low")
+        score = Score(value=values[0], n_fake=len(fake), **facts)
+        floor = replace(score, value=values[1], n_fake=len(test), truncation=None, seeds=())
+        rows.append(Row(score, floor, "low"))
 
     if network is None:
         notes.append("fid: left out; pass the Inception weights of pytorch-fid (--inception FILE)")
     else:
         motions = len(train) + len(fake) + len(test)
         with tqdm(total=motions, unit="motion", desc="inception", disable=not progress or None) as bar:
-            features = partial(_features, network, bar)
-            real_features = features(coordinates(train))
-            rows.append(
-                row(
-                    "fid",
-                    f"gaussian, input in {'[-3, 1] (published)' if range_fault else '[-1, 1]'}",
-                    lambda side: float(frechet_from_features(features(coordinates(side)), real_features)),
-                    network=network.name,
-                    network_data=network.data,
-                    network_hash=network.hash,
-                )
-            )
-    real, real_label = coordinates(train), torch.from_numpy(train.label)
+            reference_features = _features(network, real, bar)
+            sides = [_features(network, motion, bar) for motion in (generated, held_out)]
+        add(
+            "fid",
+            f"gaussian, input in {'[-3, 1] (published)' if range_fault else '[-1, 1]'}",
+            [float(frechet_from_features(features, reference_features)) for features in sides],
+            network=network.name,
+            network_data=network.data,
+            network_hash=network.hash,
+        )
+    real_label = torch.from_numpy(train.label)
     for mode in MODES:
-
-        def discrepancy(side: MotionSet, mode: Literal["frame", "sequence"] = mode) -> float:
+        values = []
+        for name, motion, side in (("generated", generated, fake), ("real", held_out, test)):
             side_label = torch.from_numpy(side.label)
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                per_class = mmd_per_class(
-                    coordinates(side), side_label, real, real_label, mode=mode, estimator="published"
-                )
-            what = "generated" if side is fake else "real"
-            notes.extend(f"mmd_{mode}, {what}: {warning.message}" for warning in caught)
-            return float(per_class.mean)
-
-        rows.append(row(f"mmd_{mode}", "published", discrepancy))
+                per_class = mmd_per_class(motion, side_label, real, real_label, mode=mode, estimator="published")
+            notes.extend(f"mmd_{mode}, {name}: {warning.message}" for warning in caught)
+            values.append(float(per_class.mean))
+        add(f"mmd_{mode}", "published", values)
     notes.append(f"{len(train)} real motions ({label['reference']}), {len(fake)} generated, one run")
     notes.append("as published, faults included: compare with published numbers only")
     return Report(comparison.subject.name, tuple(rows), tuple(notes))
 
 
-def _features(network: InceptionFeatures, bar: tqdm[Any], motion: Tensor) -> Tensor:
+def _features(network: InceptionFeatures, motion: Tensor, bar: tqdm[Any]) -> Tensor:
     """Features of scaled motions, batch by batch: (N, C, T, V) -> (N, D)."""
     parts = []
     for batch in motion.split(CHUNK):
