@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from kinetic.evaluation.comparison import Comparison
-from kinetic.evaluation.networks import check_recogniser, network_of
+from kinetic.evaluation.networks import RECOGNISER, check_recogniser, network_of
 from kinetic.evaluation.report import Row
 from kinetic.evaluation.subject import batches_of
 from kinetic.metrics.intervals import interval
@@ -75,7 +75,7 @@ def train_on_generated(
         "balance": "as given" if subject.run is None else "training motions",
         "seeds": tuple(range(seeds)),
         "estimator": "accuracy on real test",
-        "network": f"st-gcn encoder, trained anew by recipe {_recipe(recogniser)}",
+        "network": f"{RECOGNISER}, trained anew by recipe {_recipe(recogniser)}",
     }
     real_label = label | {"n_fake": len(train), "truncation": None, "network_data": recogniser.summary}
     both = {"network_data": f"generated motions and {recogniser.summary}"}

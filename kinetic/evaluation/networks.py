@@ -15,10 +15,22 @@ from kinetic.models.encoder import Encoder
 from kinetic.motion.motion_set import MotionSet
 from kinetic.runs.run import Run, load_run
 
-__all__ = ["Encoders", "Network", "check_recogniser", "network_of", "open_encoders", "open_networks", "plain_sample"]
+__all__ = [
+    "RECOGNISER",
+    "Encoders",
+    "Network",
+    "check_recogniser",
+    "network_of",
+    "open_encoders",
+    "open_networks",
+    "plain_sample",
+]
 
 CHUNK = 256
 """Motions whose features are computed together."""
+
+RECOGNISER = "st-gcn encoder"
+"""The kind of network in the run of a recognition network, as labels of scores name it."""
 
 Trained = Run | nn.Module | str | os.PathLike[str]
 Encoders = Trained | Sequence[Trained] | None
@@ -122,7 +134,7 @@ def network_of(trained: Run | nn.Module, motions: MotionSet) -> Network:
     """
     if isinstance(trained, Run):
         model = _recognition_network(trained)
-        place, name, data, class_names = str(trained.path), "st-gcn encoder", trained.summary, trained.class_names
+        place, name, data, class_names = str(trained.path), RECOGNISER, trained.summary, trained.class_names
         if class_names != motions.class_names or trained.skeleton.hash != motions.skeleton.hash:
             raise ValueError(
                 f"{place}: the recognition network knows other classes or joints than these motions have, or has its "

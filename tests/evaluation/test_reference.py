@@ -8,12 +8,13 @@ from conftest import DATA, GAN
 
 from kinetic.evaluation.comparison import open_comparison
 from kinetic.evaluation.evaluate import evaluate
-from kinetic.evaluation.reference import Reference, common_rate, like
+from kinetic.evaluation.reference import Reference, common_rate, like, open_reference
 from kinetic.evaluation.report import compare
 from kinetic.formats.reading import read_motions
 from kinetic.motion.storage import write_motions
 from kinetic.motion.synthetic import synthesise
 from kinetic.runs.fit import fit
+from kinetic.runs.prepare import Prepared
 from kinetic.runs.sample import sample
 from kinetic.settings.reading import load_experiment
 from kinetic.skeleton import NTU25, save_skeleton
@@ -69,6 +70,17 @@ def test_a_reference_is_centred_as_the_subject_was_and_reduced_to_its_classes(ga
     assert "centred: first" in comparison.label(count=None, seeds=1, truncation=None)["scaling"]
     test = comparison.reference.test
     assert np.abs(test.motion[:, :, 0, test.skeleton.center]).max() == 0
+
+
+@pytest.mark.parametrize(
+    ("notes", "message"),
+    [({"empty": 3}, "synthetic: 3 motions hold zeros only"), ({"padded": 2}, "synthetic: 2 motions end in frames of")],
+)
+def test_real_motions_of_zeros_are_refused(reference, monkeypatch, notes, message):
+    real = Prepared(reference.train, dataclasses.replace(reference.test, notes=notes), None)
+    monkeypatch.setattr("kinetic.evaluation.reference.prepare", lambda *_, **__: real)
+    with pytest.raises(ValueError, match=message):
+        open_reference(reference.experiment, None)
 
 
 def test_a_run_is_scored_without_the_skeleton_file_it_was_trained_with(tmp_path):
