@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.damage import enlarged, halved, later, mirrored, slowed, trembling, turned
-from kinetic.evaluation.evaluate import like
+from kinetic.evaluation.reference import like
 from kinetic.formats.reading import read_motions
 from kinetic.metrics.measures import Case, Memories, Sample
 from kinetic.metrics.memory import nearer

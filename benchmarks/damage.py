@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from benchmarks import harness
 from kinetic.evaluation.augmentation import learned
-from kinetic.evaluation.comparison import network_of
-from kinetic.evaluation.evaluate import like
+from kinetic.evaluation.networks import network_of
+from kinetic.evaluation.reference import like
 from kinetic.families.motions import prepare
 from kinetic.files import replacing
 from kinetic.metrics.classes import PerClass
@@ -281,21 +281,21 @@ def study(
     """
     network = network_of(run, test)
     found: dict[str, list[dict[str, float]]] = {name: [] for name in ("none", *damages)}
-    known, label = network.look(train), np.asarray(train.label)
+    known, label = network.sample(train), np.asarray(train.label)
     bar = tqdm(total=repeats * len(found), unit="set", desc="damage", disable=None)
     with bar:
         for repeat in range(repeats):
             rng = np.random.default_rng([repeat, 7])
             one, two = halves(test.label, rng)
             fake, other = test.select(one), test.select(two)
-            real = network.look(other)
+            real = network.sample(other)
             memories = Memories(real, known, test.skeleton)
             wanted = {f"{each} of real": value for each, value in _of_real(memories, label, other.label).items()}
             for name, kept in found.items():
                 source = other if name in LEAKS else train
                 hurt = fake if name == "none" else DAMAGES[name](fake, source, np.random.default_rng([repeat, 8]))
                 told = (
-                    scores(Case(network.look(hurt), real, known, test.skeleton, memories=memories), memories) | wanted
+                    scores(Case(network.sample(hurt), real, known, test.skeleton, memories=memories), memories) | wanted
                 )
                 if repeat < trainings:
                     told["gan_train"] = learned(run, hurt, other, seed=repeat)

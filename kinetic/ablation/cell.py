@@ -22,9 +22,12 @@ import torch
 
 from kinetic.ablation.keys import SCHEME, SILENT
 from kinetic.ablation.recipes import Cell, network_hash
-from kinetic.evaluation.comparison import Contest, open_contest
-from kinetic.evaluation.evaluate import evaluate, evaluate_published, plain_value
+from kinetic.evaluation.comparison import Comparison, open_comparison
+from kinetic.evaluation.evaluate import evaluate
+from kinetic.evaluation.published import evaluate_published
 from kinetic.evaluation.report import Report
+from kinetic.evaluation.scores import plain_value
+from kinetic.evaluation.subject import open_subject
 from kinetic.families.experiments import from_plain, save_experiment
 from kinetic.files import (
     check_sealed,
@@ -186,30 +189,34 @@ def _generator(home: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     plain = dict(asked["scores"])
     scores = ScoresConfig(**plain | {"only": tuple(plain["only"])})
     run = load_run(home / "run")
-    contest = open_contest(run, encoder=asked["encoder"])
-    if contest.network is None:
+    comparison = open_comparison(run, encoder=asked["encoder"])
+    if comparison.network is None:
         raise ValueError(f"{home}: no recognition network is named")
-    report = evaluate(contest, only=scores.only, seeds=scores.draws, count=scores.count, truncation=scores.truncation)
+    report = evaluate(
+        comparison, only=scores.only, seeds=scores.draws, count=scores.count, truncation=scores.truncation
+    )
     published = None
     if scores.published:
         published = evaluate_published(run, inception=scores.inception, count=scores.published)
     sample(run, count=scores.shown, seed=0, truncation=scores.truncation, out=home / "samples.npz")
     return {
-        "network": contest.network.hash,
+        "network": comparison.network.hash,
         "report": replace(report, subject=asked["title"]).to_dict(),
         "published": None if published is None else replace(published, subject=asked["title"]).to_dict(),
-        "curve": _curve(home, contest, scores, int(asked["per_epoch"])),
+        "curve": _curve(home, comparison, scores, int(asked["per_epoch"])),
     }
 
 
-def _curve(home: Path, contest: Contest, scores: ScoresConfig, per_epoch: int) -> list[tuple[float, dict[str, float]]]:
+def _curve(
+    home: Path, comparison: Comparison, scores: ScoresConfig, per_epoch: int
+) -> list[tuple[float, dict[str, float]]]:
     """(epochs, score -> value) at each checkpoint that was kept, from one draw."""
-    test, train = contest.sides
+    test, train = comparison.sides
     measures, curve = choose(scores.only), []
     for file in (home / "run" / "checkpoints").glob("step-*.ckpt"):
-        then = replace(contest, run=load_run(file))
+        then = replace(comparison, subject=open_subject(file))
         (fake,) = then.fakes(count=scores.count, seeds=1, truncation=scores.truncation)
-        found = measure(Case(contest.look(fake), test, train, contest.real.test.skeleton), measures)
+        found = measure(Case(comparison.sample(fake), test, train, comparison.reference.test.skeleton), measures)
         values = {name: plain_value(value) for name, value in found.items() if name in scores.only}
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         curve.append((int(file.stem.removeprefix("step-")) / per_epoch, finite))

@@ -158,21 +158,22 @@ def _declare_sample(parser: ArgumentParser) -> None:
 
 def evaluate(asked: Namespace) -> None:
     """Score generated motions against real ones, with the floor that real ones reach among themselves."""
-    from kinetic.evaluation.comparison import open_contest
-    from kinetic.evaluation.evaluate import evaluate, evaluate_published
+    from kinetic.evaluation.comparison import open_comparison
+    from kinetic.evaluation.evaluate import evaluate
+    from kinetic.evaluation.published import evaluate_published
     from kinetic.evaluation.report import write_report
 
     _check_evaluate(asked)
-    contest = open_contest(
+    comparison = open_comparison(
         asked.subject, encoder=asked.encoder, reference=asked.reference, split=asked.split, scaled=asked.scaled
     )
-    if contest.run is None and asked.seeds:
+    if comparison.subject.run is None and asked.seeds:
         raise WrongRequest(f"{asked.subject}: --seeds needs a generator, these are motions")
-    if contest.run is None and (asked.joints or asked.curve):
+    if comparison.subject.run is None and (asked.joints or asked.curve):
         raise WrongRequest(f"{asked.subject}: --joints and --curve need a generator, these are motions")
     if asked.protocol == "published":
         report = evaluate_published(
-            contest,
+            comparison,
             inception=asked.inception,
             range_fault=not asked.no_range_fault,
             count=asked.count,
@@ -181,7 +182,7 @@ def evaluate(asked: Namespace) -> None:
         )
     else:
         report = evaluate(
-            contest,
+            comparison,
             count=asked.count,
             seeds=5 if asked.seeds is None else asked.seeds,
             truncation=asked.truncation,
@@ -196,7 +197,7 @@ def evaluate(asked: Namespace) -> None:
         from kinetic.runs.run import load_run
 
         rows = train_on_generated(
-            contest, load_run(asked.encoder[0]), seeds=asked.gan_train, truncation=asked.truncation, progress=True
+            comparison, load_run(asked.encoder[0]), seeds=asked.gan_train, truncation=asked.truncation, progress=True
         )
         report = replace(report, rows=(*report.rows, *rows))
         if asked.out is not None:
@@ -208,12 +209,12 @@ def evaluate(asked: Namespace) -> None:
     if asked.curve is not None:
         from kinetic.evaluation.sweeps import draw_truncation, truncation_curve
 
-        curve = truncation_curve(contest, seeds=asked.seeds or 3, count=asked.count, progress=True)
+        curve = truncation_curve(comparison, seeds=asked.seeds or 3, count=asked.count, progress=True)
         draw_truncation(curve, asked.curve)
-    if asked.joints is not None and contest.run is not None:
+    if asked.joints is not None and comparison.subject.run is not None:
         from kinetic.evaluation.sweeps import draw_joint_variation, joint_variation
 
-        draw_joint_variation(joint_variation(contest.run, contest.real.train), asked.joints)
+        draw_joint_variation(joint_variation(comparison.subject.run, comparison.reference.train), asked.joints)
     if asked.json:
         say(json_text(report.to_dict()))
     else:

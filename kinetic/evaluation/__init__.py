@@ -1,1 +1,1 @@
-"""What is compared with what, its scores beside their floor, and reports of them."""
+"""Comparisons of motions with real ones: scores beside their floor, alarms, notes and reports."""

@@ -1,4 +1,4 @@
-"""What a reader of a report must not overlook: collapse, copies, leaks, and motions in other units or axes."""
+"""Alarms of a report: collapse, copies, leaks, and motions in other units or axes."""
 
 from __future__ import annotations
 
@@ -7,24 +7,26 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from kinetic.evaluation.comparison import Contest
+from kinetic.evaluation.comparison import Comparison
 from kinetic.evaluation.inspection import inspect_bodies
 from kinetic.evaluation.report import ClassTable, Row
+from kinetic.evaluation.scores import Scores
 from kinetic.metrics.alignment import Poses, align
-from kinetic.metrics.measures import Case, Memories, Space
+from kinetic.metrics.measures import Space
 from kinetic.metrics.memory import Neighbours, edits
 from kinetic.metrics.variety import COLLAPSED
 from kinetic.motion.motion_set import MotionSet
+from kinetic.skeleton import Skeleton
 
 __all__ = ["COPIED", "collapse", "copies", "faults"]
 
 COPIED = 0.05
-"""From this share of copies on, among generated or held-out motions, a report raises an alarm."""
+"""A larger share of copies, among generated or held-out motions, raises an alarm."""
 
 FEW = 5
-"""Copies below which features raise no alarm: a few may lie together by chance where they tell little but the class."""
+"""Fewer copies in features raise no alarm: where features tell little but the class, a few lie together by chance."""
 MOST = 200
-"""Copies whose edits are looked at."""
+"""Copies whose edits are measured."""
 
 SPACES: dict[str, Space] = {"duplicates": "coordinates", "duplicates_features": "features"}
 """Score -> what it compares."""
@@ -40,64 +42,62 @@ def collapse(table: ClassTable) -> Iterator[str]:
         yield f"collapse: the variance within these classes is below {COLLAPSED} of the real one: {listed}"
 
 
-def copies(
-    rows: Sequence[Row], case: Case, memories: Memories, suffix: str = "", *, by_anyone: bool = False
-) -> Iterator[str]:
-    """Motions that are copies of others, in coordinates after alignment or in features, and what was done to them.
+def copies(rows: Sequence[Row], part: Scores, *, by_anyone: bool = False) -> Iterator[str]:
+    """Motions that are copies of others, in coordinates after alignment or in features, and how they were edited.
 
     Args:
-        rows: of the report; without its scores of duplicates nothing is looked for
-        case: the first set of generated motions
-        memories: of that case
-        suffix: of the scores of its network, such as @2
-        by_anyone: motions of a file, which may be held-out ones: that is looked for whatever is scored
+        rows: of the report; copies are looked for where it has scores of duplicates
+        part: the scores through one network, whose first generated set is looked at
+        by_anyone: motions of a file, which may be held-out ones; that is checked whatever is scored
     """
-    known = {space: row for row in rows for name, space in SPACES.items() if row.score.metric == name + suffix}
-    for space, row in known.items():
-        where = WHERE[space].format(suffix)
+    case, memories = part.cases[0], part.memories
+    train, test, skeleton = case.train.motion, case.real.motion, case.skeleton
+    by_space = {space: row for row in rows for name, space in SPACES.items() if row.score.metric == name + part.suffix}
+    for space, row in by_space.items():
+        where = WHERE[space].format(part.suffix)
         if _many(row.floor.value, row.floor.n_fake, space):
-            how = _edits(memories.near(memories.real, space, None).real, case.real.motion, case, memories.train.motion)
+            how = _edits(memories.near(memories.real, space, None).real, test, train, skeleton)
             yield f"leak: {where}{row.floor.value:.1%} of the held-out real motions are copies of training motions{how}"
         if _many(row.score.value - row.floor.value, row.score.n_fake, space):
-            how = _edits(case.near(space).fake, case.fake.motion, case, case.train.motion)
+            how = _edits(case.near(space).fake, case.fake.motion, train, skeleton)
             yield (
                 f"copies: {where}{row.score.value:.0%} of the motions belong to one training motion each, and not to "
                 f"its neighbours{how}"
             )
-    wanted: list[Space] = [*known]
-    if by_anyone and "coordinates" not in known:
-        wanted.append("coordinates")
-    for space in wanted:
-        found = memories.held_out(case.fake, space)
-        share = float(found.copied.double().mean())
+    spaces: list[Space] = [*by_space]
+    if by_anyone and "coordinates" not in by_space:
+        spaces.append("coordinates")
+    for space in spaces:
+        nearest = memories.held_out(case.fake, space)
+        share = float(nearest.copied.double().mean())
         if _many(share, len(case.fake.label), space):
-            how = _edits(found, case.fake.motion, case, case.real.motion)
+            how = _edits(nearest, case.fake.motion, test, skeleton)
             what = f"{share:.0%} of these motions are held-out real motions that they are scored against"
-            yield f"no test: {WHERE[space].format(suffix)}{what}{how}"
+            yield f"no test: {WHERE[space].format(part.suffix)}{what}{how}"
 
 
-def faults(contest: Contest, fake: MotionSet) -> Iterator[tuple[bool, str]]:
-    """What is wrong with the coordinates of each side, as `kinetic data check` has it, and whether it is a fault.
+def faults(comparison: Comparison, fake: MotionSet) -> Iterator[tuple[bool, str]]:
+    """What `kinetic data check` says of the coordinates of each side, and whether it is a fault.
 
-    A generator makes metres and axes of its training motions, so that what looks otherwise is poor and not broken.
+    A generator learns units and axes from its training motions, so that a fault of what it makes is poor quality and
+    no broken file.
     """
-    sides = {"scored": fake, "real test": contest.real.test, "real training": contest.real.train}
-    for what, side in sides.items():
+    reference = comparison.reference
+    for name, side in {"scored": fake, "real test": reference.test, "real training": reference.train}.items():
         for fault in inspect_bodies(side):
-            poor = side is fake and contest.run is not None
-            yield fault.severity == "fault" and not poor, f"{what} motions: {fault.what}: {fault.text}"
+            generated = side is fake and comparison.subject.run is not None
+            yield fault.severity == "fault" and not generated, f"{name} motions: {fault.what}: {fault.text}"
 
 
 def _many(share: float, count: int, space: Space) -> bool:
     return share > COPIED and (space == "coordinates" or share * count >= FEW)
 
 
-def _edits(found: Neighbours, motion: Tensor, case: Case, pool: Tensor) -> str:
-    """What was done to the motions that some are copies of: `: 98% mirrored; 3 mm off in the median`."""
-    rows = found.copied.nonzero().flatten()[:MOST]
-    if len(rows) == 0:  # of several sets others hold them
+def _edits(nearest: Neighbours, motion: Tensor, pool: Tensor, skeleton: Skeleton) -> str:
+    """How copies differ from the motions of the pool: `: 98% mirrored; 3 mm off in the median`."""
+    rows = nearest.copied.nonzero().flatten()[:MOST]
+    if len(rows) == 0:  # the copies are in other sets
         return ""
-    one, other = (
-        Poses.of(each, case.skeleton).to(torch.float64) for each in (motion[rows], pool[found.number[rows, 0]])
-    )
-    return f": {edits(align(one, other))}"
+    sides = (motion[rows], pool[nearest.number[rows, 0]])
+    copy, original = (Poses.of(side, skeleton).to(torch.float64) for side in sides)
+    return f": {edits(align(copy, original))}"

@@ -1,4 +1,4 @@
-"""Tables of scores: what one evaluation found, and several of them side by side where their labels allow it."""
+"""Reports: the scores of one evaluation as a table, and several side by side where their labels allow it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["ClassTable", "Report", "Row", "compare", "read_report", "write_repor
 
 
 class Row(NamedTuple):
-    """A score of generated motions and, beside it, the same score of real ones; `better`: low, high or real."""
+    """A score of generated motions beside the same score of real ones; `better` is low, high or real."""
 
     score: Score
     floor: Score
@@ -28,9 +28,9 @@ class ClassTable:
     """Scores of each class.
 
     Args:
-        class_names: of the K classes
-        scores: name -> (K,) numbers, None where a class has too few motions for it
-        confusion: (K, K) counts over all seeds, rows what was asked for, columns what was recognised; None = no
+        class_names: names of the K classes
+        scores: name -> (K,) numbers, None where a class has too few motions
+        confusion: (K, K) counts over all seeds, rows the labels, columns the recognised classes; None = there is no
             recognition network
     """
 
@@ -47,7 +47,7 @@ class ClassTable:
         }
 
     def to_text(self) -> str:
-        """A table: one row per class, one column per score; and what each class is taken for most, if not itself."""
+        """A table: one row per class, one column per score, and the class that each is most often mistaken for."""
         lines = [("class", *self.scores, *(("taken for",) if self.confusion is not None else ()))]
         for k, name in enumerate(self.class_names):
             cells = ["-" if values[k] is None else f"{values[k]:.3f}" for values in self.scores.values()]
@@ -56,21 +56,21 @@ class ClassTable:
 
     def _mistaken(self, k: int) -> str:
         row = list((self.confusion or ())[k])
-        asked, row[k] = sum(row), 0
+        total, row[k] = sum(row), 0
         most = max(range(len(row)), key=row.__getitem__)
-        return f"{self.class_names[most]} ({row[most] / asked:.1%})" if row[most] else ""
+        return f"{self.class_names[most]} ({row[most] / total:.1%})" if row[most] else ""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `evaluate` found.
+    """The result of `evaluate`.
 
     Args:
-        subject: what was scored
-        rows: in a fixed order
-        notes: what was compared, in words
-        alarms: what a reader must not overlook: collapse, copies
-        classes: the scores of each class; None = none were asked for
+        subject: the name of what was scored
+        rows: scores, in a fixed order
+        notes: sentences on what was compared, and how far to trust it
+        alarms: sentences that a reader must not overlook: collapse, copies
+        classes: the scores of each class; None = the report has none
     """
 
     subject: str
@@ -80,7 +80,7 @@ class Report:
     classes: ClassTable | None = None
 
     def __getitem__(self, metric: str) -> Row:
-        """The row of that metric. Raises KeyError that lists those that are there."""
+        """The row of a metric. Raises KeyError that lists the metrics of the report."""
         for row in self.rows:
             if row.score.metric == metric:
                 return row
@@ -101,7 +101,7 @@ class Report:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Report:
-        """The report that `to_dict` wrote, but for its table of classes. Raises ValueError for anything else."""
+        """The report that `to_dict` wrote, without its table of classes. Raises ValueError for anything else."""
         if not isinstance(plain, Mapping) or plain.get("format") != "kinetic-report":
             raise ValueError("this is no report; `kinetic evaluate -o` writes one")
         if missing := sorted({"subject", "rows", "notes", "alarms"} - set(plain)):
@@ -117,13 +117,13 @@ class Report:
             )
             if unknown := {row.better for row in rows} - set(WAYS):
                 raise ValueError(f"better is {unknown.pop()!r}, expected one of: {', '.join(WAYS)}")
-            notes, alarms = (tuple(str(each) for each in plain[name]) for name in ("notes", "alarms"))
+            notes, alarms = (tuple(map(str, plain[name])) for name in ("notes", "alarms"))
             return cls(str(plain["subject"]), rows, notes, alarms)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"an incomplete report: {type(error).__name__} {error}") from error
 
     def to_text(self) -> str:
-        """A table: metric, generated, floor, which way is better, estimator, label; then what was compared."""
+        """A table of metric, generated, floor, which way is better, estimator and label; then alarms and notes."""
         lines = [("metric", "generated", "real (floor)", "better", "estimator", "label")]
         for score, floor, better in self.rows:
             lines.append(
@@ -132,16 +132,16 @@ class Report:
         parts = [safe_line(self.subject, None), _table(lines)]
         if self.classes is not None:
             parts.append(self.classes.to_text())
-        told = [*(f"ALARM: {each}" for each in self.alarms), *self.notes]
-        return "\n".join([*parts, *(safe_line(each, None) for each in told)]) + "\n"
+        sentences = [*(f"ALARM: {alarm}" for alarm in self.alarms), *self.notes]
+        return "\n".join([*parts, *(safe_line(sentence, None) for sentence in sentences)]) + "\n"
 
 
 WAYS = {"low": "lower", "high": "higher", "real": "= real"}
-"""How the table says which way is better."""
+"""Which way is better -> its words in a table."""
 
 
 def write_report(report: Report, path: str | os.PathLike[str]) -> None:
-    """Keep a report in a file (.json), whole or not at all; `read_report` opens it."""
+    """Write a report to a file (.json), whole or not at all; `read_report` opens it."""
     target = checked_target(path, (".json",))
     with replacing(target) as beside:
         beside.write_text(json.dumps(report.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -165,10 +165,10 @@ def read_report(path: str | os.PathLike[str]) -> Report:
 
 
 def compare(reports: Sequence[Report], *, ignore: Iterable[str] = ()) -> str:
-    """A table with one column per report, and the floor; only scores that all of them have.
+    """A table with one column per report, and the floor, of the scores that all reports have.
 
     Args:
-        ignore: fields of the label that may differ, such as seeds; the table names them
+        ignore: fields of the label that may differ, such as seeds; a note lists them
 
     Raises:
         ValueError: for fewer than two reports, reports without a common score, or scores whose labels differ, naming
@@ -179,33 +179,31 @@ def compare(reports: Sequence[Report], *, ignore: Iterable[str] = ()) -> str:
     ignore = tuple(ignore)
     if never := sorted({"metric", "estimator"} & set(ignore)):
         raise ValueError(f"{never[0]} cannot be ignored: what is measured must be the same")
-    found = [{row.score.metric: row for row in report.rows} for report in reports]
-    common = [name for name in found[0] if all(name in each for each in found)]
+    columns = [{row.score.metric: row for row in report.rows} for report in reports]
+    common = [name for name in columns[0] if all(name in column for column in columns)]
     if not common:
         raise ValueError("these reports have no score in common")
     lines = [("metric", *(report.subject for report in reports), "real (floor)", "better", "estimator")]
     for name in common:
-        first = found[0][name]
-        for report, each in zip(reports[1:], found[1:], strict=True):
+        first = columns[0][name]
+        for report, column in zip(reports[1:], columns[1:], strict=True):
             try:
-                first.score.check_comparable(each[name].score, ignore=ignore)
+                first.score.check_comparable(column[name].score, ignore=ignore)
             except ValueError as error:
                 raise ValueError(f"{reports[0].subject} and {report.subject}: {name}: {error}") from error
-        cells = [_number(each[name].score) for each in found]
+        cells = [_number(column[name].score) for column in columns]
         lines.append((name, *cells, _number(first.floor), WAYS[first.better], first.score.estimator))
     notes = [f"labels may differ in: {', '.join(ignore)}"] if ignore else []
-    floors = [name for name in common if len({each[name].floor.value for each in found}) > 1]
-    if floors:
+    if floors := [name for name in common if len({column[name].floor.value for column in columns}) > 1]:
         notes.append(f"the floor is that of {reports[0].subject}; others have another one for: {', '.join(floors)}")
-    if alone := sorted({name for each in found for name in each} - set(common)):
+    if alone := sorted({name for column in columns for name in column} - set(common)):
         notes.append(f"not in all of them: {', '.join(alone)}")
-    for report in reports:
-        notes += [f"{report.subject}: ALARM: {alarm}" for alarm in report.alarms]
+    notes += [f"{report.subject}: ALARM: {alarm}" for report in reports for alarm in report.alarms]
     return "\n".join([_table(lines), *(safe_line(note, LONGEST_MESSAGE) for note in notes)]) + "\n"
 
 
 def _number(score: Score) -> str:
-    """`3.640 +- 0.094`, or `0.320 [0.050, 0.810]` where the interval is not symmetric, and for all shares."""
+    """`3.640 +- 0.094`, or `0.320 [0.050, 0.810]` where the interval is not symmetric, as for all shares."""
     text = f"{score.value:.3f}"
     if score.interval is None:
         return text

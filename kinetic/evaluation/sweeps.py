@@ -1,4 +1,4 @@
-"""What a generator's two knobs do: truncation, which trades variety for quality, and the noise of its blocks."""
+"""How a generator's two knobs change its motions: truncation, which trades variety for quality, and block noise."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
 
-from kinetic.evaluation.comparison import Contest
+from kinetic.evaluation.comparison import Comparison
 from kinetic.evaluation.evaluate import evaluate
 from kinetic.evaluation.report import Report
 from kinetic.metrics.variety import joint_deviation
@@ -30,13 +31,14 @@ __all__ = [
 ]
 
 PSI = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 1.0)
-"""Truncations of a curve."""
+"""Truncations at which a curve is drawn."""
 
 SHOWN = ("frechet", "precision", "recall", "accuracy", "multimodality", "variance", "mmd_sequence")
-"""Scores of a curve, where there is a feature network; without one those that need none."""
+SHOWN_WITHOUT = ("apd", "variance", "mmd_sequence")
+"""Scores of a curve, with a feature network and without."""
 
 TRADE = (("frechet", "multimodality"), ("mmd_sequence", "apd"))
-"""Quality and variety that a curve sets against each other, with a feature network and without."""
+"""Quality and variety that a chart sets against each other, with a feature network and without."""
 
 # Per-joint standard deviation under stochastic variation of Kinetic-GAN on NTU RGB+D, read from the figure of the paper
 # (Degardin et al., WACV 2022); coordinates in [-1, 1].
@@ -53,7 +55,7 @@ PUBLISHED_DEVIATION: dict[str, float] = _SPINE | {
 
 
 def truncation_curve(
-    contest: Contest,
+    comparison: Comparison,
     *,
     psi: Sequence[float] = PSI,
     seeds: int = 3,
@@ -63,7 +65,7 @@ def truncation_curve(
     """The scores of a generator at each truncation.
 
     Args:
-        contest: a run against real motions, of `open_contest`
+        comparison: of a run, by `open_comparison`
         psi: truncations, from 0 (one latent for all) to 1 (none)
         seeds: generated sets at each
         count: motions of each class; None = as many as there are real ones
@@ -71,21 +73,23 @@ def truncation_curve(
     Raises:
         ValueError: when motions of a file are scored, which no truncation changes
     """
-    if contest.run is None:
-        raise ValueError(f"{contest.name}: only a generator can be truncated, these are motions")
-    names = SHOWN if contest.network is not None else ("apd", "variance", "mmd_sequence")
-    found = {}
-    for each in tqdm(psi, unit="psi", desc="truncation", disable=None if progress else True):
-        found[each] = evaluate(contest, seeds=seeds, count=count, truncation=each, only=names)
-    return found
+    if comparison.subject.run is None:
+        raise ValueError(f"{comparison.subject.name}: only a generator can be truncated, these are motions")
+    names = SHOWN_WITHOUT if comparison.network is None else SHOWN
+    bar = tqdm(psi, unit="psi", desc="truncation", disable=None if progress else True)
+    return {
+        truncation: evaluate(comparison, seeds=seeds, count=count, truncation=truncation, only=names)
+        for truncation in bar
+    }
 
 
 def draw_truncation(curve: dict[float, Report], path: str | os.PathLike[str]) -> Path:
     """A PNG of a truncation curve. Raises ValueError where neither pair of `TRADE` could be computed."""
     psi = sorted(curve)
     rows = curve[psi[-1]].rows
-    names = [row.score.metric for row in rows if all(row.score.metric in _values(curve[each]) for each in psi)]
-    scores = {name: [_values(curve[each])[name] for each in psi] for name in names}
+    values = [{row.score.metric: row.score.value for row in curve[truncation].rows} for truncation in psi]
+    names = [row.score.metric for row in rows if all(row.score.metric in scores for scores in values)]
+    scores = {name: [point[name] for point in values] for name in names}
     floors = {row.floor.metric: row.floor.value for row in rows}
     trade = next((pair for pair in TRADE if set(pair) <= set(names)), None)
     if trade is None:
@@ -96,10 +100,6 @@ def draw_truncation(curve: dict[float, Report], path: str | os.PathLike[str]) ->
     return truncation_chart(psi, scores, floors, path, trade=trade)
 
 
-def _values(report: Report) -> dict[str, float]:
-    return {row.score.metric: row.score.value for row in report.rows}
-
-
 @dataclass(frozen=True)
 class JointVariation:
     """How far each joint moves when only the noise of the blocks is drawn anew.
@@ -107,8 +107,8 @@ class JointVariation:
     Args:
         joints: names of the V joints
         metres: standard deviations, (V,)
-        scaled: the same where coordinates reach from -1 to 1, by the extremes of the training motions, (V,)
-        latents, draws: how many latents there were, and how many draws of the noise for each
+        scaled: the same in coordinates that reach from -1 to 1 at the extremes of the training motions, (V,)
+        latents, draws: number of latents, and of draws of the noise for each
     """
 
     joints: tuple[str, ...]
@@ -122,27 +122,30 @@ class JointVariation:
 def joint_variation(
     run: Run, train: MotionSet, *, latents: int = 120, draws: int = 20, seed: int = 0
 ) -> JointVariation:
-    """Per-joint standard deviation under stochastic variation: latents and actions held, noise drawn many times.
+    """Per-joint standard deviation under stochastic variation: fixed latents and actions, noise drawn many times.
 
     The bar chart of Kinetic-GAN (Degardin et al., WACV 2022), whose numbers are `PUBLISHED_DEVIATION`.
 
     Args:
-        train: the training motions, whose extremes scale
-        latents: how many, of all actions in turn
+        train: the training motions, whose extremes set the scale
+        latents: number of latents, for all actions in turn
         draws: motions of each latent, at least 2
 
     Raises:
-        ValueError: for fewer than one latent or two draws
+        ValueError: for fewer than one latent or two draws, and for a model without noise beside its latents
     """
     if latents < 1 or draws < 2:
         raise ValueError(f"a deviation needs a latent and two draws of the noise, got {latents} and {draws}")
-    generator = run.sampler.eval()  # type: ignore[attr-defined]
-    like = generator.embedding.weight
-    rng = torch.Generator(like.device).manual_seed(seed)
+    generator: Any = run.sampler
+    if not hasattr(generator, "draw_noise"):
+        raise ValueError(f"{run.path}: model {run.experiment.model} has no noise beside its latents to vary")
+    generator.eval()
+    weight = generator.embedding.weight
+    rng = torch.Generator(weight.device).manual_seed(seed)
     parts = []
     for first in range(0, latents, 12):
-        label = torch.arange(first, min(first + 12, latents), device=like.device) % generator.classes
-        z = torch.randn(len(label), generator.latent, generator=rng, device=like.device, dtype=like.dtype)
+        label = torch.arange(first, min(first + 12, latents), device=weight.device) % generator.classes
+        z = torch.randn(len(label), generator.latent, generator=rng, device=weight.device, dtype=weight.dtype)
         w = generator.map(z, label).repeat_interleave(draws, dim=0)
         motion = generator.synthesize(w, generator.draw_noise(len(w), like=w, rng=rng))
         if generator.scaler is not None:
@@ -153,9 +156,10 @@ def joint_variation(
     return JointVariation(run.skeleton.joints, tuple(metres.tolist()), tuple((metres / scale).tolist()), latents, draws)
 
 
-def draw_joint_variation(found: JointVariation, path: str | os.PathLike[str]) -> Path:
-    """A PNG of a joint variation, beside that of the paper where joints have the names of NTU-25."""
-    bars: dict[str, Sequence[float]] = {"this generator": found.scaled}
-    if set(found.joints) <= set(PUBLISHED_DEVIATION):
-        bars["Kinetic-GAN (figure of the paper, NTU RGB+D)"] = [PUBLISHED_DEVIATION[joint] for joint in found.joints]
-    return joint_chart(found.joints, bars, path, unit="coordinates in [-1, 1]")
+def draw_joint_variation(variation: JointVariation, path: str | os.PathLike[str]) -> Path:
+    """A PNG of a joint variation, beside the published one where joints have the names of NTU-25."""
+    bars: dict[str, Sequence[float]] = {"this generator": variation.scaled}
+    if set(variation.joints) <= set(PUBLISHED_DEVIATION):
+        published = [PUBLISHED_DEVIATION[joint] for joint in variation.joints]
+        bars["Kinetic-GAN (figure of the paper, NTU RGB+D)"] = published
+    return joint_chart(variation.joints, bars, path, unit="coordinates in [-1, 1]")

@@ -63,6 +63,9 @@ class Encoder(nn.Module):
         ValueError: for a skeleton, frames or widths that do not fit, and motions of another shape than built for
     """
 
+    kind = "st-gcn encoder"
+    """The name of such networks in labels of scores."""
+
     parents: Tensor
     across: Tensor
 

@@ -13,7 +13,7 @@ import torch
 from kinetic.families.experiments import from_plain
 from kinetic.families.interface import About, Family, Sampler
 from kinetic.families.table import family_of
-from kinetic.models.tensors import weights_like
+from kinetic.models.tensors import weights_hash, weights_like
 from kinetic.settings.experiment import Experiment
 from kinetic.settings.reading import to_plain
 from kinetic.skeleton import Skeleton
@@ -83,6 +83,11 @@ class Run:
         if (sampler_of := self.family.sampler) is None:
             raise ValueError(f"{self.path}: model {self.experiment.model} makes no motions; expected a generator")
         return sampler_of(self.module)
+
+    @property
+    def sampler_hash(self) -> str:
+        """Twelve hexadecimal digits that stand for the weights that samples are drawn with. Raises ValueError."""
+        return weights_hash(self.sampler)  # type: ignore[arg-type]
 
     @property
     def recogniser(self) -> nn.Module:

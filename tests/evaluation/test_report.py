@@ -1,4 +1,4 @@
-"""Tables of scores: what they print, that they come back from JSON, and that different labels are refused."""
+"""Reports: what their tables print, that they come back from JSON, and that different labels are not compared."""
 
 import json
 from dataclasses import replace
@@ -32,22 +32,22 @@ def test_a_table_has_score_interval_floor_direction_estimator_and_label():
     assert lines[-2:] == ["ALARM: collapse: wave (0.02)", "340 real motions"]
 
 
-def test_an_interval_that_was_cut_is_shown_by_its_ends():
+def test_an_interval_that_is_not_symmetric_is_shown_by_its_ends():
     score, floor, better = row(1.0)
     cut = Report("a", (Row(replace(score, interval=(0.0, 3.5)), floor, better),))
     assert cut.to_text().splitlines()[3].split()[:4] == ["frechet", "1.000", "[0.000,", "3.500]"]
 
 
-def test_a_report_of_earlier_days_has_half_widths():
+def test_a_report_of_an_earlier_version_has_half_widths():
     plain = report().to_dict()
     plain["rows"][0]["score"]["interval"] = 0.25
     assert Report.from_dict(plain) == report()
 
 
 def test_equal_labels_have_equal_fingerprints_whatever_the_value():
-    one, other = row(1.0).score, row(2.0).score
-    assert one.fingerprint == other.fingerprint != row(1.0, n_fake=341).score.fingerprint
-    assert len(one.fingerprint) == 6
+    first, second = row(1.0).score, row(2.0).score
+    assert first.fingerprint == second.fingerprint != row(1.0, n_fake=341).score.fingerprint
+    assert len(first.fingerprint) == 6
 
 
 def test_a_report_comes_back_from_json(tmp_path):
@@ -76,7 +76,7 @@ def test_a_report_comes_back_from_json(tmp_path):
         ("[" * 100_000, "nested too deeply.*no report"),
     ],
 )
-def test_what_is_no_report_is_refused_with_its_name(tmp_path, text, message):
+def test_a_file_that_is_no_report_is_refused_by_its_name(tmp_path, text, message):
     (tmp_path / "b.json").write_text(text)
     with pytest.raises(ValueError, match=rf"b\.json: .*{message}"):
         read_report(tmp_path / "b.json")
@@ -112,7 +112,7 @@ def test_different_labels_are_refused_by_name_unless_they_may_differ():
         compare([report()])
 
 
-def test_classes_have_a_row_each_with_what_they_are_taken_for():
+def test_each_class_has_a_row_with_the_class_it_is_taken_for():
     table = ClassTable(("walk", "wave"), {"accuracy": [0.5, 1.0], "mmd_frame": [0.25, None]}, [[2, 2], [0, 4]])
     lines = table.to_text().splitlines()
     assert lines[0].split() == ["class", "accuracy", "mmd_frame", "taken", "for"]

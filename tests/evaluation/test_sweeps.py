@@ -1,11 +1,11 @@
-"""Turning a generator's knobs: truncation and the noise of the blocks."""
+"""The two knobs of a generator: truncation and the noise of its blocks."""
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from kinetic.evaluation.comparison import open_contest
+from kinetic.evaluation.comparison import open_comparison
 from kinetic.evaluation.sweeps import (
     PUBLISHED_DEVIATION,
     draw_joint_variation,
@@ -41,7 +41,7 @@ def run(tmp_path_factory):
 
 
 def test_variety_shrinks_with_truncation_and_the_curve_is_drawn(run, tmp_path):
-    curve = truncation_curve(open_contest(run), psi=(0.0, 0.5, 1.0), seeds=1)
+    curve = truncation_curve(open_comparison(run), psi=(0.0, 0.5, 1.0), seeds=1)
     assert list(curve) == [0.0, 0.5, 1.0]
     apd = [report["apd"].score.value for report in curve.values()]
     assert apd[0] < apd[1] < apd[2]
@@ -51,12 +51,11 @@ def test_variety_shrinks_with_truncation_and_the_curve_is_drawn(run, tmp_path):
 
 
 def test_motions_of_a_file_have_no_curve(run, tmp_path):
-    made = sample(run, count=2, out=tmp_path / "made.npz")
-
+    generated = sample(run, count=2, out=tmp_path / "generated.npz")
     write_motions(synthesise(["walk", "wave"], subjects=4, repeats=1, frames=16), tmp_path / "real.npz")
-    contest = open_contest(made, reference=tmp_path / "real.npz")
+    comparison = open_comparison(generated, reference=tmp_path / "real.npz")
     with pytest.raises(ValueError, match="only a generator can be truncated"):
-        truncation_curve(contest)
+        truncation_curve(comparison)
 
 
 def test_the_published_figure_has_every_joint():
@@ -66,23 +65,23 @@ def test_the_published_figure_has_every_joint():
 
 def test_joints_vary_with_the_noise_and_not_without(run, train, tmp_path):
     with torch.no_grad():
-        weights = [weight for name, weight in run.sampler.named_parameters() if "noise" in name]
+        weights = [weight for name, weight in run.generator.named_parameters() if "noise" in name]
         assert len(weights) == 7
         for weight in weights:
             weight.zero_()
         assert max(joint_variation(run, train, latents=3, draws=3).metres) < 1e-6
         for weight in weights:
             weight.fill_(0.2)
-    found = joint_variation(run, train, latents=14, draws=3)
-    assert min(found.metres) > 1e-4 and len(found.metres) == 25
+    variation = joint_variation(run, train, latents=14, draws=3)
+    assert min(variation.metres) > 1e-4 and len(variation.metres) == 25
     assert (
         joint_variation(run, train, latents=14, draws=3)
-        == found
+        == variation
         != joint_variation(run, train, latents=14, draws=3, seed=1)
     )
-    ratio = np.array(found.metres) / np.array(found.scaled)
-    assert ratio == pytest.approx(float(run.sampler.scaler.scale.max()))  # this run learned in [-1, 1]
-    with Image.open(draw_joint_variation(found, tmp_path / "joints.png")) as image:
+    ratio = np.array(variation.metres) / np.array(variation.scaled)
+    assert ratio == pytest.approx(float(run.generator.scaler.scale.max()))  # this run learned in [-1, 1]
+    with Image.open(draw_joint_variation(variation, tmp_path / "joints.png")) as image:
         assert np.asarray(image.convert("L")).std() > 5
 
 
