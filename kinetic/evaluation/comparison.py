@@ -19,7 +19,8 @@ from kinetic.messages import safe_line
 from kinetic.metrics.measures import Sample
 from kinetic.models.encoder import Encoder
 from kinetic.models.tensors import weights_hash
-from kinetic.motion.motion_set import FARTHEST, MotionSet, chunks
+from kinetic.motion.coordinates import FARTHEST, chunks
+from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.scaler import Scaler
 from kinetic.motion.stored import release
 from kinetic.motion.synthetic import ACTIONS

@@ -15,7 +15,7 @@ from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.stored import release
 from kinetic.skeleton import Skeleton
 
-__all__ = ["Survey", "length_variation", "named", "overview", "sides", "summarise", "summary_text", "survey"]
+__all__ = ["Survey", "length_variation", "named", "overview", "summarise", "summary_text", "survey"]
 
 PART = 8 << 20
 """Bytes of motions looked at together, so that a set larger than memory can be summarised."""
@@ -325,30 +325,6 @@ def _parts(motion: np.ndarray) -> Iterator[slice]:
         yield slice(start, min(start + step, len(motion)))
 
 
-def sides(motions: MotionSet, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of the motions that train and that test under the split of that name, without touching coordinates.
-
-    Raises:
-        ValueError: as `MotionSet.split`
-    """
-    n, channels, _, joints = motions.shape
-    light = MotionSet(
-        motion=np.broadcast_to(np.float32(0), (n, channels, 1, joints)),
-        label=motions.label,
-        class_names=motions.class_names,
-        skeleton=motions.skeleton,
-        subject=motions.subject,
-        view=motions.view,
-        setup=motions.setup,
-        subject_names=motions.subject_names,
-        source=motions.source,
-        splits=motions.splits,
-        columns={"row": np.arange(n)},
-    )
-    train, test = light.split(name)
-    return train.columns["row"], test.columns["row"]
-
-
 def named(motions: MotionSet, rows: Sequence[int] | np.ndarray, most: int = 10) -> str:
     """The first motions of some, by number and clip: `12 (S001C001P001R001A001), 13 (...) and 5 more`."""
     words = [_one(motions, int(row)) for row in rows[:most]]
@@ -419,7 +395,7 @@ def summarise(motions: MotionSet, surveyed: Survey | None = None) -> dict[str, A
     found["splits"], found["remarks"] = {}, _remarks(found)
     for name in motions.split_rules():
         try:
-            found["splits"][name] = list(map(len, sides(motions, name)))
+            found["splits"][name] = list(map(len, motions.split_rows(name)))
         except ValueError as error:  # one person, one camera
             found["remarks"].append(str(error))
     return found

@@ -16,7 +16,7 @@ from kinetic.files import inside
 from kinetic.messages import complain, safe_line
 from kinetic.models.tensors import weights_like
 from kinetic.motion.arrays import mebibytes
-from kinetic.motion.motion_set import FARTHEST
+from kinetic.motion.coordinates import FARTHEST
 from kinetic.presets import is_preset_name
 from kinetic.processes import guarded
 from kinetic.settings.reading import load_experiment

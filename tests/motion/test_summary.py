@@ -12,7 +12,7 @@ from kinetic.cli.arguments import json_text
 from kinetic.formats.reading import read_motions
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import write_motions
-from kinetic.motion.summary import FAST, length_variation, named, overview, sides, summarise, summary_text, survey
+from kinetic.motion.summary import FAST, length_variation, named, overview, summarise, summary_text, survey
 from kinetic.pictures.charts import overview_chart
 from kinetic.skeleton import COCO17, NTU25, NTU25_2D, Skeleton
 
@@ -258,15 +258,6 @@ def test_a_skeleton_without_feet_has_no_side():
     few = MotionSet(np.ones((2, 3, 4, 2), dtype=np.float32), np.array([0, 0]), ("a",), stick)
     assert np.isnan(survey(few).side).all()
     assert summarise(few)["bone_variation"]["worst"] == 0
-
-
-def test_sides_are_those_of_the_split():
-    some = motions()
-    train, test = sides(some, "xsub")
-    for rows, side in zip((train, test), some.split("xsub"), strict=True):
-        assert np.array_equal(some.motion[rows], side.motion)
-    with pytest.raises(ValueError, match="xview"):
-        sides(some, "xview")
 
 
 def test_names_are_short_and_in_one_line():
