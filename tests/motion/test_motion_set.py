@@ -175,7 +175,7 @@ def test_iteration_yields_every_motion_with_its_label():
         (None, TypeError, "NoneType"),
     ],
 )
-def test_a_number_that_is_none_of_a_motion_is_refused(row, error, message):
+def test_anything_but_a_row_or_rows_is_refused(row, error, message):
     with pytest.raises(error, match=message):
         some_motions()[row]
 
@@ -394,7 +394,7 @@ def test_centring_puts_the_centre_joint_at_the_origin():
         motions.centred("middle")
 
 
-def test_what_a_recipe_turned_is_upright_for_pictures():
+def test_the_recipe_of_pyskl_is_turned_upright():
     motions = padded_motions()
     assert motions.upright() is motions
     turned = replace(motions, notes={"recipe": "pyskl"})
