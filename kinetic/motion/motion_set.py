@@ -6,7 +6,7 @@ import difflib
 import math
 import operator
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
@@ -138,7 +138,7 @@ class MotionSet:
         return concatenated([self, other]) if isinstance(other, MotionSet) else NotImplemented
 
     @staticmethod
-    def concatenate(sets: Sequence[MotionSet], *, load: bool = False) -> MotionSet:
+    def concatenate(sets: Iterable[MotionSet], *, load: bool = False) -> MotionSet:
         """The motions of all sets, in their order.
 
         Classes and people are merged by name. Views, setups, people, clips, columns, splits and notes are left out
@@ -149,9 +149,10 @@ class MotionSet:
             load: read motions that are on the disk; the result is always in memory
 
         Raises:
-            ValueError: for sets of different skeletons, frames or directions of their axes, no set, or motions on the
-                disk without `load`
+            ValueError: for sets of different skeletons, frames or axes, sets of which only some name their people, no
+                set, or motions on the disk without `load`
         """
+        sets = list(sets)
         if wrong := [motions for motions in sets if not isinstance(motions, MotionSet)]:
             raise TypeError(f"expected sets of motions, got {type(wrong[0]).__name__}")
         return concatenated(sets, load)

@@ -19,6 +19,7 @@ def test_parts_of_a_set_make_the_set_again():
     assert_same_motions(motions[:5] + motions[5:], motions)
     assert_same_motions(MotionSet.concatenate([motions[:2], motions[2:2], motions[2:7], motions[7:]]), motions)
     assert_same_motions(MotionSet.concatenate([motions]), motions)
+    assert_same_motions(MotionSet.concatenate(motions[row : row + 1] for row in range(12)), motions)
 
 
 def test_classes_and_people_are_merged_by_name():
