@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -38,32 +38,32 @@ __all__ = [
 ]
 
 MOST_JOINTS = 1000
-"""Joints of the largest skeleton: distances are a table of all pairs."""
+"""Joints of the largest skeleton; distances are a table of all pairs."""
 
 _SHORT = reprlib.Repr()
-_SHORT.maxlevel = 2  # lists within lists make long texts otherwise
+_SHORT.maxlevel = 2  # nested lists would make long messages
 
-_Thing = TypeVar("_Thing", bound=Hashable)
+_Value = TypeVar("_Value", bound=Hashable)
 
 
 @dataclass(frozen=True)
 class Skeleton:
-    """Joints and the bones between them, all connected.
+    """Named joints, connected by bones.
 
-    The bones of a body form a tree, which skeleton files and `SkeletonPyramid.of` insist on. The coarser levels of a
-    pyramid need not: taking a joint out joins its neighbours to each other, which may close a circle.
+    The bones of a body form a tree; skeleton files and `SkeletonPyramid.of` require one. Coarser levels of a pyramid
+    may hold circles, because removing a joint joins its neighbours to each other.
 
     Attributes:
-        joints: a name for each
+        joints: names of the joints
         bones: pairs of joints
         center: the joint from which distances are counted
         left, right: joints of the two sides, in matching order: left[i] mirrors right[i]
-        keep: joints (by their number in this skeleton) that survive each reduction; () leaves that to `coarsen`
+        keep: joints (by their number in this skeleton) that survive each reduction; () = as `coarsen` decides
         channels: coordinates per joint, 2 or 3
-        name: what the skeleton is called
+        name: name of the skeleton
 
     Raises:
-        ValueError: when names repeat, a bone leads nowhere or stands there twice, joints are not connected, sides
+        ValueError: when names or bones repeat, a bone points outside the joints, joints are not connected, sides
             overlap or differ in number, or `keep` does not list shrinking levels that hold the centre
     """
 
@@ -80,21 +80,21 @@ class Skeleton:
         v = len(self.joints)
         if not 1 <= v <= MOST_JOINTS:
             raise ValueError(f"a skeleton has 1 to {MOST_JOINTS} joints, got {v}")
-        if twice := _repeated(self.joints):
-            raise ValueError(f"joint names must differ, {', '.join(map(repr, twice))} stands there more than once")
+        if names := _repeated(self.joints):
+            raise ValueError(f"joint names must differ, {', '.join(map(repr, names))} is listed more than once")
         for a, b in self.bones:
             if not (0 <= a < v and 0 <= b < v):
                 raise ValueError(f"bone ({a}, {b}) points outside the {v} joints")
             if a == b:
                 raise ValueError(f"bone ({a}, {b}) joins {self.joints[a]} to itself")
-        if again := _repeated([(min(bone), max(bone)) for bone in self.bones]):
-            a, b = again[0]
-            raise ValueError(f"bone ({a}, {b}) from {self.joints[a]} to {self.joints[b]} stands there more than once")
+        if bones := _repeated([(min(bone), max(bone)) for bone in self.bones]):
+            a, b = bones[0]
+            raise ValueError(f"bone ({a}, {b}) from {self.joints[a]} to {self.joints[b]} is listed more than once")
         _check_ids("center", (self.center,), v)
         for name in ("left", "right"):
             _check_ids(name, getattr(self, name), v)
-        if both := sorted(set(self.left) & set(self.right)):
-            raise ValueError(f"left and right must share no joint, both name {self._named(both)}")
+        if shared := sorted(set(self.left) & set(self.right)):
+            raise ValueError(f"left and right must share no joint, both name {self._named(shared)}")
         if len(self.left) != len(self.right):
             raise ValueError(
                 f"left and right must mirror each other, got {len(self.left)} joints on the left "
@@ -102,35 +102,35 @@ class Skeleton:
             )
         if self.channels not in (2, 3):
             raise ValueError(f"channels must be 2 or 3, got {self.channels}")
-        if apart := [i for i, distance in enumerate(self._hops_from(self.center)) if distance < 0]:
-            raise ValueError(f"not connected to the centre {self._named([self.center])}: {self._named(apart)}")
-        before: set[int] = set(range(v))
+        if unreached := [i for i, distance in enumerate(self._hops_from(self.center)) if distance < 0]:
+            raise ValueError(f"not connected to the centre {self._named([self.center])}: {self._named(unreached)}")
+        previous: set[int] = set(range(v))
         for i, kept in enumerate(self.keep):
             _check_ids(f"keep[{i}]", kept, v)
             if self.center not in kept:
                 centre = self._named([self.center])
                 raise ValueError(f"keep[{i}] must hold the centre {centre}, got {self._named(kept)}")
-            if extra := sorted(set(kept) - before):
+            if extra := sorted(set(kept) - previous):
                 raise ValueError(f"keep[{i}] holds {self._named(extra)}, which did not survive the level before")
-            if set(kept) == before:
-                raise ValueError(f"keep[{i}] must hold fewer joints than the level before, got all {len(before)}")
-            before = set(kept)
+            if set(kept) == previous:
+                raise ValueError(f"keep[{i}] must hold fewer joints than the level before, got all {len(previous)}")
+            previous = set(kept)
 
     def _named(self, joints: Collection[int]) -> str:
-        some = ", ".join(safe_line(self.joints[i]) for i in list(joints)[:10])
-        return f"{some} and {len(joints) - 10} more" if len(joints) > 10 else some or "none"
+        names = ", ".join(safe_line(self.joints[i]) for i in list(joints)[:10])
+        return f"{names} and {len(joints) - 10} more" if len(joints) > 10 else names or "none"
 
     def _hops_from(self, start: int) -> list[int]:
-        """Bones on the shortest way from one joint to each; -1 where there is none."""
-        near: list[list[int]] = [[] for _ in self.joints]
+        """Bones on the shortest way from `start` to every joint; -1 where no way leads there."""
+        neighbours: list[list[int]] = [[] for _ in self.joints]
         for a, b in self.bones:
-            near[a].append(b)
-            near[b].append(a)
+            neighbours[a].append(b)
+            neighbours[b].append(a)
         hops = [-1] * len(self.joints)
         hops[start] = 0
         reached = [start]
         for i in reached:  # grows while it is read: breadth first
-            for j in near[i]:
+            for j in neighbours[i]:
                 if hops[j] < 0:
                     hops[j] = hops[i] + 1
                     reached.append(j)
@@ -138,27 +138,27 @@ class Skeleton:
 
     @property
     def hash(self) -> str:
-        """Twelve letters that tell this graph from others, whatever it is called."""
+        """Twelve hexadecimal digits of the joints, bones, centre and channels; name and sides do not count."""
         facts = [self.joints, sorted(sorted(bone) for bone in self.bones), self.center, self.channels]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:12]
 
     def adjacency(self) -> np.ndarray:
-        """(V, V) booleans: which joints share a bone."""
+        """(V, V) booleans: True where two joints share a bone."""
         adjacency = np.zeros((len(self.joints),) * 2, dtype=bool)
         for a, b in self.bones:
             adjacency[a, b] = adjacency[b, a] = True
         return adjacency
 
     def hops(self) -> np.ndarray:
-        """(V, V) integers: the number of bones on the shortest way from joint to joint."""
+        """(V, V) integers: bones on the shortest way from joint to joint."""
         return np.array([self._hops_from(i) for i in range(len(self.joints))], dtype=np.int64)
 
     def partitions(self, reach: int | None = None) -> np.ndarray:
-        """(3, V, V) normalised adjacency in three groups: self; as far from the centre or towards it; away from it.
+        """(3, V, V) normalised adjacency in three groups: self; as far from the centre or farther; nearer to it.
 
-        Entry [k, v, w] is what joint w takes from its neighbour v; each column of the sum over k adds up to 1 (Yan et
-        al. 2018, section 3.3). Joints further than `reach` hops from the centre count as equally far: `reach=1` is how
-        Kinetic-GAN was published and trained.
+        Entry [k, v, w] is the weight of neighbour v in the sum of joint w; each column of the sum over k adds up to 1
+        (Yan et al. 2018, section 3.3). Joints more than `reach` hops from the centre count as equally far:
+        Kinetic-GAN was published and trained with `reach=1`.
         """
         if reach is not None and reach < 0:
             raise ValueError(f"reach is a number of hops, not negative, got {reach}")
@@ -168,34 +168,52 @@ class Skeleton:
         if reach is not None:
             distance = np.where(distance <= reach, distance, np.inf)
         source, target = distance[:, None], distance[None, :]
-        away = source < target
-        own = np.eye(len(self.joints), dtype=bool)
-        return np.stack([weight * own, weight * (~own & ~away), weight * (~own & away)])
+        nearer = source < target
+        same = np.eye(len(self.joints), dtype=bool)
+        return np.stack([weight * same, weight * (~same & ~nearer), weight * (~same & nearer)])
 
     def parents(self) -> np.ndarray:
-        """(V,) the neighbour of each joint on the way to the centre, the first where there are several; -1: centre."""
+        """(V,) the first neighbour of each joint that is nearer to the centre; -1 for the centre."""
         distance, adjacency = np.array(self._hops_from(self.center)), self.adjacency()
         nearer = adjacency & (distance[None, :] < distance[:, None])
         return np.where(nearer.any(axis=1), nearer.argmax(axis=1), -1)
 
+    def side(self, *joints: int) -> Literal["left", "right", "middle"]:
+        """The side that any of the joints, such as the two ends of a bone, is on."""
+        if set(joints) & set(self.left):
+            return "left"
+        return "right" if set(joints) & set(self.right) else "middle"
+
+    def mirrored(self) -> np.ndarray:
+        """(V,) the joints with left and right exchanged."""
+        order = np.arange(len(self.joints))
+        order[[*self.left, *self.right]] = [*self.right, *self.left]
+        return order
+
+    @property
+    def head(self) -> int | None:
+        """The joint called head, else the joint called nose, in any case of letters; None = neither."""
+        names = [name.lower() for name in self.joints]
+        return next((names.index(name) for name in ("head", "nose") if name in names), None)
+
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists, numbers and texts, as skeleton files and checkpoints hold them."""
+        """Plain lists, numbers and strings, as in skeleton files and checkpoints."""
         return json.loads(json.dumps(asdict(self)))
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Skeleton:
-        """A skeleton from plain values, which must form a tree. Joints may be given by name or by number.
+        """The skeleton, a tree, that plain values describe; they name joints or number them.
 
         Raises:
             ValueError: for unknown and missing keys, wrong types, unknown joints, a single joint, bones in a circle,
-                and what `Skeleton` refuses
+                and whatever `Skeleton` refuses
         """
-        known = [field.name for field in fields(cls)]
+        keys = [field.name for field in fields(cls)]
         for key in plain:
-            if key not in known:
-                raise ValueError(f"unknown key {key!r}{_near(str(key), known)}; a skeleton has {', '.join(known)}")
+            if key not in keys:
+                raise ValueError(f"unknown key {key!r}{_hint(str(key), keys)}; a skeleton has {', '.join(keys)}")
         if missing := [key for key in ("joints", "bones", "center") if key not in plain]:
-            raise ValueError(f"a skeleton needs joints, bones and center; there is no {missing[0]}")
+            raise ValueError(f"a skeleton needs joints, bones and center; {missing[0]} is missing")
         joints = plain["joints"]
         if not isinstance(joints, (list, tuple)) or not all(isinstance(joint, str) for joint in joints):
             raise ValueError(f"joints must be a list of names, got {_SHORT.repr(joints)}")
@@ -209,26 +227,26 @@ class Skeleton:
             if not isinstance(value, str):
                 raise ValueError(f"a joint is a name or a number from 0 on, got {_SHORT.repr(value)}")
             if value not in joints:
-                raise ValueError(f"there is no joint {value!r}{_near(value, joints)}")
+                raise ValueError(f"there is no joint {value!r}{_hint(value, joints)}")
             return joints.index(value)
 
-        def several(value: Any, what: str) -> tuple[int, ...]:
+        def joint_list(value: Any, what: str) -> tuple[int, ...]:
             if not isinstance(value, (list, tuple)):
                 raise ValueError(f"{what} must be a list of joints, got {_SHORT.repr(value)}")
             return tuple(joint(entry) for entry in value)
 
-        bones = [several(bone, "a bone") for bone in _list(plain["bones"], "bones")]
-        if odd := [bone for bone in bones if len(bone) != 2]:
-            raise ValueError(f"a bone joins two joints, got {_SHORT.repr(list(odd[0]))}")
+        bones = [joint_list(bone, "a bone") for bone in _list(plain["bones"], "bones")]
+        if wrong := [bone for bone in bones if len(bone) != 2]:
+            raise ValueError(f"a bone joins two joints, got {_SHORT.repr(list(wrong[0]))}")
         if not isinstance(plain.get("name", ""), str) or type(plain.get("channels", 3)) is not int:
-            raise ValueError("name must be a text and channels a number")
+            raise ValueError("name must be a string and channels a whole number")
         skeleton = cls(
             joints=joints,
             bones=tuple((bone[0], bone[1]) for bone in bones),
             center=joint(plain["center"]),
-            left=several(plain.get("left", []), "left"),
-            right=several(plain.get("right", []), "right"),
-            keep=tuple(several(level, "a level of keep") for level in _list(plain.get("keep", []), "keep")),
+            left=joint_list(plain.get("left", []), "left"),
+            right=joint_list(plain.get("right", []), "right"),
+            keep=tuple(joint_list(level, "a level of keep") for level in _list(plain.get("keep", []), "keep")),
             channels=plain.get("channels", 3),
             name=plain.get("name", ""),
         )
@@ -244,74 +262,78 @@ def _list(value: Any, what: str) -> list[Any]:
     return list(value)
 
 
-def _near(word: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(word[:100], [name for name in known if len(name) <= 100], n=1)
-    return f" (did you mean {safe_line(near[0])}?)" if near else ""
+def _hint(word: str, names: Collection[str]) -> str:
+    matches = difflib.get_close_matches(word[:100], [name for name in names if len(name) <= 100], n=1)
+    return f" (did you mean {safe_line(matches[0])}?)" if matches else ""
 
 
-def _repeated(things: Iterable[_Thing]) -> list[_Thing]:
-    return [thing for thing, count in Counter(things).items() if count > 1]
+def _repeated(values: Iterable[_Value]) -> list[_Value]:
+    return [value for value, count in Counter(values).items() if count > 1]
 
 
 def _check_tree(skeleton: Skeleton) -> None:
-    """Bones connect all joints, so they form a tree unless there are too many."""
+    """Raise ValueError for bones in a circle. They connect all joints, so only a tree has fewer bones than joints."""
     if len(skeleton.bones) < len(skeleton.joints):
         return
-    near = {i: set(np.flatnonzero(row).tolist()) for i, row in enumerate(skeleton.adjacency())}
-    while ends := [i for i, others in near.items() if len(others) < 2]:
+    neighbours = _neighbours(skeleton)
+    while ends := [i for i, others in neighbours.items() if len(others) < 2]:
         for i in ends:
-            for other in near.pop(i):
-                near[other].discard(i)
-    raise ValueError(f"bones run in a circle, a skeleton is a tree: see the bones among {skeleton._named(near)}")
+            for other in neighbours.pop(i):
+                neighbours[other].discard(i)
+    raise ValueError(f"bones run in a circle, a skeleton is a tree: see the bones among {skeleton._named(neighbours)}")
+
+
+def _neighbours(skeleton: Skeleton) -> dict[int, set[int]]:
+    return {i: set(np.flatnonzero(row).tolist()) for i, row in enumerate(skeleton.adjacency())}
 
 
 def _check_ids(what: str, ids: Sequence[int], v: int) -> None:
     if wrong := [i for i in ids if not 0 <= i < v]:
-        raise ValueError(f"{what} names joint {wrong[0]}, there are joints 0 to {v - 1}")
+        raise ValueError(f"{what} names joint {wrong[0]}, expected joints 0 to {v - 1}")
     if len(set(ids)) < len(ids):
         raise ValueError(f"{what} names a joint twice: {tuple(ids)}")
 
 
 def coarsen(skeleton: Skeleton, protect: Collection[int] = ()) -> tuple[int, ...]:
-    """The joints that survive one reduction, in order; the centre is among them.
+    """The joints that survive one reduction, the centre among them, in order.
 
-    Round by round, the joints of lowest degree that are not yet marked to stay are removed, their neighbours are
-    marked and joined to each other. When all that is left is one circle, what is not marked goes (the rule of
-    Kinetic-GAN, Degardin et al. 2022).
+    Each round removes the joints of lowest degree that are not marked to stay, marks their neighbours and joins these
+    to each other. When a single circle is left, its unmarked joints are removed (the rule of Kinetic-GAN, Degardin et
+    al. 2022).
 
     Args:
-        protect: joints that are marked from the start, as the centre always is
+        protect: joints that are marked from the start, like the centre
 
     Raises:
-        ValueError: when `protect` names a joint twice, or one that is not there
+        ValueError: when `protect` names a joint twice or a joint that does not exist
     """
     _check_ids("protect", tuple(protect), len(skeleton.joints))
     return _reduce(skeleton, protect)[0]
 
 
 def _reduce(skeleton: Skeleton, protect: Collection[int]) -> tuple[tuple[int, ...], dict[int, set[int]]]:
-    """The surviving joints, and how they are joined."""
-    near = {i: set(np.flatnonzero(row).tolist()) for i, row in enumerate(skeleton.adjacency())}
-    stay = {skeleton.center, *protect}
-    while free := [i for i in near if i not in stay]:
-        if all(len(others) == 2 for others in near.values()):  # connected, so it is one circle
+    """The surviving joints and their neighbours."""
+    neighbours = _neighbours(skeleton)
+    marked = {skeleton.center, *protect}
+    while free := [i for i in neighbours if i not in marked]:
+        if all(len(others) == 2 for others in neighbours.values()):  # connected, so it is one circle
             for i in free:
-                _remove(near, i)
+                _remove(neighbours, i)
             break
-        least = min(len(near[i]) for i in free)
-        for i in [i for i in free if len(near[i]) == least]:
-            if i not in stay:
-                stay |= near[i]
-                _remove(near, i)
-    return tuple(sorted(near)), near
+        least = min(len(neighbours[i]) for i in free)
+        for i in [i for i in free if len(neighbours[i]) == least]:
+            if i not in marked:
+                marked |= neighbours[i]
+                _remove(neighbours, i)
+    return tuple(sorted(neighbours)), neighbours
 
 
-def _remove(near: dict[int, set[int]], joint: int) -> None:
-    """Take a joint out and join its neighbours to each other."""
-    others = near.pop(joint)
+def _remove(neighbours: dict[int, set[int]], joint: int) -> None:
+    """Remove a joint and join its neighbours to each other."""
+    others = neighbours.pop(joint)
     for other in others:
-        near[other] |= others - {other}
-        near[other].discard(joint)
+        neighbours[other] |= others - {other}
+        neighbours[other].discard(joint)
 
 
 @dataclass(frozen=True)
@@ -320,7 +342,7 @@ class SkeletonPyramid:
 
     Attributes:
         levels: the skeletons, from all joints to one
-        keep: for each level, its joints as numbers of the first one
+        keep: the joints of each level, by their numbers in the first
     """
 
     levels: tuple[Skeleton, ...]
@@ -330,13 +352,13 @@ class SkeletonPyramid:
     def of(cls, skeleton: Skeleton, depth: int = 4, keep: Sequence[Sequence[int]] | None = None) -> SkeletonPyramid:
         """The pyramid of a skeleton.
 
-        The last level is the centre alone, whatever the rule leaves there: a large skeleton is cut short, and a small
-        one may get there earlier and repeat its last joint.
+        The last level is always the centre alone: a large skeleton loses all other joints at once there, and a small
+        one may reach its centre at an earlier level and repeat it.
 
         Args:
-            depth: levels, the full skeleton included
-            keep: joints of `skeleton` that survive each reduction; None = those of `skeleton.keep`. Reductions that
-                are not listed follow the rule of `coarsen`.
+            depth: number of levels, the full skeleton included
+            keep: joints of `skeleton` that survive each reduction; None = `skeleton.keep`. Further reductions follow
+                the rule of `coarsen`.
 
         Raises:
             ValueError: when the bones of `skeleton` run in a circle, or `keep` does not list shrinking levels that
@@ -345,39 +367,39 @@ class SkeletonPyramid:
         if depth < 2:
             raise ValueError(f"a pyramid has at least 2 levels, got {depth}")
         _check_tree(skeleton)
-        wanted = tuple(tuple(level) for level in (skeleton.keep if keep is None else keep))
-        replace(skeleton, keep=wanted)  # checks them
-        if len(wanted) > depth - 1:
-            raise ValueError(f"{depth} levels have {depth - 1} reductions, got joints to keep for {len(wanted)}")
-        if len(wanted) == depth - 1 and len(wanted[-1]) > 1:
+        listed = tuple(tuple(level) for level in (skeleton.keep if keep is None else keep))
+        replace(skeleton, keep=listed)  # checks them
+        if len(listed) > depth - 1:
+            raise ValueError(f"{depth} levels have {depth - 1} reductions, got joints to keep for {len(listed)}")
+        if len(listed) == depth - 1 and len(listed[-1]) > 1:
             raise ValueError(
                 f"the last of {depth} levels is the centre alone, keep[{depth - 2}] holds "
-                f"{skeleton._named(wanted[-1])}; leave it out, or ask for more levels"
+                f"{skeleton._named(listed[-1])}; leave it out, or ask for more levels"
             )
-        levels, kept = [skeleton], [tuple(range(len(skeleton.joints)))]
+        levels, numbers = [skeleton], [tuple(range(len(skeleton.joints)))]
         for i in range(depth - 1):
-            fine, ids = levels[-1], kept[-1]
+            fine, originals = levels[-1], numbers[-1]
             if i == depth - 2:
-                stay: tuple[int, ...] = (fine.center,)
-            elif i < len(wanted):
-                stay = tuple(j for j, original in enumerate(ids) if original in wanted[i])
+                survivors: tuple[int, ...] = (fine.center,)
+            elif i < len(listed):
+                survivors = tuple(j for j, original in enumerate(originals) if original in listed[i])
             else:
-                stay = coarsen(fine)
-            levels.append(_keep(fine, stay))
-            kept.append(tuple(ids[j] for j in stay))
-        return cls(tuple(levels), tuple(kept))
+                survivors = coarsen(fine)
+            levels.append(_reduced(fine, survivors))
+            numbers.append(tuple(originals[j] for j in survivors))
+        return cls(tuple(levels), tuple(numbers))
 
     def down(self, level: int) -> np.ndarray:
-        """(V of the level, V of the next): 1 where a joint survives as another."""
+        """(V of the level, V of the next level): 1 where a joint of the level is a joint of the next."""
         if not 0 <= level < len(self.levels) - 1:
             raise ValueError(f"level must be one of 0 to {len(self.levels) - 2}, the last has none below, got {level}")
         fine, coarse = self.keep[level], self.keep[level + 1]
         return (np.array(fine)[:, None] == np.array(coarse)[None, :]).astype(np.float64)
 
     def up(self, level: int, halved: bool = False) -> np.ndarray:
-        """(V of the next level, V of the level): a joint that was kept is copied, another is the mean of its nearest.
+        """(V of the next, V of the level): kept joints are copied, others are the mean of their nearest kept joints.
 
-        Nearest are, of the kept joints, those the fewest bones away. `halved` takes half of that mean.
+        The nearest joints are the fewest bones away. `halved` takes half of that mean.
         """
         matrix = self.down(level).T  # (V of the next, V)
         kept = matrix.any(axis=0)
@@ -386,20 +408,20 @@ class SkeletonPyramid:
         return matrix + nearest / np.maximum(nearest.sum(axis=0), 1) * (0.5 if halved else 1.0)
 
 
-def _keep(skeleton: Skeleton, stay: Collection[int]) -> Skeleton:
-    """The skeleton reduced to some joints, which are joined where removed ones joined them."""
-    stay = sorted(stay)
-    survivors, near = _reduce(skeleton, ())
-    if list(survivors) != stay:
-        near = {i: set(np.flatnonzero(row).tolist()) for i, row in enumerate(skeleton.adjacency())}
-        while gone := [i for i in near if i not in stay]:
-            _remove(near, min(gone, key=lambda i: (len(near[i]), i)))
-    number = {joint: i for i, joint in enumerate(stay)}
+def _reduced(skeleton: Skeleton, survivors: Collection[int]) -> Skeleton:
+    """The skeleton without the other joints; two joints that a removed joint connected share a bone."""
+    survivors = sorted(survivors)
+    ruled, neighbours = _reduce(skeleton, ())
+    if list(ruled) != survivors:
+        neighbours = _neighbours(skeleton)
+        while removable := [i for i in neighbours if i not in survivors]:
+            _remove(neighbours, min(removable, key=lambda i: (len(neighbours[i]), i)))
+    number = {joint: i for i, joint in enumerate(survivors)}
     sides = zip(skeleton.left, skeleton.right, strict=True)
     pairs = [(number[a], number[b]) for a, b in sides if a in number and b in number]
     return Skeleton(
-        joints=tuple(skeleton.joints[i] for i in stay),
-        bones=tuple(sorted((number[a], number[b]) for a in stay for b in near[a] if a < b)),
+        joints=tuple(skeleton.joints[i] for i in survivors),
+        bones=tuple(sorted((number[a], number[b]) for a in survivors for b in neighbours[a] if a < b)),
         center=number[skeleton.center],
         left=tuple(a for a, _ in pairs),
         right=tuple(b for _, b in pairs),
@@ -409,15 +431,15 @@ def _keep(skeleton: Skeleton, stay: Collection[int]) -> Skeleton:
 
 
 def load_skeleton(path: str | os.PathLike[str], folder: Path = Path()) -> Skeleton:
-    """A skeleton from a YAML file of joints, bones, center and, if wanted, left, right, keep, channels and name.
+    """The skeleton in a YAML file with the keys joints, bones, center and optionally left, right, keep, channels, name.
 
     Args:
-        path: of the file, or the name of a built-in skeleton or of a preset (see `kinetic.presets`)
-        folder: which relative paths begin at
+        path: path of the file, or name of a built-in skeleton or of a preset (see `kinetic.presets`)
+        folder: folder that relative paths start from
 
     Raises:
-        FileNotFoundError: when there is no such file or skeleton
-        ValueError: names the file, what was found, what was expected
+        FileNotFoundError: when no file or skeleton has that name
+        ValueError: for a file that holds no skeleton, naming the file, what it holds and what was expected
     """
     if isinstance(path, str) and path in SKELETONS:
         return SKELETONS[path]
@@ -432,10 +454,10 @@ def load_skeleton(path: str | os.PathLike[str], folder: Path = Path()) -> Skelet
 
 
 def save_skeleton(skeleton: Skeleton, path: str | os.PathLike[str]) -> None:
-    """Write a skeleton as a YAML file that `load_skeleton` reads; replaced only when complete.
+    """Write a skeleton as a YAML file for `load_skeleton`; an old file is replaced once the new one is complete.
 
     Raises:
-        ValueError: for a skeleton that no file holds: a single joint, or bones in a circle
+        ValueError: for a skeleton that `load_skeleton` would refuse: a single joint, or bones in a circle
     """
     Skeleton.from_dict(skeleton.to_dict())
     with replacing(path) as beside:

@@ -1,4 +1,4 @@
-"""Skeletons: facts, files, refusals, and the pyramid against the published one."""
+"""Tests of kinetic/skeleton.py: facts, files, refusals, and the pyramid beside the published one."""
 
 import os
 import re
@@ -45,7 +45,7 @@ def path(joints: int, center: int = 0) -> Skeleton:
 def trees(draw: st.DrawFn, least: int = 1, most: int = 40) -> Skeleton:
     joints = draw(st.integers(least, most))
     bones = tuple((draw(st.integers(0, i - 1)), i) for i in range(1, joints))
-    order = draw(st.permutations(range(joints)))  # so that numbers say nothing about depth
+    order = draw(st.permutations(range(joints)))  # numbers do not follow depth
     center = draw(st.integers(0, joints - 1))
     return Skeleton(tuple(f"joint{i}" for i in range(joints)), tuple((order[a], order[b]) for a, b in bones), center)
 
@@ -283,7 +283,7 @@ def test_wrong_requests_of_a_pyramid_are_refused():
 
 
 def test_unknown_protected_joints_are_refused():
-    with pytest.raises(ValueError, match="protect names joint 25, there are joints 0 to 24"):
+    with pytest.raises(ValueError, match="protect names joint 25, expected joints 0 to 24"):
         coarsen(NTU25, protect=(25,))
 
 
@@ -294,13 +294,13 @@ def test_unknown_protected_joints_are_refused():
     ("changes", "message"),
     [
         ({"joints": ()}, "1 to 1000 joints, got 0"),
-        ({"joints": ("hip", "hip", "head")}, "'hip' stands there more than once"),
+        ({"joints": ("hip", "hip", "head")}, "'hip' is listed more than once"),
         ({"bones": ((0, 1), (1, 3))}, r"bone \(1, 3\) points outside the 3 joints"),
         ({"bones": ((0, 1), (-1, 1))}, r"bone \(-1, 1\) points outside"),
         ({"bones": ((0, 1), (2, 2))}, "joins head to itself"),
-        ({"bones": ((0, 1), (1, 2), (1, 0))}, r"bone \(0, 1\) from hip to neck stands there more than once"),
+        ({"bones": ((0, 1), (1, 2), (1, 0))}, r"bone \(0, 1\) from hip to neck is listed more than once"),
         ({"bones": ((0, 1),)}, "not connected to the centre neck: head"),
-        ({"center": 3}, "center names joint 3, there are joints 0 to 2"),
+        ({"center": 3}, "center names joint 3, expected joints 0 to 2"),
         ({"center": -1}, "center names joint -1"),
         ({"left": (0,)}, r"1 joints on the left \(hip\) and 0 on the right \(none\)"),
         ({"left": (0,), "right": (0,)}, "share no joint, both name hip"),
@@ -370,6 +370,26 @@ def test_acclaim_bones_are_those_of_the_recorded_people(shared):
         families = [line.split() for line in lines if len(line.split()) > 1]
         bones = {(parent, child) for parent, *children in families for child in children}
         assert bones == {(ACCLAIM31.joints[a], ACCLAIM31.joints[b]) for a, b in ACCLAIM31.bones}
+
+
+def test_a_bone_is_on_the_side_of_either_end():
+    hip, left, right = (NTU25.joints.index(name) for name in ("SpineBase", "HipLeft", "HipRight"))
+    assert [NTU25.side(joint) for joint in (hip, left, right)] == ["middle", "left", "right"]
+    assert [NTU25.side(hip, left), NTU25.side(right, hip)] == ["left", "right"]
+
+
+def test_mirrored_joints_exchange_the_sides():
+    skeleton = Skeleton(tuple("cabde"), ((0, 1), (1, 2), (0, 3), (3, 4)), 0, left=(1, 2), right=(3, 4))
+    assert skeleton.mirrored().tolist() == [0, 3, 4, 1, 2]
+    assert CHAIN.mirrored().tolist() == [0, 1, 2]
+
+
+def test_the_head_is_called_head_or_else_nose():
+    assert NTU25.head == NTU25.joints.index("Head")
+    assert COCO17.head == COCO17.joints.index("Nose")
+    assert replace(CHAIN, joints=("hip", "neck", "HEAD")).head == 2
+    assert replace(CHAIN, joints=("nose", "neck", "head")).head == 2
+    assert path(3).head is None
 
 
 def test_distances_from_the_centre_grow_along_limbs():
@@ -463,7 +483,7 @@ SOUND = HEAD + "bones: [[hip, neck], [neck, head]]\ncenter: neck\n"
     ("text", "words"),
     [
         (SOUND + "lefts: [hip]", ["unknown key 'lefts'", "did you mean left?", "joints, bones, center"]),
-        (HEAD + "center: neck", ["there is no bones"]),
+        (HEAD + "center: neck", ["bones is missing"]),
         (HEAD + "bones: [[hip, nek], [neck, head]]\ncenter: neck", ["no joint 'nek'", "did you mean neck?"]),
         (HEAD + "bones: [[hip, neck, head]]\ncenter: neck", ["joins two joints", "[0, 1, 2]"]),
         (HEAD + "bones: hip\ncenter: neck", ["bones must be a list", "'hip'"]),
@@ -475,8 +495,8 @@ SOUND = HEAD + "bones: [[hip, neck], [neck, head]]\ncenter: neck\n"
         ("joints: [hip, 3, head]\nbones: []\ncenter: 0", ["joints must be a list of names"]),
         ("joints: [false, true]\nbones: [[0, 1]]\ncenter: 0", ["joints must be a list of names", "False"]),
         ("joints: [hip]\nbones: []\ncenter: hip", ["at least two joints"]),
-        (SOUND + "channels: '3'", ["channels a number"]),
-        (SOUND + "name: 3", ["name must be a text"]),
+        (SOUND + "channels: '3'", ["channels a whole number"]),
+        (SOUND + "name: 3", ["name must be a string"]),
         (SOUND + "keep: [[hip]]", ["keep[0] must hold the centre neck, got hip"]),
         (SOUND + "center: hip", ["'center' stands there twice", "line 4"]),
         ("- hip\n- neck", ["expected joints, bones and center, found list"]),

@@ -11,8 +11,9 @@ from typing import Literal
 import numpy as np
 
 from kinetic.messages import safe_line
-from kinetic.motion.motion_set import SPLITS, MotionSet
-from kinetic.motion.summary import FAST, Survey, named, sides, survey
+from kinetic.motion.motion_set import MotionSet
+from kinetic.motion.splits import SPLITS
+from kinetic.motion.summary import FAST, Survey, named, survey
 
 __all__ = ["Fault", "inspect", "inspect_bodies", "inspection_text"]
 
@@ -281,7 +282,7 @@ def _copies(motions: MotionSet, facts: Survey) -> Iterator[Fault]:
         yield Fault("fault", "labels", text, tuple(row for group in mixed for row in group))
     for name in motions.split_rules() if groups else ():
         try:
-            train, test = (set(side.tolist()) for side in sides(motions, name))
+            train, test = (set(side.tolist()) for side in motions.split_rows(name))
         except ValueError:  # `_splits` says why
             continue
         both = [group for group in groups if train.intersection(group) and test.intersection(group)]
@@ -318,7 +319,7 @@ def _splits(motions: MotionSet) -> Iterator[Fault]:
         severity: Literal["fault", "remark"] = "fault" if defined else "remark"
         by = "" if defined else ", by the positions of the people's names"
         try:
-            train, test = sides(motions, name)
+            train, test = motions.split_rows(name)
         except ValueError as error:  # an empty side, or a person on both
             yield Fault(severity, "split", f"{error}{by}")
             continue

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from kinetic.families.motions import prepare
-from kinetic.motion.motion_set import FARTHEST, MotionSet, chunks
+from kinetic.motion.coordinates import FARTHEST, chunks
+from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.stored import release
 from kinetic.runs.run import Run
 from kinetic.settings.experiment import DataConfig, Experiment

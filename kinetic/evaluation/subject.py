@@ -13,7 +13,8 @@ from kinetic.evaluation.reference import Reference
 from kinetic.families.motions import prepare
 from kinetic.formats.reading import read_motions
 from kinetic.messages import safe_line
-from kinetic.motion.motion_set import FARTHEST, MotionSet
+from kinetic.motion.coordinates import FARTHEST
+from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.scaler import Scaler
 from kinetic.motion.synthetic import ACTIONS
 from kinetic.runs.run import Run, load_run

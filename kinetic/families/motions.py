@@ -99,7 +99,7 @@ def open_motions(experiment: Experiment, *, scaling: Literal["minmax", "standard
     Raises:
         ValueError: for a class without training motions, and for motions that are not finite
     """
-    from kinetic.motion.motion_set import FARTHEST
+    from kinetic.motion.coordinates import FARTHEST
     from kinetic.motion.scaler import Scaler
     from kinetic.training.batches import MotionData
 

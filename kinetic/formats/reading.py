@@ -16,7 +16,8 @@ import numpy as np
 from einops import rearrange
 
 from kinetic.motion.arrays import MAX_TEXT, Archive
-from kinetic.motion.motion_set import MotionSet, largest_coordinate
+from kinetic.motion.coordinates import largest_coordinate
+from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import read_archive, read_folder
 from kinetic.plain import json_values
 from kinetic.skeleton import NTU25

@@ -22,7 +22,8 @@ from kinetic.files import read_yaml
 from kinetic.formats.mocap import brief, check_room, quoted
 from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.motion.arrays import MAX_TEXT, Archive, mebibytes
-from kinetic.motion.motion_set import MotionSet, natural_order
+from kinetic.motion.motion_set import MotionSet
+from kinetic.motion.splits import natural_order
 from kinetic.presets import preset_file, presets
 from kinetic.skeleton import SKELETONS, Skeleton, load_skeleton
 

@@ -66,10 +66,7 @@ class Poses:
             )
         x = torch.cat([_smoothed(part) for part in motion.detach().split(QUERIES)]) if len(motion) else motion.float()
         depth = x[:, 2] if skeleton.channels == 3 else torch.zeros_like(x[:, 0])
-        order = np.arange(len(skeleton.joints))
-        left, right = list(skeleton.left), list(skeleton.right)
-        order[left], order[right] = right, left
-        swap = torch.from_numpy(order).to(x.device) if left else None
+        swap = torch.from_numpy(skeleton.mirrored()).to(x.device) if skeleton.left else None
         return cls(torch.complex(x[:, 0], depth), x[:, 1], skeleton.channels == 3, swap)
 
     def __len__(self) -> int:

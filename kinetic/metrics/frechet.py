@@ -27,6 +27,13 @@ __all__ = [
 ASYMMETRY = 1e-6
 """Largest |cov - cov.T| that is taken for rounding, as a share of |cov|; of float16 and bfloat16, 8 of their units."""
 
+HINT = (
+    "features are rows (N, D) that a recognition network computes from motions (N, C, T, V): pass the method "
+    "`features` of an Encoder (load_run(run).module.encoder) or of kinetic.models.adapter.Adapted, or `flatten` for "
+    "coordinates"
+)
+"""Where features come from, at the end of an error."""
+
 
 def flatten(motion: Tensor) -> Tensor:
     """The coordinates themselves as features: (N, C, T, V) -> (N, C T V)."""
@@ -280,18 +287,32 @@ class FrechetDistance(Metric):
     batches or spread over processes. It is biased upwards: two sets of N motions, drawn alike with independent features
     of variance 1, are about D (D + 5) / (2 N) apart. Compare only at equal N.
 
+    Features are numbers that say what a motion shows: one row (D,) per motion, which a recognition network gives to its
+    last layer. They come from a run that trained such a network (`kinetic.load_run("runs/encoder").module.encoder`), or
+    from any other one in `kinetic.models.adapter.Adapted`, as below. Metrics are given motions, not features.
+    `flatten` makes features of the coordinates themselves, so many that their distance is hardly more than its bias.
+
     Args:
-        features: motion (N, C, T, V) -> (N, D), such as `flatten`; a module is in eval mode while it runs, a method of
-            one is called as it is
-        width: D
+        features: motion (N, C, T, V) -> (N, D), such as `encoder.features`; a module is in eval mode while it runs, a
+            method of one is called as it is
+        width: D, such as `encoder.width`
         reset_real_features: whether `reset` also forgets the real motions
 
+    Raises:
+        TypeError: for features that cannot be called
+        ValueError: for a width below 1
+
     Example:
-        >>> metric = FrechetDistance(flatten, 3)
-        >>> metric.update(torch.eye(3).view(3, 3, 1, 1), real=True)
-        >>> metric.update(torch.eye(3).view(3, 3, 1, 1) + 2, real=False)
-        >>> metric.compute()
-        tensor(12., dtype=torch.float64)
+        >>> from kinetic import synthesise
+        >>> from kinetic.models.adapter import Adapted
+        >>> train, test = synthesise(["walk", "wave"], subjects=4, repeats=1).split("xsub")
+        >>> layers = nn.Flatten(), nn.Linear(3 * 64 * 25, 8), nn.ReLU(), nn.Linear(8, 2)  # a trained network of yours
+        >>> network = Adapted(nn.Sequential(*layers), name="mine", data="synthetic")
+        >>> metric = FrechetDistance(network.features, network.width)
+        >>> metric.update(torch.from_numpy(train.motion), real=True)
+        >>> metric.update(torch.from_numpy(test.motion), real=False)
+        >>> metric.compute() > 0
+        tensor(True)
     """
 
     is_differentiable = False
@@ -305,6 +326,8 @@ class FrechetDistance(Metric):
         self, features: Callable[[Tensor], Tensor], width: int, *, reset_real_features: bool = True, **kwargs: object
     ) -> None:
         super().__init__(**kwargs)
+        if not callable(features):
+            raise TypeError(f"features must be called with motions, got {type(features).__name__}; {HINT}")
         if width < 1:
             raise ValueError(f"width must be at least 1, got {width}")
         self.features, self.width, self.reset_real_features = features, width, reset_real_features
@@ -322,7 +345,10 @@ class FrechetDistance(Metric):
             return
         check_finite(motion, f"{name} motions")
         features = evaluated(self.features, motion).to(self.real.device)
-        check_features(features, f"features of {name} motions", width=self.width)
+        if features.ndim != 2 or features.shape[1] != self.width:
+            shape = f"expected (N, {self.width}), got {tuple(features.shape)}"
+            raise ValueError(f"features of {name} motions: {shape}; {HINT}")
+        check_features(features, f"features of {name} motions")
         state = getattr(self, name)
         setattr(self, name, _merge(torch.stack([state, _moments(features.to(state.dtype))])))
 
@@ -337,7 +363,10 @@ class FrechetDistance(Metric):
         if min(real, fake) < 2:
             if self._is_synced:  # torchmetrics would keep the sums of all processes in the place of this one's
                 self.unsync()
-            raise ValueError(f"a covariance needs at least 2 motions of each kind, got {real} real and {fake} fake")
+            raise ValueError(
+                f"a covariance needs at least 2 motions of each kind, and many more than its {self.width} features, "
+                f"got {real} real and {fake} fake"
+            )
         return _between(self.fake, self.real)
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:

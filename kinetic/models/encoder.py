@@ -169,9 +169,8 @@ def _across(skeleton: Skeleton) -> np.ndarray:
     The joints are those where left and right limbs meet it: shoulders and hips.
     """
     weights = np.zeros(len(skeleton.joints))
-    sides = {*skeleton.left, *skeleton.right}
     parents = skeleton.parents()
     for sign, side in ((1, skeleton.left), (-1, skeleton.right)):
-        roots = [joint for joint in side if parents[joint] not in sides]
+        roots = [joint for joint in side if skeleton.side(parents[joint]) == "middle"]
         weights[roots] = sign / max(1, len(roots))
     return weights

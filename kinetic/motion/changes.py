@@ -1,4 +1,4 @@
-"""Changes of motions row by row: another number of frames, another origin."""
+"""Changes of motions, row by row: another number of frames, another origin."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from typing import Any, Literal
 
 import numpy as np
 
-__all__ = ["Centre", "CentreOn", "Cut", "Stretch"]
+__all__ = ["Centre", "CentreOn", "Cut", "Stretch", "blended_frames"]
 
 
 @dataclass(frozen=True, eq=False)
 class Stretch:
-    """Linear in time from the real frames of each motion to all of another number: (n, C, T, V) -> (n, C, frames, V).
+    """Linear interpolation in time from the real frames of each motion: (n, C, T, V) -> (n, C, frames, V).
 
     Args:
         real: (N,) frames of each motion before its padding
-        frames: how many there shall be
-        gaps: a frame of zeros is one without a body: between it and another there is nothing to blend, the nearer one
-            is taken
+        frames: frames of each motion afterwards
+        gaps: frames of zeros have no body; a new frame between such a frame and another copies the nearer one
     """
 
     real: np.ndarray
@@ -28,30 +27,33 @@ class Stretch:
     def __call__(self, part: np.ndarray, rows: np.ndarray) -> np.ndarray:
         real = self.real[rows]
         if len(real) and (real == real[0]).all():  # the usual case needs no table for every motion
-            below, above, share = _between(real[:1], self.frames)
-            low, high = part[:, :, below[0]], part[:, :, above[0]]
+            before, after, share = blended_frames(real[:1], self.frames)
+            low, high = part[:, :, before[0]], part[:, :, after[0]]
         else:
-            below, above, share = _between(real, self.frames)
-            low = np.take_along_axis(part, below[:, None, :, None], axis=2)
-            high = np.take_along_axis(part, above[:, None, :, None], axis=2)
-        weight = share[:, None, :, None]  # (n or 1, 1, frames, 1)
+            before, after, share = blended_frames(real, self.frames)
+            low = np.take_along_axis(part, before[:, None, :, None], axis=2)
+            high = np.take_along_axis(part, after[:, None, :, None], axis=2)
+        weight = share.astype(np.float32)[:, None, :, None]  # (n or 1, 1, frames, 1)
         out = low * (1 - weight) + high * weight
         if self.gaps:
-            apart = _present(low) != _present(high)  # (n, 1, frames, 1)
-            out = np.where(apart, np.where(weight < 0.5, low, high), out)
+            one_body = _has_body(low) != _has_body(high)  # (n, 1, frames, 1)
+            out = np.where(one_body, np.where(weight < 0.5, low, high), out)
         return np.asarray(out, dtype=np.float32)
 
 
-def _between(real: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The frames below and above each new one, and the share of the one above: 3 x (n, frames)."""
-    position = np.linspace(0, real - 1, frames, axis=-1)
-    below = np.minimum(position.astype(np.int64), np.maximum(real - 2, 0)[:, None])
-    above = np.minimum(below + 1, (real - 1)[:, None])
-    return below, above, (position - below).astype(np.float32)
+def blended_frames(length: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The old frames before and after each new frame, and the share of the later one: (n,) -> 3 x (n, frames).
+
+    New frames are evenly spaced from the first to the last of `length` old frames, and these two are exact.
+    """
+    position = np.linspace(0, length - 1, frames, axis=-1)
+    before = position.astype(np.int64)  # at least 0, so this rounds down
+    after = np.minimum(before + 1, (length - 1)[:, None])
+    return before, after, position - before
 
 
-def _present(motion: np.ndarray) -> np.ndarray:
-    """Where there is a body: (n, C, T, V) -> (n, 1, T, 1)."""
+def _has_body(motion: np.ndarray) -> np.ndarray:
+    """Frames with a coordinate other than zero: (n, C, T, V) -> (n, 1, T, 1)."""
     return (motion != 0).any(axis=(1, 3), keepdims=True)
 
 
@@ -61,8 +63,8 @@ class Cut:
 
     Args:
         real: (N,) frames of each motion before its padding
-        frames: how many there shall be
-        hold: a motion with fewer real ones holds its last pose; otherwise zeros follow, as in published arrays
+        frames: frames of each motion afterwards
+        hold: a shorter motion holds its last pose; otherwise it ends in zeros, as in published arrays
     """
 
     real: np.ndarray
@@ -85,8 +87,8 @@ class Centre:
 
     Args:
         joint: number of the joint
-        mode: whose joint: that of the `first` frame, or of each `frame`
-        gaps: a frame of zeros is one without a body: it stays so, and does not count as the first
+        mode: relative to the joint in the `first` frame, or in every `frame`
+        gaps: frames of zeros have no body; they stay zeros and do not count as the first frame
     """
 
     joint: int
@@ -95,27 +97,27 @@ class Centre:
 
     def __call__(self, part: np.ndarray, rows: np.ndarray) -> np.ndarray:
         out = part - self.origin(part)
-        return np.where(_present(part), out, np.float32(0)) if self.gaps else out
+        return np.where(_has_body(part), out, np.float32(0)) if self.gaps else out
 
     def origin(self, actor: np.ndarray) -> np.ndarray:
-        """What is subtracted: (n, C, T, V) -> (n, C, T or 1, 1)."""
+        """The positions to subtract: (n, C, T, V) -> (n, C, T or 1, 1)."""
         origin = actor[..., self.joint : self.joint + 1]  # (n, C, T, 1)
         if self.mode == "first" and self.gaps:
-            first = _present(actor)[:, 0, :, 0].argmax(axis=1)  # (n,), 0 where there never is one
+            first = _has_body(actor)[:, 0, :, 0].argmax(axis=1)  # (n,), 0 where no frame has a body
             return np.take_along_axis(origin, first[:, None, None, None], axis=2)
         return origin[:, :, :1] if self.mode == "first" else origin
 
 
 @dataclass(frozen=True, eq=False)
 class CentreOn(Centre):
-    """A partner moved by the joint of the one it is with; its frames of zeros always are frames without a body.
+    """Partners relative to a joint of the first person; a partner's frames of zeros have no body and stay zeros.
 
     Args:
-        actors: the motions (N, C, T, V) that the partners belong to
+        actors: (N, C, T, V) the motions of the first person
     """
 
     actors: Any = None
 
     def __call__(self, part: np.ndarray, rows: np.ndarray) -> np.ndarray:
         moved = part - self.origin(np.asarray(self.actors[rows]))
-        return np.where(_present(part), moved, np.float32(0))
+        return np.where(_has_body(part), moved, np.float32(0))

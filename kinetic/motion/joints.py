@@ -1,4 +1,4 @@
-"""From the joints of other sensors to the 25 of NTU RGB+D: Kinect v1, OpenPose, COCO, MediaPipe and Acclaim."""
+"""Maps of joints: Kinect v1, OpenPose, COCO, MediaPipe and Acclaim on the 25 joints of NTU RGB+D."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from kinetic.skeleton import ACCLAIM31, COCO17, KINECT20, MEDIAPIPE33, NTU25, NT
 __all__ = ["MEDIAPIPE_AXES", "NTU25_MAPS", "NTU25Map", "on_ntu25", "to_ntu25"]
 
 MEDIAPIPE_AXES = (-1.0, -1.0, 1.0)
-"""World landmarks of MediaPipe (x right and y down in the picture, z away) times this have the axes of a Kinect."""
+"""Factors from the axes of MediaPipe's world landmarks (x right, y down, z away) to those of a Kinect."""
 
 SIDES = ("Left", "Right")
 
 
 @dataclass(frozen=True, eq=False)
 class NTU25Map:
-    """How the joints of a skeleton become those of `NTU25`.
+    """A map from the joints of a skeleton to those of `NTU25`.
 
     Attributes:
-        skeleton: that of the motions; only the names of its joints count
-        matrix: (V, 25) float64: motion (..., V) @ matrix is (..., 25). A copied joint has a single 1 in its column.
-        hands: whether tips of hands and thumbs, whose columns are empty then, are placed along the arms, which is not
+        skeleton: skeleton of the motions; only the names of its joints count
+        matrix: (V, 25) float64: motion (..., V) @ matrix is (..., 25). The column of a copied joint has a single 1.
+        hands: whether tips of hands and thumbs, whose columns are then empty, are placed along the arms, which is not
             linear (see `to_ntu25`)
     """
 
@@ -36,13 +36,13 @@ class NTU25Map:
 
     @property
     def derived(self) -> tuple[int, ...]:
-        """Joints of `NTU25` that nobody measured: they are computed from others."""
+        """Joints of `NTU25` that were not measured but are computed from other joints."""
         copied = (np.count_nonzero(self.matrix, axis=0) == 1) & (self.matrix.sum(axis=0) == 1)
         return tuple(int(joint) for joint in np.flatnonzero(~copied))
 
 
 def _map(skeleton: Skeleton, parts: Mapping[str, Mapping[str, float]], hands: bool = False) -> NTU25Map:
-    """Joints of the same name are copied, others are sums of joints: of NTU's own where these stand before them."""
+    """A map that copies joints of the same name and sums others, of the skeleton or of `parts` listed before them."""
     source = dict(zip(skeleton.joints, np.eye(len(skeleton.joints)), strict=True))
     columns: dict[str, np.ndarray] = {}
     for joint, weights in parts.items():
@@ -53,7 +53,7 @@ def _map(skeleton: Skeleton, parts: Mapping[str, Mapping[str, float]], hands: bo
 
 
 def _both(parts: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """The same for joints of both sides: `Hand` stands for HandLeft and HandRight."""
+    """The parts for both sides: those of `Hand` become those of HandLeft and HandRight."""
     return {
         joint + side: {other + side: weight for other, weight in weights.items()}
         for side in SIDES
@@ -67,7 +67,7 @@ def _middle(*joints: str) -> dict[str, float]:
 
 _HIPS, _SHOULDERS, _EARS = (_middle(f"{joint}Left", f"{joint}Right") for joint in ("Hip", "Shoulder", "Ear"))
 
-# MediaPipe's recipe; that of the 2-D keypoints follows it.
+# The recipe for MediaPipe; that for 2-D keypoints follows it.
 _TRUNK = {
     "SpineBase": _HIPS,
     "SpineShoulder": _SHOULDERS,
@@ -76,8 +76,8 @@ _TRUNK = {
     "Neck": {"SpineShoulder": 2 / 3, "Head": 1 / 3},
 }
 
-# Where a sensor sees no hands and feet they go on along forearm and shin: least squares over people before a Kinect v2
-# (IRDS), which leave 4 cm for the hand, 6 for its tip, 7 for the thumb and 9 for the foot, which points forwards.
+# Hands and feet that a sensor does not see continue forearm and shin, by least squares over people before a Kinect v2
+# (IRDS). The residuals are 4 cm at the hand, 6 at its tip, 7 at the thumb and 9 at the foot, which points forwards.
 _ENDS = _both(
     {
         "Hand": {"Wrist": 1.23, "Elbow": -0.23},
@@ -104,8 +104,8 @@ _ACCLAIM = {
 }  # fmt: skip
 
 NTU25_MAPS: dict[str, NTU25Map] = {
-    known.skeleton.name: known
-    for known in (
+    joint_map.skeleton.name: joint_map
+    for joint_map in (
         _map(
             KINECT20,
             {
@@ -130,21 +130,21 @@ NTU25_MAPS: dict[str, NTU25Map] = {
         _map(ACCLAIM31, _ACCLAIM),
     )
 }
-"""The maps by the name of the skeleton that they start from."""
+"""The maps by the name of the skeleton that they map from."""
 
 
 def to_ntu25(motion: np.ndarray, skeleton: Skeleton) -> np.ndarray:
     """The motion on the joints of `NTU25`: (N, C, T, V) -> (N, C, T, 25).
 
-    Most joints are copies or fixed sums (`NTU25_MAPS`). A Kinect v1 sees neither tips of hands nor thumbs; with the
-    forearm f from elbow to wrist, its length l, and unit vectors written as u(...), they are put at
+    Most joints are copies or fixed sums (`NTU25_MAPS`). A Kinect v1 sees neither tips of hands nor thumbs. With the
+    forearm f from elbow to wrist, its length l, and unit vectors written as u(...), they are placed at
 
         tip = hand + 0.32 l u(u(f) + 2 u(hand - wrist))
-        thumb = wrist + 0.27 f + 0.23 l u(what of (shoulder - elbow) + l/2 front is perpendicular to f)
+        thumb = wrist + 0.27 f + 0.23 l u(part of (shoulder - elbow) + l/2 front that is perpendicular to f)
 
-    where front = u(left shoulder - right) x u(SpineShoulder - SpineBase) is where the chest faces. Frames of zeros stay
-    zeros. A keypoint that was not found
-    (zeros in OpenPose's files) spoils the joints that are computed from it: fill such gaps before.
+    where front = u(left shoulder - right) x u(SpineShoulder - SpineBase) is the direction of the chest. Frames of zeros
+    stay zeros. A keypoint that was not detected (zeros in OpenPose's files) spoils the joints that are computed from
+    it, so such gaps must be filled first.
 
     Raises:
         ValueError: for a skeleton without a map, motions of another number of joints, or a Kinect v1 in two dimensions
@@ -153,19 +153,19 @@ def to_ntu25(motion: np.ndarray, skeleton: Skeleton) -> np.ndarray:
         raise ValueError(f"motion has shape {motion.shape}, expected (N, C, T, {len(skeleton.joints)})")
     if skeleton.joints == NTU25.joints:
         return motion
-    known = _known(skeleton)
-    if known.hands and motion.shape[1] != 3:
-        raise ValueError(f"motion has {motion.shape[1]} channels, the thumbs of {known.skeleton.name} need 3")
-    mapped = np.asarray(motion) @ known.matrix.astype(motion.dtype)  # (N, C, T, 25)
-    if known.hands:
+    joint_map = _map_of(skeleton)
+    if joint_map.hands and motion.shape[1] != 3:
+        raise ValueError(f"motion has {motion.shape[1]} channels, the thumbs of {joint_map.skeleton.name} need 3")
+    mapped = np.asarray(motion) @ joint_map.matrix.astype(motion.dtype)  # (N, C, T, 25)
+    if joint_map.hands:
         _place_hands(mapped)
     return mapped
 
 
 def on_ntu25(motions: MotionSet) -> MotionSet:
-    """The motions on the joints of `NTU25`, or `NTU25_2D` where they are two-dimensional.
+    """The motions on the joints of `NTU25`, or of `NTU25_2D` for two coordinates.
 
-    `notes` tell where they come from (`joints_from`) and which joints were not measured (`derived_joints`).
+    `notes` name the skeleton they come from (`joints_from`) and the joints that were not measured (`derived_joints`).
 
     Raises:
         ValueError: as `to_ntu25` does
@@ -173,7 +173,7 @@ def on_ntu25(motions: MotionSet) -> MotionSet:
     old = motions.skeleton
     if old.joints == NTU25.joints:
         return motions
-    notes = {**motions.notes, "joints_from": old.name, "derived_joints": list(_known(old).derived)}
+    notes = {**motions.notes, "joints_from": old.name, "derived_joints": list(_map_of(old).derived)}
 
     def mapped(motion: np.ndarray) -> np.ndarray:
         out = np.empty((*motion.shape[:3], len(NTU25.joints)), dtype=np.float32)
@@ -192,16 +192,16 @@ def on_ntu25(motions: MotionSet) -> MotionSet:
     )
 
 
-def _known(skeleton: Skeleton) -> NTU25Map:
-    for known in NTU25_MAPS.values():
-        if known.skeleton.joints == skeleton.joints:
-            return known
-    named = f"skeleton {skeleton.name}" if skeleton.name else "this skeleton"
-    raise ValueError(f"no map leads from {named} to ntu25; there are maps from {', '.join(NTU25_MAPS)}")
+def _map_of(skeleton: Skeleton) -> NTU25Map:
+    for joint_map in NTU25_MAPS.values():
+        if joint_map.skeleton.joints == skeleton.joints:
+            return joint_map
+    name = f"skeleton {skeleton.name}" if skeleton.name else "this skeleton"
+    raise ValueError(f"no map leads from {name} to ntu25; there are maps from {', '.join(NTU25_MAPS)}")
 
 
 def _place_hands(motion: np.ndarray) -> None:
-    """Fills in tips and thumbs of (N, 3, T, 25)."""
+    """Fill in tips of hands and thumbs of (N, 3, T, 25), in place."""
 
     def at(joint: str) -> np.ndarray:
         return np.moveaxis(motion[..., NTU25.joints.index(joint)], 1, -1)  # (N, T, 3)

@@ -1,64 +1,58 @@
-"""Motions as arrays: what a set of them holds, how it is split, and what can be done to all of it."""
+"""Sets of motions: arrays with the class, person and camera of each motion, and changes of all motions together."""
 
 from __future__ import annotations
 
 import difflib
-import json
 import math
+import operator
 import re
-from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 
 from kinetic.messages import safe_line
-from kinetic.motion.arrays import CHUNK
 from kinetic.motion.changes import Centre, CentreOn, Cut, Stretch
-from kinetic.motion.stored import Change, StoredMotion, is_stored, release
-from kinetic.plain import json_values
+from kinetic.motion.concatenation import concatenated
+from kinetic.motion.coordinates import as_float32, check_shape, chunks, largest_coordinate
+from kinetic.motion.fields import different_names, frame_rates, number_column, plain_mapping, row_index, whole_numbers
+from kinetic.motion.preview import counted, preview_html
+from kinetic.motion.splits import checked_rules, split_rules
+from kinetic.motion.stored import Change, StoredMotion, is_stored
 from kinetic.skeleton import Skeleton
 
-__all__ = ["FARTHEST", "SPLITS", "MotionSet", "check_shape", "chunks", "largest_coordinate", "natural_order"]
+if TYPE_CHECKING:
+    from torch import Tensor
 
-FARTHEST = 1e5
-"""Largest coordinate that is trained on or scored; not even millimetres and pixels of real people come near."""
+    from kinetic.motion.dataset import MotionDataset
 
-_NTU60_TRAIN = [1, 2, 4, 5, 8, 9, 13, 14, 15, 16, 17, 18, 19, 25, 27, 28, 31, 34, 35, 38]
-_NTU120_TRAIN = [45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89]
-_NTU120_TRAIN += [91, 92, 93, 94, 95, 97, 98, 100, 103]
-
-# The official protocols, in the numbers that the data sets use (performer, camera, setup), by `MotionSet.source`.
-# NTU: Shahroudy et al. 2016, Liu et al. 2019. NW-UCLA: Wang et al. 2014, the third view is held out.
-SPLITS: dict[str, dict[str, dict[str, Any]]] = {
-    "nw_ucla": {"xview": {"by": "view", "train": [1, 2], "test": [3]}},
-    "ntu60": {
-        "xsub": {"by": "subject", "train": _NTU60_TRAIN},
-        "xview": {"by": "view", "train": [2, 3], "test": [1]},
-    },
-    "ntu120": {
-        "xsub": {"by": "subject", "train": _NTU60_TRAIN + _NTU120_TRAIN},
-        "xsetup": {"by": "setup", "train": list(range(2, 33, 2))},
-    },
-}
-
-
-# --------------------------------------------------------------------------------------------------- the set itself
+__all__ = ["MotionSet", "class_id"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MotionSet:
-    """Motions of one skeleton, with what is known about each of them.
+    """Motions of one skeleton, each with its class and, where known, its person and camera.
+
+    It is indexed like an array and like a dataset of torch:
+
+    - `motions[3]` and `motions[-1]` are pairs of a motion, an array (C, T, V), and its label, an int. Iteration yields
+      the same pairs.
+    - `motions[:10]`, `motions[[4, 2]]` and `motions[motions.label == 0]` are sets (see `select`), so a set of one
+      motion is `motions[3:4]`.
+    - `a + b` and `MotionSet.concatenate([a, b, c])` put sets together.
+    - `DataLoader(motions.as_dataset(), batch_size=32)` gives batches of tensors.
+
+    Motions on the disk stay there: slices, selections and changes read nothing, `motions[3]` reads one motion.
 
     Args:
         motion: (N, C, T, V) float32, metres, y up; a read-only memory map or a `StoredMotion` where it stays on disk
         label: (N,) numbers into `class_names`
-        class_names: what is done in the motions
+        class_names: names of the actions
         skeleton: names and bones of the V joints; its `channels` is C
-        subject: (N,) who moves: numbers into `subject_names`, or any numbers where that is empty
-        view: (N,) which camera
-        setup: (N,) which arrangement of cameras
+        subject: (N,) people: numbers into `subject_names`, or any numbers where that is empty
+        view: (N,) numbers of cameras
+        setup: (N,) numbers of arrangements of cameras
         subject_names: names of the people
         clip: (N,) names of the recordings that the motions were cut from; motions may share one
         fps: frames per second, one number or one per motion
@@ -67,11 +61,11 @@ class MotionSet:
             without `test`, everything else tests
         notes: plain JSON that travels with the set, such as its licence or how it was sampled
         columns: further (N,) numbers by name, such as `active` and `primary` of the motion files. Where motions are
-            padded with frames of zeros, `frames` says how many frames come before.
-        partner: (N, C, T, V) float32, a second person in each motion; zeros where, or as long as, there is none
+            padded with frames of zeros, `frames` counts the frames before the padding.
+        partner: (N, C, T, V) float32, a second person in each motion; zeros in frames without one
 
     Raises:
-        ValueError: where these do not fit together. Coordinates are not looked at: `check` does that.
+        ValueError: where these do not fit together. Coordinates are not read: `check` does that.
     """
 
     motion: np.ndarray
@@ -91,45 +85,92 @@ class MotionSet:
     partner: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        motion = _float32(self.motion)
+        motion = as_float32(self.motion)
         check_shape(motion.shape, self.skeleton)
         n = len(motion)
         put = object.__setattr__  # frozen for everyone else
         put(self, "motion", motion)
         if self.partner is not None:
-            put(self, "partner", _float32(self.partner))
+            put(self, "partner", as_float32(self.partner))
             if self.partner.shape != motion.shape:
                 raise ValueError(f"partner has shape {self.partner.shape}, expected that of motion: {motion.shape}")
-        put(self, "class_names", _names("class_names", self.class_names))
-        put(self, "subject_names", _names("subject_names", self.subject_names))
-        put(self, "label", _numbers("label", self.label, n, below=len(self.class_names)))
+        put(self, "class_names", different_names("class_names", self.class_names))
+        put(self, "subject_names", different_names("subject_names", self.subject_names))
+        put(self, "label", whole_numbers("label", self.label, n, below=len(self.class_names)))
         if self.subject is not None:
             below = len(self.subject_names) or None
-            put(self, "subject", _numbers("subject", self.subject, n, below=below))
+            put(self, "subject", whole_numbers("subject", self.subject, n, below=below))
         for name in ("view", "setup"):
             if getattr(self, name) is not None:
-                put(self, name, _numbers(name, getattr(self, name), n))
+                put(self, name, whole_numbers(name, getattr(self, name), n))
         put(self, "clip", tuple(str(clip) for clip in self.clip))
         if self.clip and len(self.clip) != n:
             raise ValueError(f"clip needs one name per motion ({n}), got {len(self.clip)}")
-        put(self, "fps", _rates(self.fps, n))
-        put(self, "splits", _split_rules(self.splits))
-        put(self, "notes", _plain("notes", self.notes))
-        put(self, "columns", {name: _column(name, values, n) for name, values in self.columns.items()})
+        put(self, "fps", frame_rates(self.fps, n))
+        put(self, "splits", checked_rules(self.splits))
+        put(self, "notes", plain_mapping("notes", self.notes))
+        put(self, "columns", {name: number_column(name, values, n) for name, values in self.columns.items()})
 
     def __len__(self) -> int:
         return len(self.motion)
 
+    @overload
+    def __getitem__(self, rows: int | np.integer[Any]) -> tuple[np.ndarray, int]: ...
+
+    @overload
+    def __getitem__(self, rows: np.ndarray | Tensor | Sequence[int] | Sequence[bool] | slice) -> MotionSet: ...
+
+    def __getitem__(self, rows: Any) -> tuple[np.ndarray, int] | MotionSet:
+        if isinstance(rows, (bool, np.bool_, str, tuple)):
+            hint = "; motions.where(classes=['walk']) looks for names" if isinstance(rows, str) else ""
+            raise TypeError(f"expected a number, a slice, a mask or a list of rows, got {rows!r}{hint}")
+        if isinstance(rows, (slice, Sequence)) or getattr(rows, "ndim", 0) > 0:
+            return self.select(rows)
+        row = operator.index(rows)
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"there is no motion {row}: the set has {len(self)} motions")
+        return self.motion[row], int(self.label[row])
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, int]]:
+        return (self[row] for row in range(len(self)))
+
+    def __add__(self, other: MotionSet) -> MotionSet:
+        return concatenated([self, other]) if isinstance(other, MotionSet) else NotImplemented
+
+    @staticmethod
+    def concatenate(sets: Iterable[MotionSet], *, load: bool = False) -> MotionSet:
+        """The motions of all sets, in their order.
+
+        Classes and people are merged by name. Views, setups, people, clips, columns, splits and notes are left out
+        unless all sets have them, and so are splits and notes that differ. Motions without a partner get one of zeros
+        where other sets have partners. The sources are joined by " + ", so that no official split applies to a mixture.
+
+        Args:
+            load: read motions that are on the disk; the result is always in memory
+
+        Raises:
+            ValueError: for sets of different skeletons, frames or axes, sets of which only some name their people, no
+                set, or motions on the disk without `load`
+        """
+        sets = list(sets)
+        if wrong := [motions for motions in sets if not isinstance(motions, MotionSet)]:
+            raise TypeError(f"expected sets of motions, got {type(wrong[0]).__name__}")
+        return concatenated(sets, load)
+
+    def as_dataset(self) -> MotionDataset:
+        """The motions as a dataset for torch's `DataLoader`: tensors (C, T, V) float32 and their labels, () int64.
+
+        Works with several workers and with motions on the disk, of which a batch is read when it is needed.
+        """
+        from kinetic.motion.dataset import MotionDataset
+
+        return MotionDataset(self)
+
     def __repr__(self) -> str:
-        parts = [f"{len(self)} motions of {tuple(self.motion.shape[1:])}", f"{len(self.class_names)} classes"]
-        for name in ("subject", "view", "setup"):
-            values = getattr(self, name)
-            if values is not None:
-                parts.append(f"{len(np.unique(values))} {name}s")
-        if self.partner is not None:
-            parts.append("with partners")
-        splits = ", ".join(self.split_rules()) or "none"
-        return f"MotionSet({', '.join(parts)}, source={self.source!r}, splits: {splits})"
+        return f"MotionSet({', '.join(counted(self))}, source={self.source!r})"
+
+    def _repr_html_(self) -> str:
+        return preview_html(self)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -137,37 +178,25 @@ class MotionSet:
         return tuple(self.motion.shape)
 
     def class_id(self, name: str | int) -> int:
-        """The label of a class, by name or number. Case, blanks, `-` and `_` do not count in a name.
-
-        Raises:
-            ValueError: for a class that is not there, with the nearest names.
-        """
-        if isinstance(name, (int, np.integer)) and not isinstance(name, bool):
-            if 0 <= name < len(self.class_names):
-                return int(name)
-            raise ValueError(f"class {name} is not there: the set has classes 0 to {len(self.class_names) - 1}")
-        if name in self.class_names:
-            return self.class_names.index(str(name))
-        loose = [_loose(known) for known in self.class_names]
-        if loose.count(_loose(str(name))) == 1:
-            return loose.index(_loose(str(name)))
-        if re.fullmatch(r"[0-9]{1,9}", str(name)):
-            return self.class_id(int(name))
-        near = difflib.get_close_matches(str(name), self.class_names, n=3, cutoff=0.4) or self.class_names[:12]
-        known = f"there are {len(self.class_names)}, such as {', '.join(map(safe_line, near))}"
-        raise ValueError(f"no class is called {safe_line(repr(name))}; {known}")
+        """The label of a class; see the function `class_id`."""
+        return class_id(name, self.class_names)
 
     def counts(self) -> dict[str, int]:
         """Motions per class, in the order of the labels."""
         count = np.bincount(self.label, minlength=len(self.class_names))
         return {name: int(number) for name, number in zip(self.class_names, count, strict=True)}
 
-    def select(self, chosen: np.ndarray | Sequence[int] | Sequence[bool] | slice) -> MotionSet:
-        """The motions of a mask, a list of rows or a slice; classes and names stay as they are.
+    def select(self, chosen: np.ndarray | Tensor | Sequence[int] | Sequence[bool] | slice) -> MotionSet:
+        """The motions of a mask, a list of rows or a slice; `class_names` and `subject_names` stay as they are.
 
-        A contiguous choice is a view of the same memory, any other is a copy. What lies on the disk stays there.
+        A slice and a run of rows share the memory of this set, any other choice is a copy. Motions on the disk stay
+        there.
+
+        Raises:
+            IndexError: for rows that do not exist, and a mask of another length
+            TypeError: for anything but a mask, a list of rows or a slice
         """
-        rows = _rows(chosen, len(self))
+        rows = row_index(chosen, len(self))
         index = np.arange(len(self))[rows]
 
         def take(values: np.ndarray | None) -> np.ndarray | None:
@@ -194,24 +223,24 @@ class MotionSet:
     ) -> MotionSet:
         """The motions of some classes, people and cameras.
 
-        With `classes`, the result knows only those: its labels are renumbered from 0, in the order of the old ones,
-        so that a network for it has no class that it never sees.
+        With `classes`, other classes are dropped from `class_names` and labels are renumbered in the old order, so that
+        a network for the result has no class without motions.
 
         Raises:
-            ValueError: for a name that is not there, or when no motion is left.
+            ValueError: for an unknown name, or when no motion is left
         """
         keep = np.ones(len(self), dtype=bool)
         labels: list[int] | None = None
         if classes is not None:
-            labels = sorted({self.class_id(name) for name in _several("classes", classes)})
+            labels = sorted({self.class_id(name) for name in _listed("classes", classes)})
             keep &= np.isin(self.label, labels)
         if subjects is not None:
-            keep &= np.isin(self._of("subject"), self._ids("subject", _several("subjects", subjects)))
+            keep &= np.isin(self._column("subject"), self._ids("subject", _listed("subjects", subjects)))
         if views is not None:
-            keep &= np.isin(self._of("view"), self._ids("view", _several("views", views)))
+            keep &= np.isin(self._column("view"), self._ids("view", _listed("views", views)))
         if not keep.any():
-            asked = {"classes": classes, "subjects": subjects, "views": views}
-            words = ", ".join(f"{name} {list(value)}" for name, value in asked.items() if value is not None)
+            conditions = {"classes": classes, "subjects": subjects, "views": views}
+            words = ", ".join(f"{name} {list(values)}" for name, values in conditions.items() if values is not None)
             raise ValueError(f"no motion of {len(self)} has {words}")
         chosen = self.select(keep)
         if labels is None:
@@ -220,56 +249,47 @@ class MotionSet:
         return replace(chosen, label=np.searchsorted(labels, chosen.label), class_names=names)
 
     def split_rules(self) -> dict[str, dict[str, Any]]:
-        """The splits of this set: its own, else the protocol of its source, else xsub by position.
+        """The splits of this set by name: its own, else those of the official protocol of its source.
 
-        The last one serves sets without a protocol: of their people, in the order of their names (numbers by value),
-        the 1st, 3rd, 5th ... train, the others test. It looks at `subject_names`, or where these are missing at
-        the numbers that occur.
+        A set without an `xsub` gets one that alternates: of its people in the order of their names (2 before 10), the
+        1st, 3rd, 5th ... train and the others test. Without names, people are those whose numbers occur.
         """
-        rules = {**SPLITS.get(self.source, {}), **self.splits}
-        if self.subject_names and "xsub" in rules and "xsub" not in self.splits:
-            # The protocol's numbers are those in the names (P001), whatever the rows of `subject_names` are.
-            train = set(rules["xsub"]["train"])
-            names = [name for name in self.subject_names if int("0" + re.sub("[^0-9]", "", name)) in train]
-            rules["xsub"] = {"by": "subject", "train": names}
-        if "xsub" not in rules and self.subject is not None:
-            if self.subject_names:
-                people: list[Any] = sorted(self.subject_names, key=natural_order)
-            else:
-                people = [int(person) for person in np.unique(self.subject)]
-            if len(people) > 1:
-                rules = {"xsub": {"by": "subject", "train": people[::2], "test": people[1::2]}, **rules}
-        return rules
+        return split_rules(self.source, self.splits, self.subject, self.subject_names)
+
+    def split_rows(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the train and of the test motions under the split of that name; see `split`."""
+        rules, owner = self.split_rules(), self.source or "this set"
+        if name not in rules:
+            names = ", ".join(rules) or "none"
+            raise ValueError(f"{owner} has no split {name!r}; splits it has: {names}")
+        rule = rules[name]
+        ids = self._column(rule["by"])
+        train = np.isin(ids, self._ids(rule["by"], rule["train"]))
+        test = np.isin(ids, self._ids(rule["by"], rule["test"])) if "test" in rule else ~train
+        if (train & test).any():  # a name on one side and its number on the other
+            raise ValueError(f"split {name!r} of {owner} has one {rule['by']} on both sides")
+        for side, rows in (("train", train), ("test", test)):
+            if not rows.any():
+                raise ValueError(f"split {name!r} of {owner} leaves no motion to {side}")
+        return np.flatnonzero(train), np.flatnonzero(test)
 
     def split(self, name: str) -> tuple[MotionSet, MotionSet]:
         """Train and test motions under the split of that name: no person (camera, setup) is in both.
 
-        Motions that the rule gives to neither are left out.
+        Motions that the rule gives to neither side are left out.
 
         Raises:
             ValueError: for a split that the set does not have, or one that leaves a side empty.
         """
-        rules = self.split_rules()
-        if name not in rules:
-            known = ", ".join(rules) or "none"
-            raise ValueError(f"{self.source or 'this set'} has no split {name!r}; splits it has: {known}")
-        rule = rules[name]
-        ids = self._of(rule["by"])
-        train = np.isin(ids, self._ids(rule["by"], rule["train"]))
-        test = np.isin(ids, self._ids(rule["by"], rule["test"])) if "test" in rule else ~train
-        if (train & test).any():  # a name on one side and its number on the other
-            raise ValueError(f"split {name!r} of {self.source or 'this set'} has one {rule['by']} on both sides")
-        for side, chosen in (("train", train), ("test", test)):
-            if not chosen.any():
-                raise ValueError(f"split {name!r} of {self.source or 'this set'} leaves no motion to {side}")
+        train, test = self.split_rows(name)
         return self.select(train), self.select(test)
 
     def resampled(self, frames: int) -> MotionSet:
-        """The same motions with another number of frames, linear in time; first and last frame stay exactly.
+        """The same motions with another number of frames, by linear interpolation; first and last frame stay exactly.
 
-        Padding (`columns["frames"]`) is left out, so a short motion is stretched over all frames. The rate changes with
-        it: a motion lasts as long as before. In padded motions and partners a frame of zeros is one without a body:
-        between it and another there is nothing to blend, the nearer one is taken.
+        Padding (`columns["frames"]`) is left out, so a short motion is stretched over all frames. `fps` changes, so
+        that a motion lasts as long as before. In padded motions and in partners, frames of zeros have no body; a new
+        frame between such a frame and another copies the nearer one.
         """
         old = self.shape[2]
         if frames < 1:
@@ -287,8 +307,8 @@ class MotionSet:
         """The first `frames` frames of each motion.
 
         Args:
-            hold: a shorter motion holds its last pose; otherwise it ends in zeros, which networks take for a pose
-                (published), and `notes["padded"]` says how many do
+            hold: a shorter motion holds its last pose; otherwise it ends in zeros (published), which networks take
+                for a pose, and `notes["padded"]` counts such motions
         """
         if frames < 1:
             raise ValueError(f"frames must be at least 1, got {frames}")
@@ -300,10 +320,10 @@ class MotionSet:
         return cut if hold or not short else replace(cut, notes={**cut.notes, "padded": short})
 
     def centred(self, mode: Literal["none", "first", "frame"]) -> MotionSet:
-        """Positions relative to the centre joint: of the first frame (`first`), of every frame (`frame`), or as is.
+        """Positions relative to the centre joint in the first frame (`first`), in every frame (`frame`), or unchanged.
 
-        A partner is moved like the motion, so where the two stand stays the same. In padded motions and in partners,
-        frames without a body stay zeros.
+        A partner is moved like the motion, so the two stay where they are to each other. In padded motions and in
+        partners, frames without a body stay zeros.
         """
         if mode == "none":
             return self
@@ -315,7 +335,7 @@ class MotionSet:
         return self._changed(Centre(center, mode, gaps), self.shape[2], of_partner=of_partner)
 
     def upright(self) -> MotionSet:
-        """For pictures: y up also where the notes name a recipe that turns z up, as pyskl's does."""
+        """The motions with y up, for pictures: the recipe of pyskl, if the notes name it, turns z up."""
         if self.notes.get("recipe") != "pyskl" or self.shape[1] != 3:
             return self
         partner = None if self.partner is None else np.asarray(self.partner)[:, [0, 2, 1]]
@@ -324,8 +344,8 @@ class MotionSet:
     def _real_frames(self) -> np.ndarray:
         """(N,) frames of each motion before its padding, at least one."""
         n, _, frames, _ = self.shape
-        known = self.columns.get("frames")
-        return np.full(n, frames) if known is None else np.clip(known.astype(np.int64), 1, frames)
+        column = self.columns.get("frames")
+        return np.full(n, frames) if column is None else np.clip(column.astype(np.int64), 1, frames)
 
     def _unpadded(self) -> MotionSet:
         if "frames" not in self.columns and not self.notes.get("padded"):
@@ -334,26 +354,26 @@ class MotionSet:
         return replace(self, columns=columns, notes={**self.notes, "padded": 0})
 
     def _changed(self, change: Change, frames: int, of_partner: Change | None = None) -> MotionSet:
-        """Every row changed: now where it is in memory, whenever it is read where it lies on the disk."""
+        """Every motion changed: at once in memory, or whenever it is read from the disk."""
         motion, partner = _changed(self.motion, change, frames), self.partner
         if partner is not None:
             partner = _changed(partner, of_partner or change, frames)
         return replace(self, motion=motion, partner=partner)
 
     def on(self, skeleton: Skeleton) -> MotionSet:
-        """The same coordinates on another description of the same joints.
+        """The same coordinates with another description of the joints.
 
         Raises:
-            ValueError: if that has another number of joints or channels.
+            ValueError: for a skeleton of another number of joints or channels
         """
         return replace(self, skeleton=skeleton)
 
     def check(self, name: str = "", *, farthest: float = math.inf) -> list[str]:
-        """Looks at every coordinate, and returns what is odd but usable, one sentence each.
+        """Sentences about what is odd but usable, after a look at every coordinate.
 
         Raises:
-            ValueError: naming the set (`name`, else its source) and the motions whose coordinates are not finite, or a
-                coordinate beyond `farthest`.
+            ValueError: for coordinates that are not finite, naming the set (`name`, else its source) and the motions,
+                or for a coordinate beyond `farthest`
         """
         name = name or self.source
         try:
@@ -365,37 +385,61 @@ class MotionSet:
                 f"{name and f'{name}: '}the largest coordinate is {largest:.4g}, expected metres (millimetres and "
                 f"pixels are possible) of at most {farthest:g}; the file is damaged, or in another unit"
             )
-        odd = []
-        empty = [known for known, count in self.counts().items() if count == 0]
+        remarks = []
+        empty = [class_name for class_name, count in self.counts().items() if count == 0]
         if empty:
             more = f" and {len(empty) - 8} more" if len(empty) > 8 else ""
-            some = ", ".join(map(safe_line, empty[:8]))
-            odd.append(f"no motions of {len(empty)} of {len(self.class_names)} classes: {some}{more}")
+            names = ", ".join(map(safe_line, empty[:8]))
+            remarks.append(f"no motions of {len(empty)} of {len(self.class_names)} classes: {names}{more}")
         if largest > 100:
-            odd.append(f"the largest coordinate is {largest:.4g}: are these metres?")
-        return odd
+            remarks.append(f"the largest coordinate is {largest:.4g}: are these metres?")
+        return remarks
 
-    def _of(self, name: str) -> np.ndarray:
+    def _column(self, name: str) -> np.ndarray:
         values = getattr(self, name)
         if values is None:
             raise ValueError(f"{self.source or 'this set'} does not say which {name} its motions have")
         return cast(np.ndarray, values)
 
-    def _ids(self, by: str, wanted: Collection[Any]) -> list[int]:
-        """Numbers of people, cameras or setups that are given by name or number."""
+    def _ids(self, by: str, values: Collection[Any]) -> list[int]:
+        """Numbers of people, cameras or setups from their names or numbers."""
         ids = []
-        for value in wanted:
+        for value in values:
             if isinstance(value, (int, np.integer)):
                 ids.append(int(value))
             elif by == "subject" and value in self.subject_names:
                 ids.append(self.subject_names.index(value))
             else:
-                known = ", ".join(map(safe_line, self.subject_names[:12])) if by == "subject" else ""
-                raise ValueError(f"no {by} is called {value!r}; expected numbers{known and ' or names: ' + known}")
+                names = ", ".join(map(safe_line, self.subject_names[:12])) if by == "subject" else ""
+                raise ValueError(f"no {by} is called {value!r}; expected numbers{names and ' or names: ' + names}")
         return ids
 
 
-def _several(name: str, values: Collection[Any]) -> Collection[Any]:
+def class_id(name: str | int, class_names: Sequence[str]) -> int:
+    """The label of a class, by name or number. Case, blanks, `-` and `_` do not count in a name.
+
+    Raises:
+        ValueError: for an unknown class, with the nearest names
+    """
+    if isinstance(name, (int, np.integer)) and not isinstance(name, bool):
+        if 0 <= name < len(class_names):
+            return int(name)
+        raise ValueError(f"class {name} does not exist, expected 0 to {len(class_names) - 1}")
+    if name in class_names:
+        return class_names.index(str(name))
+    loose_names = [_loose(class_name) for class_name in class_names]
+    if loose_names.count(_loose(str(name))) == 1:
+        return loose_names.index(_loose(str(name)))
+    if re.fullmatch(r"[0-9]{1,9}", str(name)):
+        return class_id(int(name), class_names)
+    matches = difflib.get_close_matches(str(name), class_names, n=3, cutoff=0.4) or class_names[:12]
+    raise ValueError(
+        f"no class is called {safe_line(repr(name))}; "
+        f"there are {len(class_names)}, such as {', '.join(map(safe_line, matches))}"
+    )
+
+
+def _listed(name: str, values: Collection[Any]) -> Collection[Any]:
     if isinstance(values, (str, int)):
         raise ValueError(f"{name} needs a list, got {values!r}")
     return values
@@ -405,43 +449,8 @@ def _loose(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", name).strip().casefold()
 
 
-def natural_order(name: str) -> tuple[Any, ...]:
-    """Sorting key: 2 before 10, also inside names."""
-    parts = re.split(r"([0-9]{1,18})", name)
-    return tuple((0, int(part), part) if part.isascii() and part.isdigit() else (1, 0, part) for part in parts if part)
-
-
-def check_shape(shape: tuple[int, ...], skeleton: Skeleton) -> None:
-    if len(shape) != 4:
-        raise ValueError(f"motion has shape {shape}, expected four axes (N, C, T, V)")
-    _, channels, frames, joints = shape
-    if joints != len(skeleton.joints):
-        named = f"skeleton {skeleton.name}" if skeleton.name else "the skeleton"
-        raise ValueError(f"motion has {joints} joints, {named} has {len(skeleton.joints)}; expected shape (N, C, T, V)")
-    if channels not in (2, 3) or channels != skeleton.channels:
-        raise ValueError(f"motion has {channels} channels, expected {skeleton.channels} (2 or 3: x, y and perhaps z)")
-    if frames < 1:
-        raise ValueError("motion has no frames")
-
-
-def _float32(motion: Any) -> Any:
-    """Native float32; as it is where it is that already."""
-    if isinstance(motion, StoredMotion):
-        return motion
-    motion = np.asanyarray(motion)
-    if motion.dtype == np.float32:
-        return motion
-    if motion.dtype.kind != "f" or motion.dtype.itemsize not in (2, 4, 8):
-        raise ValueError(f"motion has type {motion.dtype}, expected float16, float32 or float64")
-    out = np.empty(motion.shape, dtype=np.float32)
-    with np.errstate(over="ignore", invalid="ignore"):  # becomes inf or NaN, which `check` finds
-        for rows in chunks(motion):
-            out[rows] = motion[rows]
-    return out
-
-
 def _taken(motion: Any, rows: slice | np.ndarray) -> Any:
-    """Some motions, on the disk where they are there."""
+    """Some of the motions; those on the disk stay there."""
     if not is_stored(motion) or (isinstance(rows, slice) and not isinstance(motion, StoredMotion)):
         return motion[rows]
     return StoredMotion.of(motion).taken(rows)
@@ -455,132 +464,3 @@ def _changed(motion: Any, change: Change, frames: int) -> Any:
     for rows in chunks(motion):
         out[rows] = change(motion[rows], np.arange(rows.start, rows.stop))
     return out
-
-
-def _names(what: str, names: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(names, str) or not all(isinstance(name, str) and name for name in names):
-        raise ValueError(f"{what} must be a list of words, got {str(names)[:80]!r}")
-    plain = tuple(str(name) for name in names)
-    if any("\ud800" <= letter <= "\udfff" for name in plain for letter in name):
-        raise ValueError(f"{what} has a name that is no text: {ascii(plain)[:80]}")
-    if len(set(plain)) != len(plain):
-        twice = [name for name, count in Counter(plain).items() if count > 1]
-        raise ValueError(f"{what} has a name twice: {', '.join(map(safe_line, twice[:5]))}")
-    return plain
-
-
-def _numbers(what: str, values: Any, n: int, below: int | None = None) -> np.ndarray:
-    values = np.asarray(values)
-    if values.shape != (n,):
-        raise ValueError(f"{what} has shape {values.shape}, expected one number per motion: ({n},)")
-    if values.dtype.kind not in "iu" and n:
-        raise ValueError(f"{what} has type {values.dtype}, expected whole numbers")
-    if values.dtype == np.uint64 and n and values.max() > np.iinfo(np.int64).max:
-        raise ValueError(f"{what} has numbers beyond 64 bits")
-    values = values.astype(np.int64)
-    if below is not None and n:
-        wrong = np.flatnonzero((values < 0) | (values >= below))
-        if len(wrong):
-            first = wrong[0]
-            raise ValueError(
-                f"{what} of motion {first} is {values[first]}, expected 0 to {below - 1} ({len(wrong)} such motions)"
-            )
-    return cast(np.ndarray, values)
-
-
-def _rates(fps: Any, n: int) -> float | np.ndarray:
-    values = np.asarray(fps, dtype=np.float64)
-    if values.shape not in ((), (n,)):
-        raise ValueError(f"fps has shape {values.shape}, expected one number, or one per motion: ({n},)")
-    if not (np.isfinite(values) & (values > 0)).all():
-        raise ValueError("fps must be positive")
-    return float(values) if values.ndim == 0 else values
-
-
-def _column(name: str, values: Any, n: int) -> np.ndarray:
-    values = np.asarray(values)
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,63}", name):
-        raise ValueError(f"a column needs a plain name, got {name!r}")
-    if values.dtype.kind not in "biuf" or values.dtype.itemsize > 8:
-        raise ValueError(f"column {name} has type {values.dtype}, expected numbers")
-    if values.shape != (n,):
-        raise ValueError(f"column {name} has shape {values.shape}, expected one number per motion: ({n},)")
-    return cast(np.ndarray, values)
-
-
-def _split_rules(splits: Any) -> dict[str, dict[str, Any]]:
-    plain = _plain("splits", splits)
-    for name, rule in plain.items():
-        if not isinstance(rule, dict) or rule.get("by") not in ("subject", "view", "setup"):
-            raise ValueError(f"split {name!r} needs `by`: subject, view or setup; got {str(rule)[:80]}")
-        if set(rule) - {"by", "train", "test"} or not isinstance(rule.get("train"), list):
-            raise ValueError(f"split {name!r} needs `by`, `train` and perhaps `test`, got {', '.join(rule)}")
-        for side in ("train", "test"):
-            values = rule.get(side, [])
-            if not isinstance(values, list) or not all(type(value) in (str, int) for value in values):
-                raise ValueError(f"split {name!r}: {side} must list names or whole numbers")
-        both = [value for value in rule["train"] if value in rule.get("test", [])]
-        if both:
-            raise ValueError(f"split {name!r} has {rule['by']} {both[0]!r} in train and in test")
-    return plain
-
-
-def _plain(what: str, value: Any) -> dict[str, Any]:
-    """A copy as it comes back from a file."""
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{what} must be a mapping, got {type(value).__name__}")
-    try:
-        return cast(dict[str, Any], json_values(json.dumps(dict(value), allow_nan=False)))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"{what} must be plain JSON (numbers, words, lists, mappings): {error}") from error
-
-
-def _rows(chosen: Any, n: int) -> slice | np.ndarray:
-    if isinstance(chosen, slice):
-        return chosen
-    chosen = np.asarray(chosen)
-    if chosen.size == 0 and chosen.dtype.kind != "b":
-        chosen = chosen.astype(np.int64)
-    if chosen.ndim != 1 or chosen.dtype.kind not in "biu":
-        raise ValueError(f"expected a mask or a list of rows, got {chosen.dtype} of shape {chosen.shape}")
-    if chosen.dtype.kind == "b":
-        if len(chosen) != n:
-            raise ValueError(f"the mask has {len(chosen)} entries, the set {n} motions")
-        chosen = np.flatnonzero(chosen)
-    else:
-        wrong = chosen[(chosen < -n) | (chosen >= n)]
-        if len(wrong):
-            raise ValueError(f"row {wrong[0]} is not there: the set has {n} motions")
-        chosen = chosen.astype(np.int64) % max(n, 1)
-    if len(chosen) and (np.diff(chosen) == 1).all():
-        return slice(int(chosen[0]), int(chosen[-1]) + 1)
-    return cast(np.ndarray, chosen)
-
-
-def chunks(motion: np.ndarray) -> Iterator[slice]:
-    """Slices of rows that hold about CHUNK bytes each."""
-    size = max(1, int(np.prod(motion.shape[1:]))) * max(4, motion.dtype.itemsize)
-    step = max(1, CHUNK // size)
-    for start in range(0, len(motion), step):
-        yield slice(start, min(start + step, len(motion)))
-
-
-def largest_coordinate(motion: np.ndarray, first: int = 0) -> float:
-    """The largest absolute coordinate; an error names the rows (counted from `first`) that are not finite."""
-    largest, count = 0.0, 0
-    wrong: list[int] = []
-    for rows in chunks(motion):
-        part = np.asarray(motion[rows])
-        release(motion)
-        top = max(float(part.max()), -float(part.min())) if part.size else 0.0  # NaN passes through max and min
-        if np.isfinite(top):
-            largest = max(largest, top)
-            continue
-        bad = np.flatnonzero(~np.isfinite(part).all(axis=(1, 2, 3))) + rows.start + first
-        count += len(bad)
-        wrong += bad[: 10 - len(wrong)].tolist()
-    if count:
-        more = ", ..." if count > len(wrong) else ""
-        listed = ", ".join(str(row) for row in wrong)
-        raise ValueError(f"{count} of {len(motion)} motions hold NaN or infinite coordinates: motions {listed}{more}")
-    return largest

@@ -16,10 +16,10 @@ from kinetic.motion.stored import release
 __all__ = ["Scaler"]
 
 SMALLEST_STD = 0.05
-"""Least standard deviation of a coordinate, as a share of the largest one: joints that hardly move stay quiet."""
+"""Least standard deviation of a coordinate, as a share of the largest: joints that hardly move are not amplified."""
 
 CHUNK = 512
-"""Motions looked at together while a scaler is fitted."""
+"""Motions that `fit` reads at a time."""
 
 
 class Scaler(nn.Module):
@@ -28,7 +28,7 @@ class Scaler(nn.Module):
         network = (metres - shift) / scale          metres = network * scale + shift
 
     `shift` and `scale` are buffers of shape (C, 1, V), so they travel with a checkpoint and follow the module's device
-    and dtype. `fit` makes one from motions, which should be the training split and nothing else.
+    and dtype. `fit` computes them from motions, which should be the training split and nothing else.
     """
 
     shift: Tensor
@@ -47,22 +47,21 @@ class Scaler(nn.Module):
 
     @classmethod
     def for_shape(cls, channels: int, joints: int) -> Scaler:
-        """The map that changes nothing; the place to load another one's buffers into."""
+        """The map that changes nothing, to load the buffers of another scaler into."""
         return cls(torch.zeros(channels, 1, joints), torch.ones(channels, 1, joints))
 
     @classmethod
     def fit(
         cls, motion: MotionSet | np.ndarray | Tensor, kind: Literal["minmax", "standard", "none"] = "minmax"
     ) -> Scaler:
-        """The map that suits these motions (N, C, T, V).
+        """The map for these motions (N, C, T, V).
 
-        ``minmax`` is one map for all coordinates, which takes the smallest to -1 and the largest to 1 (published).
-        ``standard`` makes offsets from the mean pose in units of their standard deviation, both over motions and
-        frames, for every channel and joint; a deviation below 5% of the largest counts as that much. ``none`` changes
-        nothing.
+        ``minmax`` is one map for all coordinates, from the smallest at -1 to the largest at 1 (published).
+        ``standard`` subtracts the mean pose and divides by the standard deviation, both over motions and frames, of
+        every channel and joint; a deviation below 5% of the largest is raised to that. ``none`` changes nothing.
 
         Raises:
-            ValueError: for an unknown kind, or motions that are empty, not finite, or all alike.
+            ValueError: for an unknown kind, or motions that are empty, not finite, or all the same
         """
         if isinstance(motion, MotionSet):
             motion = motion.motion
@@ -75,24 +74,24 @@ class Scaler(nn.Module):
         if not (np.isfinite(shift).all() and np.isfinite(scale).all()):
             raise ValueError("a scaler needs finite coordinates; MotionSet.check names the motions that are not")
         if not scale.max() > 0:
-            raise ValueError("a scaler needs motions that differ; all coordinates here are the same")
+            raise ValueError("a scaler needs motions that differ, all coordinates here are the same")
         pair = (torch.as_tensor(rearrange(value, "c v -> c 1 v"), dtype=torch.float32) for value in (shift, scale))
         return cls(*pair)
 
     def forward(self, motion: Tensor) -> Tensor:
         """Metres to network coordinates."""
-        self._expect(motion)
+        self._check(motion)
         return (motion - self.shift) / self.scale
 
     def inverse(self, motion: Tensor) -> Tensor:
         """Network coordinates to metres."""
-        self._expect(motion)
+        self._check(motion)
         return motion * self.scale + self.shift
 
-    def _expect(self, motion: Tensor) -> None:
+    def _check(self, motion: Tensor) -> None:
         channels, _, joints = self.shift.shape
         if motion.ndim != 4 or motion.shape[1] != channels or motion.shape[3] != joints:
-            raise ValueError(f"this scaler knows motions (N, {channels}, T, {joints}), got shape {tuple(motion.shape)}")
+            raise ValueError(f"this scaler expects motions (N, {channels}, T, {joints}), got {tuple(motion.shape)}")
 
     def extra_repr(self) -> str:
         channels, _, joints = self.shift.shape

@@ -19,7 +19,8 @@ import numpy as np
 from kinetic.files import flush, stale, temporary, working_folder
 from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.motion.arrays import MAX_BYTES, MAX_TEXT, Archive, map_array, mebibytes
-from kinetic.motion.motion_set import MotionSet, check_shape, chunks, largest_coordinate
+from kinetic.motion.coordinates import check_shape, chunks, largest_coordinate
+from kinetic.motion.motion_set import MotionSet
 from kinetic.plain import json_values
 from kinetic.skeleton import Skeleton
 

@@ -1,7 +1,7 @@
-"""An articulated human who performs a dozen NTU actions, seen by three cameras: motions with known ground truth.
+"""Synthetic people who perform a dozen NTU actions before three cameras: motions with known ground truth.
 
-People are made by forward kinematics from curves of where the pelvis, the trunk, the wrists and the ankles are; elbows
-and knees follow by two-bone inverse kinematics, so bones keep their lengths and planted feet stay where they are.
+Forward kinematics turns curves of pelvis, trunk, wrists and ankles into joints. Elbows and knees follow by two-bone
+inverse kinematics, so bones keep their lengths and planted feet stay where they are.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from kinetic.skeleton import NTU25
 
 __all__ = ["ACTIONS", "synthesise"]
 
-# Inside, directions are those of the person: (left, up, forward). A Kinect looks along z with x to its own left, so a
-# person who faces it has x = -left and z = distance - forward.
+# Directions in this file are those of the person: (left, up, forward). A Kinect looks along z with x to its left, so
+# for a person who faces it x = -left and z = distance - forward.
 
 CAMERAS = np.deg2rad([-45.0, 0.0, 45.0])
-"""Where cameras 1, 2, 3 stand around the person."""
+"""Directions of cameras 1, 2 and 3 around the person, in radians."""
 DISTANCE, CAMERA_HEIGHT = 3.0, 1.0
 SMOOTH = 0.6
 """Correlation of the sensor noise from frame to frame."""
@@ -36,17 +36,17 @@ BONES = {
 
 @dataclass
 class _Person:
-    """Who performs an action, and how this time: numbers (M, 1), lengths in metres.
+    """People and how they perform an action this time: numbers (M, 1), lengths in metres.
 
     Attributes:
         size: length of each of `BONES`
-        tempo, vigour: about 1; how fast, and how large the movements are
-        onset: when it begins, as a share of the clip
-        phase: where in its cycle a repeated movement begins, 0 to 1
-        lean: of the trunk forward, in radians
-        width: from the middle to each foot
-        flare: how far the arms are held from the body, in arm lengths
-        aim: (M, 1, 3) where the wrists go instead of the average target, in arm lengths
+        tempo, vigour: speed and size of the movements, about 1
+        onset: beginning of the action, as a share of the clip
+        phase: beginning of a repeated movement in its cycle, 0 to 1
+        lean: angle of the trunk forward, in radians
+        width: distance from the middle to each foot
+        flare: distance of the arms from the body, in arm lengths
+        aim: (M, 1, 3) offset of the wrists from the average target, in arm lengths
     """
 
     size: dict[str, np.ndarray]
@@ -65,33 +65,33 @@ class _Person:
 
     @property
     def inward(self) -> np.ndarray:
-        """From a shoulder to the middle of the body, in arm lengths."""
+        """Distance from a shoulder to the middle of the body, in arm lengths."""
         return 0.95 * self.size["shoulder"] / (self.size["upper arm"] + self.size["forearm"])
 
     @property
     def flat(self) -> np.ndarray:
-        """How far a foot points down from its ankle when the sole is on the floor."""
+        """Angle by which a foot points down from its ankle when the sole is on the floor."""
         return np.arcsin(np.clip(0.75 * self.size["ankle"] / self.size["foot"], 0, 1))
 
     @property
     def stand(self) -> np.ndarray:
-        """Height of the pelvis over the floor when standing, with knees a little bent."""
+        """Height of the pelvis over the floor when the person stands with knees a little bent."""
         return 0.985 * self.leg + 0.03 + self.size["ankle"]
 
 
 @dataclass
 class _Script:
-    """Where the body is meant to be: curves (M, T) or (M, T, 3) in the person's directions, at rest if not said.
+    """Targets of the body: curves (M, T) or (M, T, 3) in the person's directions.
 
     Attributes:
-        pelvis: of the pelvis over the floor: left, up, forward
-        lean, turn, twist: of the trunk forward, of the person about the vertical, of the shoulders against the hips
-        nod: of the head forward
-        wrists: left and right, relative to the shoulder, in arm lengths: outward, up, forward
-        elbows: where the elbows point: outward, up, forward
-        hands: where the hands bend to, out of the line of the forearm: outward, up, forward
-        feet: left and right ankle over the floor: left, up, forward
-        toes: how far each foot points down
+        pelvis: place over the floor: left, up, forward
+        lean, turn, twist: angles of the trunk forward, of the person about the vertical, of shoulders against hips
+        nod: angle of the head forward
+        wrists: places of left and right, relative to the shoulder, in arm lengths: outward, up, forward
+        elbows: directions in which the elbows point: outward, up, forward
+        hands: directions in which the hands bend out of the line of the forearm: outward, up, forward
+        feet: places of left and right ankle over the floor: left, up, forward
+        toes: angles by which the feet point down
     """
 
     pelvis: np.ndarray
@@ -111,28 +111,28 @@ def _vector(*parts: object) -> np.ndarray:
 
 
 def _ease(x: np.ndarray) -> np.ndarray:
-    """From 0 at 0 to 1 at 1, without a jerk at the ends."""
+    """A curve from 0 at 0 to 1 at 1, without a jerk at the ends."""
     x = np.clip(x, 0, 1)
     return x * x * x * (x * (6 * x - 15) + 10)
 
 
 def _hold(s: np.ndarray, begin: float, up: float, down: float, end: float) -> np.ndarray:
-    """0, rises from `begin` to `up`, 1, falls from `down` to `end`."""
+    """A curve that rises from 0 at `begin` to 1 at `up` and falls from 1 at `down` to 0 at `end`."""
     return _ease((s - begin) / (up - begin)) * (1 - _ease((s - down) / (end - down)))
 
 
 def _mix(a: np.ndarray, b: object, share: np.ndarray) -> np.ndarray:
-    """From a to b by a share (M, T)."""
+    """The point between a and b at a share (M, T) of the way."""
     return a + (np.asarray(b) - a) * share[..., None]
 
 
 def _arc(a: np.ndarray, b: object, share: np.ndarray) -> np.ndarray:
-    """From wrists at a to b, on a way around the shoulder: passing close to it would whip the elbow about."""
+    """The point between wrists at a and b, on a way around the shoulder: close to it the elbow would whip about."""
     return _mix(a, b, share) + (4 * share * (1 - share))[..., None] * np.array([0.12, 0.0, 0.25])
 
 
 def _through(s: np.ndarray, *poses: tuple[float, object]) -> np.ndarray:
-    """A smooth curve (M, T, 3) that is at each pose, a vector or (M, T, 3), at its time: at rest at both ends."""
+    """A smooth curve (M, T, 3) through poses (vectors or (M, T, 3)) at their times, at rest at both ends."""
     times = np.array([time for time, _ in poses])
     point = np.stack([np.broadcast_to(np.asarray(pose, dtype=np.float64), (*s.shape, 3)) for _, pose in poses])
     slope = np.zeros_like(point)
@@ -150,7 +150,7 @@ def _through(s: np.ndarray, *poses: tuple[float, object]) -> np.ndarray:
 
 
 def _tiptoe(p: _Person, body: _Script, side: int, pitch: np.ndarray, lift: bool = True) -> None:
-    """Point a foot down by `pitch` about its toes: the ankle moves ahead and, with `lift`, up; the toes stay."""
+    """Point a foot down by `pitch` about its toes, which stay: the ankle moves ahead and, with `lift`, up."""
     foot, flat = p.size["foot"], p.flat
     ahead = foot * (np.cos(flat) - np.cos(flat + pitch))
     up = foot * (np.sin(flat + pitch) - np.sin(flat)) if lift else 0.0
@@ -371,7 +371,7 @@ ACTIONS: dict[str, Action] = {
     "punch": _punch,
     "walk": _walk,
 }
-"""What people can do, by name, in the order of NTU RGB+D. Arms and legs that act alone are the right ones."""
+"""The actions by name, in the order of NTU RGB+D. Single arms and legs that act are the right ones."""
 
 
 def synthesise(
@@ -385,32 +385,31 @@ def synthesise(
     sensor_noise: float = 0.004,
     dropout: float = 0.0,
 ) -> MotionSet:
-    """Motions of NTU-25 people in metres, in the coordinates of three Kinect-like cameras.
+    """Motions of synthetic people on the joints of NTU25, in metres, as three Kinect-like cameras record them.
 
-    Every performance is three items with the same clip name: views 1, 2, 3 stand at -45, 0 and 45 degrees, 3 m away.
-    From camera 1 a person looks to the left of the picture, into camera 2, and to the right of the picture from 3.
+    Every performance is three motions with the same clip name: views 1, 2, 3 stand at -45, 0 and 45 degrees, 3 m away.
+    A person looks to the left of the picture from camera 1, into camera 2, and to the right of the picture from 3.
     People differ in bone lengths, tempo, vigour and posture, repetitions in tempo, vigour, onset, phase, place and
-    direction, both in where the hands go. An item follows from the seed and its own action, person, repetition and
-    view, so a smaller set is part of a larger one of the same frames.
+    direction, and both in the targets of the hands. A motion follows from the seed, its action, person, repetition and
+    view, so a smaller set is part of a larger set of the same frames.
 
     Splits: `xsub` trains on people 1, 3, 5 ..., `xview` on views 2 and 3 (as NTU RGB+D does). The notes hold the
     arguments and, as `bones`, the true lengths in metres, one per person.
 
     Args:
         actions: names; None = all of `ACTIONS`
-        subjects: how many people
+        subjects: number of people
         repeats: performances of each action by each person
         frames: length of the motions
-        fps: frames per second; actions that are done once fill the whole length
-        seed: of everything
+        fps: frames per second; actions that are performed once fill the whole length
+        seed: seed of all random numbers
         sensor_noise: standard deviation of the joints, in metres; twice as much at hands and feet
-        dropout: share of frames, on average, in which one limb stays where it was or is seen elsewhere, as when a
-            Kinect loses it
+        dropout: average share of frames in which a limb freezes or jumps elsewhere, as when a Kinect loses it
 
     Raises:
         ValueError: for an unknown action (with the nearest name), or sizes out of range
     """
-    names = _known(actions)
+    names = _checked(actions)
     subjects, repeats, frames, seed = (operator.index(number) for number in (subjects, repeats, frames, seed))
     if subjects < 2 or repeats < 1 or frames < 2 or not 0 < fps < np.inf:
         raise ValueError(
@@ -421,17 +420,17 @@ def synthesise(
         raise ValueError(f"seed must not be negative, got {seed}")
     if not 0 <= sensor_noise < np.inf or not 0 <= dropout <= 1:
         raise ValueError(f"sensor_noise must not be negative, dropout between 0 and 1; got {sensor_noise}, {dropout}")
-    who, again = (part.ravel() for part in np.meshgrid(np.arange(subjects), np.arange(repeats), indexing="ij"))
+    people, rounds = (part.ravel() for part in np.meshgrid(np.arange(subjects), np.arange(repeats), indexing="ij"))
     motion, label, clip = [], [], []
     for number, name in enumerate(names):
-        keys = [(seed, list(ACTIONS).index(name), int(w), int(r)) for w, r in zip(who, again, strict=True)]
+        keys = [(seed, list(ACTIONS).index(name), int(w), int(r)) for w, r in zip(people, rounds, strict=True)]
         world, turn, place = _perform(ACTIONS[name], keys, frames, fps)
         for view, camera in enumerate(CAMERAS):
-            seen = _see(world, turn + camera, place)
-            _disturb(seen, [(*key, view + 1) for key in keys], sensor_noise, dropout)
-            motion.append(seen)
-        label.append(np.full(3 * len(who), number))
-        clip += 3 * [f"{name.replace(' ', '_')}_p{w + 1:03d}_r{r + 1:02d}" for w, r in zip(who, again, strict=True)]
+            recorded = _record(world, turn + camera, place)
+            _disturb(recorded, [(*key, view + 1) for key in keys], sensor_noise, dropout)
+            motion.append(recorded)
+        label.append(np.full(3 * len(people), number))
+        clip += 3 * [f"{name.replace(' ', '_')}_p{w + 1:03d}_r{r + 1:02d}" for w, r in zip(people, rounds, strict=True)]
     n = len(names)
     size = _cast([(seed, 0, w, 0) for w in range(subjects)])[0].size
     bones = {name: [round(float(metres), 4) for metres in length[:, 0]] for name, length in size.items()}
@@ -440,8 +439,8 @@ def synthesise(
         label=np.concatenate(label).astype(np.int64),
         class_names=names,
         skeleton=NTU25,
-        subject=np.tile(who, 3 * n).astype(np.int64),
-        view=np.tile(np.repeat([1, 2, 3], len(who)), n).astype(np.int64),
+        subject=np.tile(people, 3 * n).astype(np.int64),
+        view=np.tile(np.repeat([1, 2, 3], len(people)), n).astype(np.int64),
         subject_names=tuple(f"p{i + 1:03d}" for i in range(subjects)),
         clip=tuple(clip),
         fps=float(fps),
@@ -454,17 +453,17 @@ def synthesise(
     )
 
 
-def _known(actions: Sequence[str] | None) -> tuple[str, ...]:
-    """The names of the wanted actions, checked."""
+def _checked(actions: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of actions. Raises ValueError for unknown and repeated names, and for none."""
     if actions is None:
         return tuple(ACTIONS)
     if isinstance(actions, str):
-        raise ValueError(f"actions must be a list of names, got the text {actions!r}; did you mean [{actions!r}]?")
+        raise ValueError(f"actions must be a list of names, got {actions!r}; did you mean [{actions!r}]?")
     names = tuple(actions)
     for name in names:
         if name not in ACTIONS:
-            near = difflib.get_close_matches(str(name).replace("_", " "), ACTIONS, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            matches = difflib.get_close_matches(str(name).replace("_", " "), ACTIONS, n=1)
+            hint = f"did you mean {matches[0]!r}? " if matches else ""
             raise ValueError(f"no action is called {name!r}; {hint}expected some of: {', '.join(ACTIONS)}")
     if len(set(names)) < len(names) or not names:
         raise ValueError(f"actions must be different and at least one, got {list(names)}")
@@ -474,7 +473,7 @@ def _known(actions: Sequence[str] | None) -> tuple[str, ...]:
 def _perform(
     action: Action, keys: Sequence[tuple[int, ...]], frames: int, fps: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Joints (M, T, V, 3) in the person's directions, where each person looks (M,), and stands (M, 2)."""
+    """Joints (M, T, V, 3) in the person's directions, and direction (M,) and place (M, 2) of each person."""
     person, turn, place = _cast(keys)
     t = np.arange(frames)[None] / fps  # (1, T)
     s = (np.arange(frames)[None] / (frames - 1) - person.onset) * person.tempo**0.5
@@ -488,17 +487,17 @@ def _perform(
 
 
 def _cast(keys: Sequence[tuple[int, ...]]) -> tuple[_Person, np.ndarray, np.ndarray]:
-    """Who performs, and how this time: with the direction and place (M, 2) of each person, in radians and metres."""
-    lasting: dict[int, np.ndarray] = {}
-    own, now, uniform = [], [], []
-    for seed, action, who, again in keys:
-        if who not in lasting:
-            lasting[who] = np.random.default_rng([seed, 0, who]).normal(size=9 + len(BONES))
-        rng = np.random.default_rng([seed, 1, action, who, again])
-        own.append(lasting[who])
-        now.append(rng.normal(size=9))
+    """People as they perform this time, with their directions (M,) in radians and places (M, 2) in metres."""
+    traits: dict[int, np.ndarray] = {}
+    of_person, of_round, uniform = [], [], []
+    for seed, action, person_number, repeat in keys:
+        if person_number not in traits:
+            traits[person_number] = np.random.default_rng([seed, 0, person_number]).normal(size=9 + len(BONES))
+        rng = np.random.default_rng([seed, 1, action, person_number, repeat])
+        of_person.append(traits[person_number])
+        of_round.append(rng.normal(size=9))
         uniform.append(rng.uniform())
-    a, b = np.clip(np.array(own), -2, 2), np.clip(np.array(now), -2, 2)  # nobody is a giant
+    a, b = np.clip(np.array(of_person), -2, 2), np.clip(np.array(of_round), -2, 2)  # no giants
     height, size = np.exp(0.055 * a[:, :1]), np.exp(0.03 * a[:, 9:])
     person = _Person(
         size={name: length * height * size[:, i : i + 1] for i, (name, length) in enumerate(BONES.items())},
@@ -529,7 +528,7 @@ def _unit(vector: np.ndarray) -> np.ndarray:
 def _bend(
     root: np.ndarray, end: np.ndarray, first: np.ndarray, second: np.ndarray, towards: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Elbow and wrist (or knee and ankle) for a wanted end, and which way the joint points: as `towards` as it can."""
+    """Elbow and wrist (or knee and ankle) for the target `end`, and the direction of the joint, close to `towards`."""
     reach = end - root
     length = np.linalg.norm(reach, axis=-1)
     direction = reach / np.maximum(length, 1e-9)[..., None]
@@ -541,12 +540,12 @@ def _bend(
 
 
 def _across(vector: np.ndarray, along: np.ndarray) -> np.ndarray:
-    """The part of a vector across a unit vector, as a unit vector."""
+    """The unit vector along the part of a vector that is perpendicular to the unit vector `along`."""
     return _unit(vector - (vector * along).sum(axis=-1, keepdims=True) * along)
 
 
 def _lowered(pelvis: np.ndarray, hips: list[np.ndarray], feet: list[np.ndarray], leg: np.ndarray) -> np.ndarray:
-    """The pelvis, brought down (a soft minimum) as far as both legs need to reach their feet."""
+    """The pelvis, lowered by a soft minimum until both legs reach their feet."""
     heights = [pelvis[..., 1]]
     for hip, foot in zip(hips, feet, strict=True):
         apart = ((foot - pelvis - hip)[..., [0, 2]] ** 2).sum(axis=-1)
@@ -559,7 +558,7 @@ def _lowered(pelvis: np.ndarray, hips: list[np.ndarray], feet: list[np.ndarray],
 
 
 def _joints(p: _Person, body: _Script) -> np.ndarray:
-    """All joints (M, T, V, 3): left, up, forward of a point on the floor."""
+    """Joints (M, T, V, 3): left, up and forward of a point on the floor."""
     size, hips, chest = p.size, body.turn, body.turn + body.twist
     zero = np.zeros_like(hips)
     sides = (("Left", 1.0), ("Right", -1.0))
@@ -603,25 +602,25 @@ def _joints(p: _Person, body: _Script) -> np.ndarray:
     return np.stack([at[name] for name in NTU25.joints], axis=2)
 
 
-def _see(world: np.ndarray, turn: np.ndarray, place: np.ndarray) -> np.ndarray:
-    """What a camera sees of persons turned to their left by `turn` (M,): (M, 3, T, V) in its coordinates."""
-    seen = _turned(world, turn[:, None, None])
-    x, y, z = -seen[..., 0], seen[..., 1] - CAMERA_HEIGHT, -seen[..., 2]
+def _record(world: np.ndarray, turn: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Motions (M, 3, T, V) in the coordinates of a camera, of people turned to their left by `turn` (M,)."""
+    turned = _turned(world, turn[:, None, None])
+    x, y, z = -turned[..., 0], turned[..., 1] - CAMERA_HEIGHT, -turned[..., 2]
     return np.stack([x + place[:, 0, None, None], y, z + place[:, 1, None, None]], axis=1)
 
 
 SHAKY = [7, 11, 15, 19, 21, 22, 23, 24]
-"""Hands and feet, which a Kinect sees worst."""
+"""Hands and feet, which a Kinect measures worst."""
 
 LIMBS = ((5, 6, 7, 21, 22), (9, 10, 11, 23, 24), (13, 14, 15), (17, 18, 19))
-"""What a Kinect loses together: arms and legs, from the elbow or knee on."""
+"""Joints that a Kinect loses together: arms and legs from the elbow or knee on."""
 
-GONE = 5.0
-"""Frames for which a lost limb stays lost, on average."""
+LOST = 5.0
+"""Average number of frames for which a limb is lost."""
 
 
 def _disturb(motion: np.ndarray, keys: Sequence[tuple[int, ...]], noise: float, dropout: float) -> None:
-    """Add what a sensor adds, in place."""
+    """Add the noise and the losses of a sensor, in place."""
     n, _, frames, joints = motion.shape
     streams = [np.random.default_rng([key[0], 2, *key[1:]]) for key in keys]
     if noise > 0:
@@ -631,13 +630,13 @@ def _disturb(motion: np.ndarray, keys: Sequence[tuple[int, ...]], noise: float, 
         steps[..., SHAKY] *= 2.0
         motion += noise * steps.transpose(0, 2, 1, 3)
     if dropout > 0:
-        for own, key in zip(motion, keys, strict=True):
-            _lose(own, np.random.default_rng([key[0], 3, *key[1:]]), dropout)
+        for body, key in zip(motion, keys, strict=True):
+            _lose(body, np.random.default_rng([key[0], 3, *key[1:]]), dropout)
 
 
 def _lose(motion: np.ndarray, rng: np.random.Generator, share: float) -> None:
     """Lose one limb at a time in a share of the frames of a motion (3, T, V), in place."""
-    leave = min(1 / GONE, (1 - share) / share)  # a chain of two states whose stationary share is `share`
+    leave = min(1 / LOST, (1 - share) / share)  # a chain of two states whose stationary share is `share`
     enter = leave * share / (1 - share) if share < 1 else 1.0
     frames = motion.shape[1]
     lost = [bool(rng.random() < share)]

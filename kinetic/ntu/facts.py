@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from kinetic.motion.motion_set import SPLITS
+from kinetic.motion.splits import SPLITS
 
 __all__ = ["BENCHMARKS", "MISSING", "MUTUAL", "ClipName"]
 
@@ -136,7 +136,7 @@ class Benchmark:
 
     Args:
         source: `ntu60` or `ntu120`, as in `MotionSet.source`
-        split: its name in `kinetic.motion.motion_set.SPLITS`
+        split: its name in `kinetic.motion.splits.SPLITS`
         recorded: train and test clips of every class, with those that are missing: of A001 to A060, then of the rest
     """
 

@@ -119,11 +119,6 @@ class Scene:
         `origin` is the middle of each motion, `leaves` says where it leaves its frame, or nothing.
         """
         frames = self.frames()
-        left, right = set(self.skeleton.left), set(self.skeleton.right)
-
-        def side(a: int, b: int) -> str:
-            return "left" if {a, b} & left else "right" if {a, b} & right else "middle"
-
         clips = []
         for i, row in enumerate(self.rows):
             for j, column in enumerate(self.columns):
@@ -139,15 +134,14 @@ class Scene:
                             **_packed(motion),
                         }
                     )
-        joints = [name.lower() for name in self.skeleton.joints]
         return {
             "fps": float(self.fps),
             "columns": list(self.columns),
             "rows": list(self.rows),
             "frames": [frames.get(row) for row in self.rows],
-            "bones": [[a, b, side(a, b)] for a, b in self.skeleton.bones],
+            "bones": [[a, b, self.skeleton.side(a, b)] for a, b in self.skeleton.bones],
             "center": self.skeleton.center,
-            "head": next((joints.index(name) for name in ("head", "nose") if name in joints), None),
+            "head": self.skeleton.head,
             "clips": clips,
         }
 

@@ -85,13 +85,8 @@ def _titles(titles: Sequence[str] | None, n: int) -> list[str]:
 
 def _sides(skeleton: Skeleton) -> list[tuple[int, int, tuple[int, int, int]]]:
     """Bones with their colours."""
-    left, right = set(skeleton.left), set(skeleton.right)
-    return [(a, b, LEFT if {a, b} & left else RIGHT if {a, b} & right else MIDDLE) for a, b in skeleton.bones]
-
-
-def _head(skeleton: Skeleton) -> int | None:
-    names = [name.lower() for name in skeleton.joints]
-    return next((names.index(name) for name in ("head", "nose") if name in names), None)
+    colours = {"left": LEFT, "right": RIGHT, "middle": MIDDLE}
+    return [(a, b, colours[skeleton.side(a, b)]) for a, b in skeleton.bones]
 
 
 class _Canvas:
@@ -130,7 +125,7 @@ class _Canvas:
             pen.line([(x[a], y[a]), (x[b], y[b])], fill=colour, width=round(thick))
             for joint in (a, b):
                 _dot(pen, x[joint], y[joint], thick / 2, colour)
-        if (head := _head(skeleton)) is not None:
+        if (head := skeleton.head) is not None:
             _dot(pen, x[head], y[head], 0.085 * scale * SMOOTH, _faded(MIDDLE, fade))
         if part is not self.image:
             self.image.paste(part, box)

@@ -1,4 +1,4 @@
-"""From a set of motions to scaled batches: the order of an epoch, and the data module."""
+"""Batches of scaled motions: the order of an epoch, and the data module."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.scaler import Scaler
-from kinetic.motion.stored import StoredMotion, is_stored
 
 __all__ = ["EpochSampler", "MotionData", "StepSampler"]
 
@@ -23,22 +22,24 @@ __all__ = ["EpochSampler", "MotionData", "StepSampler"]
 class EpochSampler(Sampler[list[int]]):
     """The batches of an epoch, in an order that follows from (seed, epoch) alone.
 
-    One global order is cut into global batches of `batch_size`; each rank takes its slice of every one, so the batches
-    of one process and the joined batches of several are the same, nothing is padded, and all ranks get equally many.
+    One global order is cut into global batches of `batch_size`, and every rank takes its slice of each batch. So the
+    batches of one process equal the joined batches of several, nothing is padded, and all ranks get equally many
+    motions.
 
-    Set `epoch` and `start` to go on in the middle: the next iteration delivers the batches of that epoch from `start`
-    on. A complete iteration moves to the next epoch. The length is always that of a whole epoch.
+    Set `epoch` and `start` to continue within an epoch: the next iteration yields its batches from `start` on. A
+    complete iteration moves to the next epoch. The length is always that of a whole epoch.
 
     Args:
-        n: how many motions there are
+        n: number of motions
         batch_size: motions per batch, over all ranks
         seed: seed of all orders
-        label: (n,) classes; if given, every class is drawn equally often, and batches hold them evenly
-        drop_last: leave out the rest that does not fill a batch
-        rank, world: which of how many processes this is
+        label: (n,) classes, to draw every class equally often and spread them evenly over batches; None = draw every
+            motion once
+        drop_last: leave out the last motions that do not fill a batch
+        rank, world: number of this process, and of all processes
 
     Raises:
-        ValueError: where there would be no batch, or ranks would get different numbers of motions.
+        ValueError: where no batch is left, or ranks would get different numbers of motions
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class EpochSampler(Sampler[list[int]]):
         self.place(rank, world)
 
     def place(self, rank: int, world: int) -> None:
-        """Says which of how many processes this is."""
+        """Set the number of this process, and of all processes."""
         if not 0 <= rank < world:
             raise ValueError(f"rank must lie between 0 and world - 1, got rank {rank} of {world}")
         if self.batch_size % world:
@@ -88,22 +89,22 @@ class EpochSampler(Sampler[list[int]]):
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Moves to the beginning of another epoch; naming the present one changes nothing."""
+        """Move to the beginning of another epoch; the number of the current one changes nothing."""
         if epoch != self.epoch:
             self.epoch, self.start = epoch, 0
 
     def order(self, epoch: int) -> np.ndarray:
-        """All rows of an epoch, in the order of their use: (n,)."""
+        """All rows of an epoch in their order: (n,)."""
         rng = np.random.default_rng([self.seed, epoch])
         if self.label is None:
             return rng.permutation(self.n)
-        rows_of = [np.flatnonzero(self.label == label) for label in np.unique(self.label)]
-        rounds = -(-self.n // len(rows_of))
-        drawn = np.empty((rounds, len(rows_of)), dtype=np.int64)  # a round holds every class once
-        for column, rows in enumerate(rows_of):
+        class_rows = [np.flatnonzero(self.label == label) for label in np.unique(self.label)]
+        rounds = -(-self.n // len(class_rows))
+        order = np.empty((rounds, len(class_rows)), dtype=np.int64)  # a round holds every class once
+        for column, rows in enumerate(class_rows):
             passes = [rng.permutation(rows) for _ in range(-(-rounds // len(rows)))]
-            drawn[:, column] = np.concatenate(passes)[:rounds]
-        return rng.permuted(drawn, axis=1).reshape(-1)[: self.n]
+            order[:, column] = np.concatenate(passes)[:rounds]
+        return rng.permuted(order, axis=1).reshape(-1)[: self.n]
 
     def __len__(self) -> int:
         return self.n // self.batch_size if self.only_full else -(-self.n // self.batch_size)
@@ -115,14 +116,14 @@ class EpochSampler(Sampler[list[int]]):
             rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
             share = len(rows) // self.world
             yield rows[self.rank * share : (self.rank + 1) * share].tolist()
-        if (self.epoch, self.start) == (epoch, start):  # nobody has moved it meanwhile
+        if (self.epoch, self.start) == (epoch, start):  # unless the caller moved it during the iteration
             self.epoch, self.start = epoch + 1, 0
 
 
 class StepSampler(Sampler[list[int]]):
     """The batches of many epochs as one stream, from batch `start` to batch `steps`, counted over all epochs.
 
-    A run that goes on needs to know no more than how many batches are done.
+    So the number of finished batches is all that a resumed run needs.
     """
 
     def __init__(self, sampler: EpochSampler, *, start: int, steps: int) -> None:
@@ -145,47 +146,41 @@ class StepSampler(Sampler[list[int]]):
 
 
 class _Batches(Dataset[tuple[Tensor, Tensor]]):
-    """Whole batches of scaled motions, gathered at once."""
+    """Whole batches of scaled motions."""
 
     def __init__(self, motions: MotionSet, scaler: Scaler) -> None:
-        motion = motions.motion
-        self.motion = StoredMotion.of(motion) if is_stored(motion) else np.asarray(motion)
-        self.label = torch.as_tensor(motions.label)
-        self.scaler = scaler
+        self.dataset, self.scaler = motions.as_dataset(), scaler
 
     def __len__(self) -> int:
-        return len(self.motion)
-
-    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
-        motion, label = self.__getitems__([row])
-        return motion[0], label[0]
+        return len(self.dataset)
 
     def __getitems__(self, rows: list[int]) -> tuple[Tensor, Tensor]:
+        motion, label = self.dataset.batch(rows)
         with torch.no_grad():
-            return self.scaler(torch.from_numpy(self.motion[rows])), self.label[rows]
+            return self.scaler(motion), label
 
 
-def _as_it_is(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _unchanged(batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return batch
 
 
 class MotionData(LightningDataModule):
     """Training batches `(motion (N, C, T, V) float32 in network coordinates, label (N,) int64)`.
 
-    The order follows from (seed, epoch), see `EpochSampler`; the number of workers and of processes does not matter.
-    Several processes need `Trainer(use_distributed_sampler=False)`; their rank is taken from the trainer.
+    The order follows from (seed, epoch), see `EpochSampler`, whatever the number of workers and processes. Several
+    processes need `Trainer(use_distributed_sampler=False)`; their rank is that of the trainer.
 
     Args:
         train: the training split
-        scaler: metres to network coordinates, fitted on it
+        scaler: metres to network coordinates, fitted on `train`
         batch_size: motions per training step, over all processes
         seed: seed of the order
         balanced: draw every class equally often
-        workers: loader processes; 0 is fastest, since a batch is one gather
-        drop_last: leave out the rest that does not fill a batch
-        rank, world: which of how many processes this is, without a trainer
-        steps: deliver the batches up to this one, counted over all epochs, as one long epoch; None = epoch by epoch
-        start: batches of that stream that are done already
+        workers: loader processes; 0 is fastest, since a batch is a single gather
+        drop_last: leave out the last motions that do not fill a batch
+        rank, world: number of this process, and of all processes, without a trainer
+        steps: yield the batches up to this one, counted over all epochs, as one long epoch; None = epoch by epoch
+        start: number of batches to skip at the beginning of that stream
     """
 
     def __init__(
@@ -209,7 +204,7 @@ class MotionData(LightningDataModule):
         channels, _, joints = scaler.shift.shape
         if (channels, joints) != (train.shape[1], train.shape[3]):
             raise ValueError(
-                f"the scaler knows {channels} channels and {joints} joints, the motions have shape {train.shape}"
+                f"the scaler has {channels} channels and {joints} joints, the motions have shape {train.shape}"
             )
         self.train, self.scaler, self.workers = train, scaler, workers
         self.steps, self.start = steps, start
@@ -231,25 +226,19 @@ class MotionData(LightningDataModule):
         order: Sampler[list[int]] = self.sampler
         if self.steps is not None:
             order = StepSampler(self.sampler, start=self.start, steps=self.steps)
-        elif self.trainer is not None:  # it begins to fetch before it names the epoch
+        elif self.trainer is not None:  # it fetches batches before it calls `set_epoch`
             self.sampler.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
         scaler = copy.deepcopy(self.scaler).cpu().float().requires_grad_(False)
         return DataLoader(
             _Batches(self.train, scaler),
             batch_sampler=order,
-            collate_fn=_as_it_is,  # type: ignore[arg-type]
+            collate_fn=_unchanged,  # type: ignore[arg-type]
             num_workers=self.workers,
-            generator=torch.Generator().manual_seed(self.sampler.seed),  # leaves the global one alone
+            generator=torch.Generator().manual_seed(self.sampler.seed),  # leaves torch's global one alone
         )
 
-    def resume(self, batches: int) -> None:
-        """Goes on after that many training batches, counted over all epochs."""
-        if batches < 0:
-            raise ValueError(f"batches must not be negative, got {batches}")
-        self.sampler.epoch, self.sampler.start = divmod(batches, len(self.sampler))
-
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed run must find unchanged for its batches to be the same."""
+        """Settings and motions that must stay the same for a resumed run to get the same batches."""
         sampler = self.sampler
         return {
             "motions": sampler.n,
@@ -261,10 +250,10 @@ class MotionData(LightningDataModule):
         }
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Compares with the run that is to be continued.
+        """Compare with the interrupted run.
 
         Raises:
-            ValueError: naming everything that has changed.
+            ValueError: for data that differ, naming every difference
         """
         changed = [
             f"{name} was {state_dict.get(name, 'not saved')}, is {value}"
@@ -276,7 +265,7 @@ class MotionData(LightningDataModule):
 
 
 def _fingerprint(motions: MotionSet) -> str:
-    """A hash of shape, classes, labels and some of the motions."""
+    """A hash of shape, classes, labels and 64 of the motions."""
     digest = hashlib.sha256(repr((motions.shape, motions.class_names)).encode())
     digest.update(np.ascontiguousarray(motions.label, dtype="<i8").tobytes())
     rows = np.unique(np.linspace(0, len(motions) - 1, 64).astype(np.int64))

@@ -59,9 +59,7 @@ def mirror(motion: Tensor, chosen: Tensor, skeleton: Skeleton) -> Tensor:
     """
     if not skeleton.left:
         raise ValueError("a mirror needs a skeleton with left and right joints")
-    order = torch.arange(motion.shape[3])
-    order[[*skeleton.left, *skeleton.right]] = torch.tensor([*skeleton.right, *skeleton.left])
-    image = motion[..., order.to(motion.device)]
+    image = motion[..., torch.from_numpy(skeleton.mirrored()).to(motion.device)]
     image[:, 0] *= -1
     return torch.where(rearrange(chosen, "n -> n 1 1 1"), image, motion)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import pickle
 
 import numpy as np
@@ -371,6 +372,32 @@ def test_network_is_in_eval_mode_while_it_is_asked():
     metric.update(motion, real=True)
     assert torch.equal(metric.real[1], torch.ones(6, dtype=torch.float64))
     assert network[1].training
+
+
+def test_the_example_runs():
+    results = doctest.DocTestRunner()
+    for example in doctest.DocTestFinder(recurse=False).find(FrechetDistance):
+        results.run(example)
+    assert (results.tries, results.failures) == (9, 0)
+
+
+@pytest.mark.parametrize(
+    ("features", "width", "shape"),
+    [
+        (lambda motion: motion, 3, r"expected \(N, 3\), got \(4, 3, 2, 1\)"),
+        (flatten, 3, r"expected \(N, 3\), got \(4, 6\)"),
+    ],
+)
+def test_motions_in_the_place_of_features_are_explained(features, width, shape):
+    metric = FrechetDistance(features, width)
+    with pytest.raises(ValueError, match=rf"features of real motions: {shape}; features are rows .*Adapted"):
+        metric.update(torch.ones(4, 3, 2, 1), real=True)
+    assert metric.counts == (0, 0)
+
+
+def test_features_are_called():
+    with pytest.raises(TypeError, match="features must be called with motions, got Tensor; .*Adapted"):
+        FrechetDistance(draw(4, 3), 3)
 
 
 @pytest.mark.parametrize("counts", [(1, 5), (5, 1), (0, 5)])

@@ -11,7 +11,7 @@ ROWS = np.arange(2)
 
 
 def ramp(*heights: float) -> np.ndarray:
-    """Motions of one joint that rise by these numbers: one coordinate, one frame each."""
+    """Two motions of one joint and one coordinate, with these numbers frame by frame."""
     return np.array([heights, heights], dtype=np.float32)[:, None, :, None]  # (2, 1, T, 1)
 
 
@@ -25,7 +25,7 @@ def test_stretching_is_linear_over_the_real_frames_of_each_motion():
     assert heights(out, 1) == [1, 1.5, 2, 2.5, 3]
 
 
-def test_stretching_looks_up_the_rows_that_it_is_told():
+def test_stretching_takes_the_lengths_of_its_rows():
     change = Stretch(np.array([4, 3, 2]), 3)
     assert heights(change(ramp(1, 3, 5, 9), np.array([2, 1])), 0) == [1, 2, 3]
     assert heights(change(ramp(1, 3, 5, 9), np.array([2, 1])), 1) == [1, 3, 5]
@@ -43,7 +43,7 @@ def test_equal_and_unequal_lengths_give_the_same_numbers():
     assert np.abs(alone[1] - beside[1]).max() > 0.1
 
 
-def test_a_body_that_comes_is_not_blended_with_nobody():
+def test_a_body_is_not_blended_with_a_frame_without_one():
     plain, gaps = Stretch(np.array([3, 3]), 5), Stretch(np.array([3, 3]), 5, gaps=True)
     assert heights(plain(ramp(0, 4, 6), ROWS)) == [0, 2, 4, 5, 6]
     assert heights(gaps(ramp(0, 4, 6), ROWS)) == [0, 4, 4, 5, 6]
@@ -70,7 +70,7 @@ def test_frames_without_a_body_stay_zeros_and_are_not_the_first():
     assert heights(Centre(0, "first", gaps=True)(ramp(0, 6, 8, 0), ROWS)) == [0, 0, 2, 0]
 
 
-def test_a_partner_moves_with_the_actor_and_stays_away_where_it_is():
+def test_a_partner_moves_with_the_actor_and_its_empty_frames_stay_zeros():
     actors, partner = ramp(5, 6, 8), ramp(0, 7, 0)
     assert heights(CentreOn(0, "first", actors=actors)(partner, ROWS)) == [0, 2, 0]
     assert heights(CentreOn(0, "frame", actors=actors)(partner, ROWS)) == [0, 1, 0]

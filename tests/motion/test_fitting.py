@@ -1,4 +1,4 @@
-"""Tests of kinetic/motion/fitting.py: clips of any length in one number of frames."""
+"""Tests of kinetic/motion/fitting.py."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def numbers(motion: np.ndarray) -> list[list[float]]:
         ("stretch", 7, [1, 1.5, 2, 3, 4, 6, 8]),
     ],
 )
-def test_four_frames_become_as_many_as_wanted(how, frames, expected):
+def test_four_frames_become_any_number(how, frames, expected):
     assert numbers(FITTING[how](counting([1, 2, 4, 8]), frames)) == [expected]
 
 

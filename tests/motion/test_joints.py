@@ -1,4 +1,4 @@
-"""Tests of kinetic/motion/joints.py: from other joints to those of NTU RGB+D."""
+"""Tests of kinetic/motion/joints.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kinetic.motion.joints import MEDIAPIPE_AXES, NTU25_MAPS, on_ntu25, to_ntu25
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import ACCLAIM31, COCO17, H36M16, KINECT20, MEDIAPIPE33, NTU25, NTU25_2D, OPENPOSE18, Skeleton
 
-MAPS = pytest.mark.parametrize("known", NTU25_MAPS.values(), ids=NTU25_MAPS)
+MAPS = pytest.mark.parametrize("joint_map", NTU25_MAPS.values(), ids=NTU25_MAPS)
 
 
 def some_motion(skeleton: Skeleton, n: int = 3, frames: int = 4, seed: int = 0) -> np.ndarray:
@@ -25,7 +25,7 @@ def at(motion: np.ndarray, skeleton: Skeleton, joint: str) -> np.ndarray:
 
 
 def one_hot(skeleton: Skeleton, joint: str) -> np.ndarray:
-    """Frame in which one joint is 1 m up, and all others at zero, (1, C, 1, V)."""
+    """A frame in which one joint is 1 m up and all others are at zero: (1, C, 1, V)."""
     motion = np.zeros((1, skeleton.channels, 1, len(skeleton.joints)))
     motion[0, 1, 0, skeleton.joints.index(joint)] = 1
     return motion
@@ -35,29 +35,29 @@ def one_hot(skeleton: Skeleton, joint: str) -> np.ndarray:
 
 
 @MAPS
-def test_a_body_that_moves_as_a_whole_moves_so_in_the_joints_of_ntu(known):
-    motion = some_motion(known.skeleton)
-    shift = np.arange(1.0, known.skeleton.channels + 1)[None, :, None, None]
+def test_a_shifted_body_is_shifted_on_the_joints_of_ntu(joint_map):
+    motion = some_motion(joint_map.skeleton)
+    shift = np.arange(1.0, joint_map.skeleton.channels + 1)[None, :, None, None]
     np.testing.assert_allclose(
-        to_ntu25(motion + shift, known.skeleton), to_ntu25(motion, known.skeleton) + shift, atol=1e-12
+        to_ntu25(motion + shift, joint_map.skeleton), to_ntu25(motion, joint_map.skeleton) + shift, atol=1e-12
     )
 
 
 @MAPS
-def test_a_larger_and_turned_body_is_so_in_the_joints_of_ntu(known):
-    motion, channels = some_motion(known.skeleton), known.skeleton.channels
+def test_a_larger_and_turned_body_is_larger_and_turned_on_the_joints_of_ntu(joint_map):
+    motion, channels = some_motion(joint_map.skeleton), joint_map.skeleton.channels
     turn, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(channels, channels)))
     turn *= 2 * np.sign(np.linalg.det(turn))
     np.testing.assert_allclose(
-        to_ntu25(np.einsum("ij,njtv->nitv", turn, motion), known.skeleton),
-        np.einsum("ij,njtv->nitv", turn, to_ntu25(motion, known.skeleton)),
+        to_ntu25(np.einsum("ij,njtv->nitv", turn, motion), joint_map.skeleton),
+        np.einsum("ij,njtv->nitv", turn, to_ntu25(motion, joint_map.skeleton)),
         atol=1e-12,
     )
 
 
 @MAPS
-def test_left_and_right_are_treated_alike(known):
-    skeleton = known.skeleton
+def test_left_and_right_are_treated_alike(joint_map):
+    skeleton = joint_map.skeleton
     motion = some_motion(skeleton)
 
     def swapped(motion: np.ndarray, skeleton: Skeleton) -> np.ndarray:
@@ -75,31 +75,31 @@ def test_left_and_right_are_treated_alike(known):
 
 
 @MAPS
-def test_joints_of_the_same_name_are_copied(known):
-    motion = some_motion(known.skeleton)
-    mapped = to_ntu25(motion, known.skeleton)
-    same = set(known.skeleton.joints) & {NTU25.joints[i] for i in range(25) if i not in known.derived}
+def test_joints_of_the_same_name_are_copied(joint_map):
+    motion = some_motion(joint_map.skeleton)
+    mapped = to_ntu25(motion, joint_map.skeleton)
+    same = set(joint_map.skeleton.joints) & {NTU25.joints[i] for i in range(25) if i not in joint_map.derived}
     for joint in same:
-        np.testing.assert_array_equal(at(mapped, NTU25, joint), at(motion, known.skeleton, joint))
-    assert len(same) >= 12 or known.skeleton is ACCLAIM31
+        np.testing.assert_array_equal(at(mapped, NTU25, joint), at(motion, joint_map.skeleton, joint))
+    assert len(same) >= 12 or joint_map.skeleton is ACCLAIM31
 
 
 @MAPS
-def test_frames_of_zeros_stay_zeros(known):
-    motion = some_motion(known.skeleton)
+def test_frames_of_zeros_stay_zeros(joint_map):
+    motion = some_motion(joint_map.skeleton)
     motion[1, :, 2:] = 0
-    mapped = to_ntu25(motion, known.skeleton)
+    mapped = to_ntu25(motion, joint_map.skeleton)
     assert (mapped[1, :, 2:] == 0).all() and np.isfinite(mapped).all() and (mapped[1, :, :2] != 0).any()
 
 
 @MAPS
-def test_weights_add_up_to_one_and_derived_joints_are_those_that_are_not_copied(known):
-    total = known.matrix.sum(axis=0)
-    placed = [i for i, joint in enumerate(NTU25.joints) if known.hands and joint.startswith(("HandTip", "Thumb"))]
+def test_weights_add_up_to_one_and_derived_joints_are_those_that_are_not_copied(joint_map):
+    total = joint_map.matrix.sum(axis=0)
+    placed = [i for i, joint in enumerate(NTU25.joints) if joint_map.hands and joint.startswith(("HandTip", "Thumb"))]
     np.testing.assert_allclose(np.delete(total, placed), 1, atol=1e-12)
-    assert (total[placed] == 0).all() and set(placed) <= set(known.derived)
-    copied = [i for i in range(25) if i not in known.derived]
-    assert np.isin(known.matrix[:, copied], (0, 1)).all()
+    assert (total[placed] == 0).all() and set(placed) <= set(joint_map.derived)
+    copied = [i for i in range(25) if i not in joint_map.derived]
+    assert np.isin(joint_map.matrix[:, copied], (0, 1)).all()
 
 
 def test_derived_joints_by_name():
@@ -167,7 +167,7 @@ def test_hands_of_a_kinect_v1_keep_their_length():
         (22, "ThumbRight", 1), (25, "KneeLeft", 1), (28, "AnkleRight", 1), (31, "FootLeft", 1), (32, "FootRight", 1),
     ],
 )  # fmt: skip
-def test_landmarks_of_mediapipe_weigh_as_written(landmark, joint, weight):
+def test_landmarks_of_mediapipe_have_their_weights(landmark, joint, weight):
     mapped = to_ntu25(one_hot(MEDIAPIPE33, MEDIAPIPE33.joints[landmark]), MEDIAPIPE33)
     assert at(mapped, NTU25, joint)[0, 1, 0] == pytest.approx(weight)
 
@@ -179,7 +179,7 @@ def test_world_landmarks_are_turned_to_the_axes_of_a_kinect():
 
 
 @pytest.mark.parametrize("skeleton", [COCO17, OPENPOSE18])
-def test_keypoints_without_hands_and_feet_go_on_along_the_limbs(skeleton):
+def test_missing_hands_and_feet_continue_the_limbs(skeleton):
     mapped = to_ntu25(some_motion(skeleton), skeleton)
     assert mapped.shape == (3, 2, 4, 25)
     for side in ("Left", "Right"):
@@ -189,7 +189,7 @@ def test_keypoints_without_hands_and_feet_go_on_along_the_limbs(skeleton):
         )
 
 
-def test_openpose_has_a_joint_between_the_shoulders_of_its_own():
+def test_the_neck_of_openpose_is_between_the_shoulders():
     motion = some_motion(OPENPOSE18)
     mapped = to_ntu25(motion, OPENPOSE18)
     np.testing.assert_array_equal(at(mapped, NTU25, "SpineShoulder"), at(motion, OPENPOSE18, "Neck"))
@@ -197,12 +197,12 @@ def test_openpose_has_a_joint_between_the_shoulders_of_its_own():
     np.testing.assert_allclose(at(mapped, NTU25, "Neck"), 2 / 3 * at(motion, OPENPOSE18, "Neck") + ears / 3)
 
 
-def test_keypoints_with_depth_are_welcome():
+def test_keypoints_with_depth_are_mapped_too():
     lifted = replace(COCO17, channels=3)
     assert to_ntu25(some_motion(lifted), lifted).shape == (3, 3, 4, 25)
 
 
-def test_what_is_ntu_already_is_left_alone():
+def test_motions_on_the_joints_of_ntu_stay_as_they_are():
     motion = some_motion(NTU25)
     assert to_ntu25(motion, NTU25) is motion
 
@@ -210,7 +210,7 @@ def test_what_is_ntu_already_is_left_alone():
 # ------------------------------------------------------------------------------------------------------------ refusals
 
 
-def test_joints_without_a_map_are_refused_with_the_maps_that_there_are():
+def test_a_skeleton_without_a_map_is_refused_with_a_list_of_the_maps():
     with pytest.raises(ValueError, match="no map leads from skeleton h36m16 to ntu25; .* kinect20, .*acclaim31"):
         to_ntu25(some_motion(H36M16), H36M16)
     with pytest.raises(ValueError, match="this skeleton"):
@@ -238,14 +238,14 @@ def some_set(skeleton: Skeleton, **changes) -> MotionSet:
 
 
 @MAPS
-def test_a_set_says_which_joints_are_derived(known):
-    motions = on_ntu25(some_set(known.skeleton))
-    assert motions.skeleton is (NTU25 if known.skeleton.channels == 3 else NTU25_2D)
+def test_a_set_says_which_joints_are_derived(joint_map):
+    motions = on_ntu25(some_set(joint_map.skeleton))
+    assert motions.skeleton is (NTU25 if joint_map.skeleton.channels == 3 else NTU25_2D)
     assert motions.notes == {
-        "licence": "none", "joints_from": known.skeleton.name, "derived_joints": list(known.derived)
+        "licence": "none", "joints_from": joint_map.skeleton.name, "derived_joints": list(joint_map.derived)
     }  # fmt: skip
     np.testing.assert_array_equal(motions.columns["frames"], [4, 4, 3, 4, 2])
-    expected = to_ntu25(some_motion(known.skeleton, n=5).astype(np.float32), known.skeleton)
+    expected = to_ntu25(some_motion(joint_map.skeleton, n=5).astype(np.float32), joint_map.skeleton)
     np.testing.assert_allclose(motions.motion, expected, atol=1e-6)
 
 
@@ -261,6 +261,6 @@ def test_partners_come_along():
     np.testing.assert_allclose(both.partner, on_ntu25(motions).motion * 2, atol=1e-6)
 
 
-def test_a_set_in_the_joints_of_ntu_is_left_alone():
+def test_a_set_on_the_joints_of_ntu_stays_as_it_is():
     motions = some_set(NTU25)
     assert on_ntu25(motions) is motions

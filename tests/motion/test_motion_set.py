@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from toys import ALONE, STICK, padded_motions, some_motions
 
 from kinetic.formats.reading import read_motions
-from kinetic.motion.motion_set import SPLITS
+from kinetic.motion.motion_set import MotionSet, class_id
 from kinetic.motion.storage import write_motions
 from kinetic.motion.stored import StoredMotion
 from kinetic.skeleton import NTU25
@@ -23,8 +24,13 @@ def test_a_set_says_what_it_holds():
     assert len(motions) == 12
     assert motions.shape == (12, 3, 4, 3)
     assert motions.counts() == {"walk": 4, "jump-up": 4, "hand waving": 4}
-    assert "12 motions" in repr(motions)
-    assert "xview" in repr(motions)
+    assert repr(motions) == (
+        "MotionSet(12 motions, 4 frames, 3 joints, 3 classes, 4 people, 3 views, 2 setups, source='toy')"
+    )
+    one = padded_motions()[:1]
+    assert repr(replace(one, setup=None, view=None)) == (
+        "MotionSet(1 motion, up to 6 frames, 3 joints, 3 classes, 1 person, with partners, source='toy')"
+    )
 
 
 @pytest.mark.parametrize(
@@ -66,7 +72,8 @@ def test_other_floats_become_float32():
 
 def test_a_class_is_found_by_number_name_and_loose_name():
     motions = some_motions()
-    assert [motions.class_id(name) for name in (1, "1", "jump-up", "Jump up", np.int64(1))] == [1] * 5
+    for name in (1, "1", "jump-up", "Jump up", np.int64(1)):
+        assert motions.class_id(name) == class_id(name, motions.class_names) == 1
     with pytest.raises(ValueError, match=r"'hand wave'.*hand waving"):
         motions.class_id("hand wave")
     with pytest.raises(ValueError, match="0 to 2"):
@@ -94,10 +101,98 @@ def test_a_contiguous_selection_shares_memory():
     assert not np.shares_memory(motions.select([3, 5]).motion, motions.motion)
 
 
-@pytest.mark.parametrize("chosen", [[12], [-13], np.ones(11, bool), [0.5], [[1]]])
-def test_select_refuses_rows_that_are_not_there(chosen):
-    with pytest.raises(ValueError, match=r"row 12 |row -13 |11 entries|expected a mask or a list"):
-        some_motions().select(chosen)
+@pytest.mark.parametrize(
+    ("chosen", "error", "message"),
+    [
+        ([12], IndexError, "no motion 12: the set has 12 motions"),
+        ([-13], IndexError, "no motion -13"),
+        (np.ones(11, bool), IndexError, "11 entries, the set 12 motions"),
+        ([0.5], TypeError, "expected a mask, a list of rows or a slice, got float64"),
+        ([[1]], TypeError, r"int64 of shape \(1, 1\)"),
+    ],
+)
+def test_rows_that_do_not_exist_are_refused(chosen, error, message):
+    for choose in (some_motions().select, some_motions().__getitem__):
+        with pytest.raises(error, match=message):
+            choose(chosen)
+
+
+@pytest.mark.parametrize("row", [3, -9, np.int64(3), np.array(3), torch.tensor(3)])
+def test_a_number_gives_a_motion_and_its_label(row):
+    motions = some_motions()
+    motion, label = motions[row]
+    assert motion.shape == (3, 4, 3)
+    np.testing.assert_array_equal(motion, motions.motion[3])
+    assert (label, type(label)) == (0, int)
+    assert np.shares_memory(motion, motions.motion)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        slice(1, None, 3),
+        [1, 4, 7, 10],
+        [1, -8, 7, -2],
+        range(1, 12, 3),
+        np.arange(1, 12, 3),
+        np.arange(12) % 3 == 1,
+        (np.arange(12) % 3 == 1).tolist(),
+        torch.arange(1, 12, 3),
+        torch.arange(12) % 3 == 1,
+    ],
+)
+def test_slices_lists_and_masks_give_sets(rows):
+    motions = some_motions()
+    part = motions[rows]
+    assert isinstance(part, MotionSet)
+    np.testing.assert_array_equal(part.motion, motions.motion[1::3])
+    assert part.clip == motions.clip[1::3]
+
+
+def test_one_row_in_a_list_or_slice_is_a_set_of_one():
+    motions = some_motions()
+    for rows in (slice(3, 4), [3], np.array([3]), torch.tensor([3])):
+        assert motions[rows].shape == (1, 3, 4, 3)
+    assert len(motions[:0]) == 0
+
+
+def test_iteration_yields_every_motion_with_its_label():
+    motions = some_motions()
+    pairs = list(motions)
+    np.testing.assert_array_equal([motion for motion, _ in pairs], motions.motion)
+    assert [label for _, label in pairs] == motions.label.tolist()
+
+
+@pytest.mark.parametrize(
+    ("row", "error", "message"),
+    [
+        (12, IndexError, "no motion 12: the set has 12 motions"),
+        (-13, IndexError, "no motion -13"),
+        (True, TypeError, "got True"),
+        (1.0, TypeError, "float"),
+        ((1, 2), TypeError, r"got \(1, 2\)"),
+        ("walk", TypeError, r"got 'walk'; motions.where\(classes=\['walk'\]\)"),
+        (None, TypeError, "NoneType"),
+    ],
+)
+def test_anything_but_a_row_or_rows_is_refused(row, error, message):
+    with pytest.raises(error, match=message):
+        some_motions()[row]
+
+
+def test_motions_on_the_disk_are_read_one_at_a_time(tmp_path, monkeypatch):
+    write_motions(some_motions(), tmp_path / "folder")
+    motions = read_motions(tmp_path / "folder").resampled(9)
+    reads = []
+    read = StoredMotion._read
+    monkeypatch.setattr(StoredMotion, "_read", lambda stored, rows: reads.append(len(rows)) or read(stored, rows))
+    assert isinstance(motions[[5, 2]][::-1].motion, StoredMotion)
+    assert len(motions[motions.label == 1]) == 4
+    assert reads == []
+    motion, label = motions[-1]
+    assert (type(motion), motion.shape, label, reads) == (np.ndarray, (3, 9, 3), 2, [1])
+    assert len(list(motions)) == 12
+    assert reads == [1] * 13
 
 
 def test_where_renumbers_the_classes_that_are_left():
@@ -150,13 +245,6 @@ def test_train_and_test_share_nobody(name, by):
     assert len(train) + len(test) == len(motions)
 
 
-def test_without_a_protocol_every_second_person_trains():
-    motions = some_motions(source="own", subject_names=("10", "9", "1", "2"))
-    assert motions.split_rules()["xsub"] == {"by": "subject", "train": ["1", "9"], "test": ["2", "10"]}
-    numbered = some_motions(source="own", subject_names=(), subject=np.arange(12) % 5 * 10)
-    assert numbered.split_rules()["xsub"]["train"] == [0, 20, 40]
-
-
 def test_positions_count_people_that_are_not_in_a_selection():
     motions = some_motions()
     assert set(motions.where(subjects=["ben", "cleo"]).split("xsub")[0].subject) == {2}
@@ -177,29 +265,17 @@ def test_a_split_that_is_not_there_lists_those_that_are():
         alone.split("xview")
 
 
+def test_rows_of_a_split_are_its_motions():
+    motions = some_motions()
+    for rows, side in zip(motions.split_rows("xview"), motions.split("xview"), strict=True):
+        np.testing.assert_array_equal(motions.motion[rows], side.motion)
+
+
 def test_a_split_that_leaves_a_side_empty_is_refused():
     with pytest.raises(ValueError, match="no motion to test"):
         some_motions(view=np.ones(12, int)).split("xview")
     with pytest.raises(ValueError, match="both sides"):
         some_motions(splits={"own": {"by": "subject", "train": ["anna"], "test": [0, 1]}}).split("own")
-
-
-def test_the_official_ntu_lists_have_their_known_sizes():
-    train60 = SPLITS["ntu60"]["xsub"]["train"]
-    train120 = SPLITS["ntu120"]["xsub"]["train"]
-    assert (len(set(train60)), len(set(train120))) == (20, 53)
-    test60 = [3, 6, 7, 10, 11, 12, 20, 21, 22, 23, 24, 26, 29, 30, 32, 33, 36, 37, 39, 40]
-    assert sorted(train60 + test60) == list(range(1, 41))
-    assert set(train60) < set(train120)
-    assert max(train120) == 103
-
-
-def test_ntu_names_follow_the_protocol_whatever_their_rows():
-    motions = some_motions(source="ntu60", subject_names=("P007", "P002", "P003", "P001"), setup=np.arange(12) % 4)
-    train, _ = motions.split("xsub")
-    assert {motions.subject_names[i] for i in train.subject} == {"P001", "P002"}
-    numbers = some_motions(source="ntu60", subject_names=(), subject=np.arange(12) % 4)
-    assert set(numbers.split("xsub")[0].subject) == {1, 2}
 
 
 # ---------------------------------------------------------------------------------------------- time and coordinates
@@ -318,7 +394,7 @@ def test_centring_puts_the_centre_joint_at_the_origin():
         motions.centred("middle")
 
 
-def test_what_a_recipe_turned_is_upright_for_pictures():
+def test_the_recipe_of_pyskl_is_turned_upright():
     motions = padded_motions()
     assert motions.upright() is motions
     turned = replace(motions, notes={"recipe": "pyskl"})

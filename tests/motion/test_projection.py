@@ -1,4 +1,4 @@
-"""Sets in space become sets in the plane: literal points, and what stays as it was."""
+"""Tests of kinetic/motion/projection.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STICK = Skeleton(joints=("hip", "head"), bones=((0, 1),), center=0, name="stick"
 
 
 def motions(*poses, **changes):
-    """One motion, whose frames are poses of two joints."""
+    """One motion of two joints, frame by frame."""
     motion = np.array(poses, dtype=np.float32).transpose(2, 0, 1)[None]  # (1, 3, T, 2)
     values = {"motion": motion, "label": np.array([0]), "class_names": ("walk",), "skeleton": STICK}
     return MotionSet(**(values | changes))
@@ -38,7 +38,7 @@ def test_perspective_divides_by_depth():
     assert y == pytest.approx([539.5 + 1081.37 * 0.125, 539.5 - 1081.37 * 0.125], rel=1e-6)
 
 
-def test_the_documented_joints_of_ntu_are_met_across():
+def test_documented_joints_of_ntu_come_out_at_their_pixels():
     joints = [(0.2181153, 0.1725972, 3.785547), (0.2323292, 0.4326636, 3.714767)]  # and their colour pixels
     x, y = projected(motions(joints), "kinect2-pixels").motion[0, :, 0]
     assert x == pytest.approx([1036.233, 1041.918], abs=0.5)
@@ -46,7 +46,7 @@ def test_the_documented_joints_of_ntu_are_met_across():
     assert np.diff(y) == pytest.approx([444.3235 - 519.1677], abs=2)
 
 
-def test_widths_are_pixels_from_the_middle_up():
+def test_kinect2_counts_half_widths_from_the_middle_with_y_up():
     pixels, widths = (projected(motions(POSE), name).motion[0, :, 0] for name in ("kinect2-pixels", "kinect2"))
     assert widths[0] == pytest.approx((pixels[0] - 959.5) / 960, rel=1e-5)
     assert widths[1] == pytest.approx((539.5 - pixels[1]) / 960, rel=1e-5)

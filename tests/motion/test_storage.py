@@ -33,7 +33,7 @@ def test_a_set_comes_back_exactly(tmp_path, name):
 
 
 def test_a_set_larger_than_a_chunk_comes_back_exactly(tmp_path, monkeypatch):
-    monkeypatch.setattr("kinetic.motion.motion_set.CHUNK", 400)
+    monkeypatch.setattr("kinetic.motion.coordinates.CHUNK", 400)
     monkeypatch.setattr("kinetic.motion.arrays.CHUNK", 100)
     motions = some_motions(50)
     write_motions(motions, tmp_path / "set.npz")

@@ -1,4 +1,4 @@
-"""What `kinetic data info` says about a set of motions."""
+"""Tests of kinetic/motion/summary.py, which `kinetic data info` prints."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kinetic.cli.arguments import json_text
 from kinetic.formats.reading import read_motions
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import write_motions
-from kinetic.motion.summary import FAST, length_variation, named, overview, sides, summarise, summary_text, survey
+from kinetic.motion.summary import FAST, length_variation, named, overview, summarise, summary_text, survey
 from kinetic.pictures.charts import overview_chart
 from kinetic.skeleton import COCO17, NTU25, NTU25_2D, Skeleton
 
 
 def rigid(n=3, frames=4):
-    """Bodies that move as one: no bone changes its length."""
+    """Rigid bodies: no bone changes its length."""
     body = np.random.default_rng(0).normal(size=(1, 3, 1, 25))
     path = np.random.default_rng(1).normal(size=(n, 3, frames, 1))
     return (body + path).astype(np.float32)
@@ -40,8 +40,8 @@ def motions(**changes):
 
 
 def test_a_split_with_an_empty_side_is_a_remark():
-    found = summarise(motions(subject=np.array([0, 0, 0])))
-    assert found["splits"] == {} and any("xsub" in remark for remark in found["remarks"])
+    summary = summarise(motions(subject=np.array([0, 0, 0])))
+    assert summary["splits"] == {} and any("xsub" in remark for remark in summary["remarks"])
 
 
 def test_bones_of_a_rigid_body_do_not_vary():
@@ -59,42 +59,42 @@ def test_a_bone_without_length_does_not_divide_by_zero():
 
 
 def test_counts_are_by_name():
-    found = summarise(motions())
-    assert found["classes"] == {"walk": 2, "jump": 1}
-    assert found["subjects"] == {"ann": 1, "bob": 2}
-    assert found["views"] == {"1": 1, "2": 2}
-    assert found["splits"] == {"xsub": [1, 2]}
-    assert found["fps"] == [30.0]
-    assert "setups" not in found
+    summary = summarise(motions())
+    assert summary["classes"] == {"walk": 2, "jump": 1}
+    assert summary["subjects"] == {"ann": 1, "bob": 2}
+    assert summary["views"] == {"1": 1, "2": 2}
+    assert summary["splits"] == {"xsub": [1, 2]}
+    assert summary["fps"] == [30.0]
+    assert "setups" not in summary
 
 
 def test_the_bone_that_varies_most_is_named():
     motion = rigid()
     motion[:, 0, ::2, 3] += 0.5  # the head, on the neck
-    found = summarise(motions(motion=motion))["bone_variation"]
-    assert set(found["worst_bone"].split(" - ")) == {NTU25.joints[2], NTU25.joints[3]}
-    assert found["worst"] > 0.01
-    assert found["median"] < 1e-5
+    bones = summarise(motions(motion=motion))["bone_variation"]
+    assert set(bones["worst_bone"].split(" - ")) == {NTU25.joints[2], NTU25.joints[3]}
+    assert bones["worst"] > 0.01
+    assert bones["median"] < 1e-5
 
 
-def test_a_large_set_is_looked_at_in_parts(monkeypatch):
+def test_a_large_set_is_read_in_parts(monkeypatch):
     whole = summarise(motions())
     monkeypatch.setattr("kinetic.motion.summary.PART", 1)
     assert summarise(motions()) == whole
 
 
-def test_the_range_is_that_of_each_axis():
+def test_every_axis_has_its_range():
     motion = rigid()
     motion[2, 1, 3, 7], motion[0, 1, 0, 0] = 50.0, -60.0
-    found = summarise(motions(motion=motion))["range"]
-    assert found[1] == [-60.0, 50.0]
-    assert found[0] == [round(float(motion[:, 0].min()), 4), round(float(motion[:, 0].max()), 4)]
+    ranges = summarise(motions(motion=motion))["range"]
+    assert ranges[1] == [-60.0, 50.0]
+    assert ranges[0] == [round(float(motion[:, 0].min()), 4), round(float(motion[:, 0].max()), 4)]
 
 
-def test_it_is_json_and_text():
-    found = summarise(motions(fps=np.array([15.0, 30.0, 30.0])))
-    assert json.loads(json.dumps(found)) == found
-    text = summary_text(found)
+def test_a_summary_is_json_and_text():
+    summary = summarise(motions(fps=np.array([15.0, 30.0, 30.0])))
+    assert json.loads(json.dumps(summary)) == summary
+    text = summary_text(summary)
     assert "3 of 4 frames at 15 to 30 per second" in text
     assert "2: walk 2, jump 1" in text
     assert "xsub: 1 to train, 2 to test" in text
@@ -105,30 +105,30 @@ def test_empty_classes_are_remarked():
 
 
 def padded(frames, n=3, length=8, **changes):
-    """Rigid bodies of some frames each, and zeros behind."""
+    """Rigid bodies of these numbers of frames, padded with zeros."""
     motion = rigid(n, length)
     motion *= (np.arange(length) < np.array(frames)[:, None])[:, None, :, None]
     return motions(motion=motion, columns={"frames": np.array(frames)}, **changes)
 
 
 def test_padding_does_not_count():
-    found = summarise(padded([8, 5, 2]))
-    assert found["lengths"] == {"min": 2, "median": 5.0, "max": 8, "padded": 2}
-    assert found["odd"] == {} and found["bone_variation"]["worst"] < 1e-5
-    seen = survey(padded([8, 5, 2]))
-    assert seen.bodies.tolist() == [8, 5, 2] and seen.gaps.tolist() == [0, 0, 0] and not seen.tail.any()
-    assert "2 to 8 frames, median 5; 2 padded" in summary_text(found)
+    summary = summarise(padded([8, 5, 2]))
+    assert summary["lengths"] == {"min": 2, "median": 5.0, "max": 8, "padded": 2}
+    assert summary["odd"] == {} and summary["bone_variation"]["worst"] < 1e-5
+    surveyed = survey(padded([8, 5, 2]))
+    assert surveyed.bodies.tolist() == [8, 5, 2] and surveyed.gaps.tolist() == [0, 0, 0] and not surveyed.tail.any()
+    assert "2 to 8 frames, median 5; 2 padded" in summary_text(summary)
 
 
 def test_padding_is_left_out_of_range_and_speed():
     far = padded([8, 5, 2])
     shifted = replace(far, motion=np.where(far.motion == 0, 0, far.motion + 100).astype(np.float32))
-    found = summarise(shifted)
-    assert found["range"][0][0] > 90
+    summary = summarise(shifted)
+    assert summary["range"][0][0] > 90
     assert survey(shifted).speed.max() < 1000  # one step to the padding would be 3000 a second
 
 
-def test_what_follows_the_last_frame_is_noticed():
+def test_padding_other_than_zeros_is_noticed():
     assert survey(motions(columns={"frames": np.array([4, 3, 4])})).tail.tolist() == [False, True, False]
 
 
@@ -136,34 +136,34 @@ def test_padding_that_repeats_the_last_frame_does_not_count_either():
     motion = rigid(3, 8)
     motion[1, :, 5:], motion[2, :, :5], motion[2, :, 5:] = 50, motion[1, :, :5], -50
     held = motions(motion=motion, columns={"frames": np.array([8, 5, 5])})
-    seen = survey(held)
-    assert seen.bodies.tolist() == [8, 5, 5] and abs(seen.high).max() < 40 and seen.copies() == [[1, 2]]
+    surveyed = survey(held)
+    assert surveyed.bodies.tolist() == [8, 5, 5] and abs(surveyed.high).max() < 40 and surveyed.copies() == [[1, 2]]
 
 
-@pytest.mark.parametrize("told", [[9, -1, 2], [np.nan, -0.5, 2.0]])
-def test_impossible_lengths_count_as_near_as_possible(told):
-    assert survey(motions(columns={"frames": np.array(told)})).frames.tolist() == [4, 0, 2]
+@pytest.mark.parametrize("frames", [[9, -1, 2], [np.nan, -0.5, 2.0]])
+def test_impossible_lengths_become_the_nearest_possible_ones(frames):
+    assert survey(motions(columns={"frames": np.array(frames)})).frames.tolist() == [4, 0, 2]
 
 
 def test_frames_without_a_body_are_counted_and_give_no_speed():
     motion = rigid(3, 8)
     calm = survey(motions(motion=motion)).speed
     motion[1, :, 3:5] = 0
-    seen = survey(motions(motion=motion))
-    assert seen.gaps.tolist() == [0, 2, 0] and (seen.speed <= calm + 1e-9).all()
-    found = summarise(motions(motion=motion, clip=("a", "b", "c")))
-    assert found["odd"]["frames without a body"] == {"motions": 1, "first": ["1 (b)"]}
+    surveyed = survey(motions(motion=motion))
+    assert surveyed.gaps.tolist() == [0, 2, 0] and (surveyed.speed <= calm + 1e-9).all()
+    summary = summarise(motions(motion=motion, clip=("a", "b", "c")))
+    assert summary["odd"]["frames without a body"] == {"motions": 1, "first": ["1 (b)"]}
 
 
-def test_motions_that_are_empty_or_stand_still_are_found():
+def test_empty_and_still_motions_are_listed():
     motion = rigid(3, 8)
     motion[0], motion[2] = 0, motion[2, :, :1]
-    found = summarise(motions(motion=motion))
-    assert found["odd"]["empty"]["first"] == ["0"]
-    assert found["odd"]["still"]["first"] == ["2"]
+    summary = summarise(motions(motion=motion))
+    assert summary["odd"]["empty"]["first"] == ["0"]
+    assert summary["odd"]["still"]["first"] == ["2"]
 
 
-def test_repeated_frames_are_found():
+def test_repeated_frames_are_counted():
     motion = rigid(3, 8)
     motion[1, :, 4:6] = motion[1, :, 3:4]
     assert survey(motions(motion=motion)).held.tolist() == [0, 2, 0]
@@ -172,16 +172,16 @@ def test_repeated_frames_are_found():
 def test_speed_is_distance_times_rate():
     motion = np.zeros((1, 3, 3, 25), dtype=np.float32) + 1
     motion[0, :, 2, 7] += [0.3, 0.0, 0.4]  # half a metre in a frame
-    seen = survey(motions(motion=motion, label=np.array([0]), subject=None, view=None, fps=30.0))
-    assert seen.speed[0] == pytest.approx(15, rel=1e-6)
-    assert seen.where.tolist() == [[2, 7]] and seen.fast.tolist() == [1]
-    assert seen.speeds.sum() == 2
+    surveyed = survey(motions(motion=motion, label=np.array([0]), subject=None, view=None, fps=30.0))
+    assert surveyed.speed[0] == pytest.approx(15, rel=1e-6)
+    assert surveyed.where.tolist() == [[2, 7]] and surveyed.fast.tolist() == [1]
+    assert surveyed.speeds.sum() == 2
 
 
 def test_the_worst_speeds_are_named_by_clip():
     motion = np.cumsum(np.full((30, 3, 8, 25), 0.001, dtype=np.float32), axis=2)
     motion[20, 0, 4:, 11] += 1.0
-    found = summarise(
+    summary = summarise(
         motions(
             motion=motion,
             label=np.zeros(30, dtype=int),
@@ -190,21 +190,21 @@ def test_the_worst_speeds_are_named_by_clip():
             clip=tuple(f"clip{i}" for i in range(30)),
         )
     )
-    assert found["speed"]["outliers"] == 1
-    worst = found["speed"]["worst"][0]
+    assert summary["speed"]["outliers"] == 1
+    worst = summary["speed"]["worst"][0]
     assert (worst["motion"], worst["frame"], worst["joint"]) == ("20 (clip20)", 4, "HandRight")
-    assert "20 (clip20): 30 m/s, HandRight, frame 4" in summary_text(found).replace("30.03", "30")
+    assert "20 (clip20): 30 m/s, HandRight, frame 4" in summary_text(summary).replace("30.03", "30")
 
 
-def test_a_slow_set_has_a_limit_of_its_own():
+def test_a_slow_set_has_a_lower_limit():
     motion = np.cumsum(np.random.default_rng(0).uniform(0.001, 0.002, (40, 3, 8, 25)), axis=2).astype(np.float32)
     motion[3, 0, 5:] += 0.1  # 3 m/s, while others reach 0.1 m/s
-    seen = survey(motions(motion=motion, label=np.zeros(40, dtype=int), subject=None, view=None))
-    assert seen.limit(True) < FAST and seen.outliers(True).tolist() == [3]
-    assert seen.outliers(False).tolist() == [3]
+    surveyed = survey(motions(motion=motion, label=np.zeros(40, dtype=int), subject=None, view=None))
+    assert surveyed.limit(True) < FAST and surveyed.outliers(True).tolist() == [3]
+    assert surveyed.outliers(False).tolist() == [3]
 
 
-def test_copies_are_found_whatever_their_label_and_padding():
+def test_copies_may_differ_in_label_and_padding():
     motion = rigid(5, 8)
     motion[3, :, :4] = motion[1, :, :4]
     motion[[1, 3], :, 4:] = 0
@@ -218,7 +218,7 @@ def test_copies_are_found_whatever_their_label_and_padding():
     assert "1 motion repeats another one exactly" in summary_text(summarise(many))
 
 
-def test_minus_zero_is_zero():
+def test_minus_zero_equals_zero():
     motion = np.zeros((2, 3, 2, 25), dtype=np.float32)
     motion[:, 0], motion[1, 1] = 1, -0.0
     assert survey(motions(motion=motion, label=np.array([0, 1]), subject=None, view=None)).copies() == [[0, 1]]
@@ -228,15 +228,15 @@ def test_motions_that_are_not_finite_are_named_and_left_out():
     motion = rigid()
     rest = survey(motions(motion=motion).select([0, 2]))
     motion[1, 0, 0, 0] = np.nan
-    seen = survey(motions(motion=motion))
-    assert seen.finite.tolist() == [True, False, True]
-    assert np.array_equal(seen.low, rest.low) and np.array_equal(seen.speeds, rest.speeds)
-    found = summarise(motions(motion=motion))
-    assert found["odd"] == {"not finite": {"motions": 1, "first": ["1"]}}
-    assert "not finite in 1 motion: 1" in summary_text(found)
+    surveyed = survey(motions(motion=motion))
+    assert surveyed.finite.tolist() == [True, False, True]
+    assert np.array_equal(surveyed.low, rest.low) and np.array_equal(surveyed.speeds, rest.speeds)
+    summary = summarise(motions(motion=motion))
+    assert summary["odd"] == {"not finite": {"motions": 1, "first": ["1"]}}
+    assert "not finite in 1 motion: 1" in summary_text(summary)
 
 
-def test_left_is_left_of_where_the_feet_point():
+def test_left_joints_are_to_the_left_of_the_direction_of_the_feet():
     person = np.zeros((1, 3, 2, 25), dtype=np.float32)
     joint = {name: i for i, name in enumerate(NTU25.joints)}
     for name, place in {
@@ -258,15 +258,6 @@ def test_a_skeleton_without_feet_has_no_side():
     few = MotionSet(np.ones((2, 3, 4, 2), dtype=np.float32), np.array([0, 0]), ("a",), stick)
     assert np.isnan(survey(few).side).all()
     assert summarise(few)["bone_variation"]["worst"] == 0
-
-
-def test_sides_are_those_of_the_split():
-    some = motions()
-    train, test = sides(some, "xsub")
-    for rows, side in zip((train, test), some.split("xsub"), strict=True):
-        assert np.array_equal(some.motion[rows], side.motion)
-    with pytest.raises(ValueError, match="xview"):
-        sides(some, "xview")
 
 
 def test_names_are_short_and_in_one_line():
@@ -313,7 +304,7 @@ def test_a_second_body_is_counted():
     assert "a second body in 1 motion" in summary_text(summarise(pair))
 
 
-def test_a_second_body_is_measured_where_it_is(monkeypatch):
+def test_a_second_body_is_measured_where_it_exists(monkeypatch):
     partner = np.zeros((3, 3, 4, 25), dtype=np.float32)
     partner[2, :, 1:] = 3 * rigid()[2, :, 1:]
     pair, alone = motions(partner=partner), motions(motion=3 * rigid())
@@ -336,11 +327,11 @@ def test_a_second_body_that_copies_the_first_is_counted_frame_by_frame():
     assert survey(short).twin.tolist() == [3, 1, 0]
 
 
-def test_a_second_body_that_is_not_finite_is_found():
+def test_a_second_body_may_not_be_finite():
     partner = np.zeros((3, 3, 4, 25), dtype=np.float32)
     partner[1, 0, 2, 3] = np.nan
-    seen = survey(motions(partner=partner))
-    assert seen.finite.all() and seen.partner.finite.tolist() == [True, False, True]
+    surveyed = survey(motions(partner=partner))
+    assert surveyed.finite.all() and surveyed.partner.finite.tolist() == [True, False, True]
 
 
 def standing(joints, skeleton=NTU25, **changes):
@@ -356,13 +347,13 @@ def test_the_head_rises_above_the_feet():
     np.testing.assert_allclose(survey(standing(body)).rise, [[0, 1.6, 0]], atol=1e-6)
 
 
-def test_joints_that_were_not_found_do_not_tell_what_is_up():
+def test_undetected_joints_do_not_count_for_the_direction_up():
     assert np.isnan(survey(standing({"Head": (0, 1.7, 0)})).rise).all()
     # The nose is the centre of COCO-17: 0 there is a place.
     np.testing.assert_allclose(survey(standing({"AnkleLeft": (0, -1.5)}, COCO17)).rise, [[0, 1.5]], atol=1e-6)
 
 
-def test_padding_does_not_tell_what_is_up():
+def test_padding_does_not_count_for_the_direction_up():
     one = standing({"Head": (0, 1.5, 0), "FootLeft": (0, 0.5, 0)})
     two = np.concatenate([one.motion, -one.motion], axis=2)
     np.testing.assert_allclose(survey(replace(one, motion=two)).rise, [[0, 0, 0]], atol=1e-6)
@@ -373,9 +364,9 @@ def test_padding_does_not_tell_what_is_up():
 
 def test_a_set_without_finite_motions_is_summarised_and_drawn(tmp_path):
     nothing = motions(motion=np.full((3, 3, 4, 25), np.nan, dtype=np.float32))
-    found = summarise(nothing)
-    assert json.loads(json_text(found))["odd"]["not finite"]["motions"] == 3
-    assert "not finite in 3 motions" in summary_text(found)
+    summary = summarise(nothing)
+    assert json.loads(json_text(summary))["odd"]["not finite"]["motions"] == 3
+    assert "not finite in 3 motions" in summary_text(summary)
     overview_chart(tmp_path / "nothing.png", **overview(nothing))
     some = rigid()
     some[0, 1, 2, 3], some[0, 1, 2, 4] = np.inf, -np.inf
@@ -390,29 +381,29 @@ def test_coordinates_whose_squares_are_infinite_are_not_finite(value):
     motion = rigid()
     motion[1, 1, 2, 3], motion[1, 1, 3, 3] = value, -value
     some = motions(motion=motion, partner=motion)
-    seen = survey(some)
-    assert seen.finite.tolist() == seen.partner.finite.tolist() == [True, False, True]
-    assert json_text(summarise(some, seen))
+    surveyed = survey(some)
+    assert surveyed.finite.tolist() == surveyed.partner.finite.tolist() == [True, False, True]
+    assert json_text(summarise(some, surveyed))
 
 
 def test_names_from_files_are_printable():
     odd = replace(NTU25, name="a\ud800\x1b", joints=("b\ud800\x1b", *NTU25.joints[1:]))
     moving = rigid(frames=40)
     moving[:, 0, 20, 0] += 50
-    found = summarise(motions(motion=moving, source="c\ud800\x1b", skeleton=odd))
+    summary = summarise(motions(motion=moving, source="c\ud800\x1b", skeleton=odd))
     name = r"b\ud800\x1b"
-    assert name in found["bone_variation"]["worst_bone"] and found["speed"]["worst"][0]["joint"] == name
-    for text in (json_text(found), summary_text(found)):
+    assert name in summary["bone_variation"]["worst_bone"] and summary["speed"]["worst"][0]["joint"] == name
+    for text in (json_text(summary), summary_text(summary)):
         assert text.replace("\n", "").isprintable()
         text.encode()
 
 
-def test_a_set_on_the_disk_looks_the_same(tmp_path):
+def test_a_set_on_the_disk_has_the_same_summary(tmp_path):
     write_motions(motions(), tmp_path / "set")
     assert summarise(read_motions(tmp_path / "set")) == summarise(motions())
 
 
-def test_a_real_set_holds_the_copies_that_it_is_known_for(shared):
-    seen = survey(read_motions(shared / "data" / "motion" / "nw_ucla.npz"))
-    assert sum(len(rows) - 1 for rows in seen.copies()) == 59
-    assert (seen.side > 0).mean() > 0.95
+def test_nw_ucla_holds_59_copies(shared):
+    surveyed = survey(read_motions(shared / "data" / "motion" / "nw_ucla.npz"))
+    assert sum(len(rows) - 1 for rows in surveyed.copies()) == 59
+    assert (surveyed.side > 0).mean() > 0.95

@@ -1,4 +1,4 @@
-"""The synthetic people of `kinetic/motion/synthetic.py` move as people do, and as often as they are asked to."""
+"""Tests of kinetic/motion/synthetic.py: what a set holds, and whether its people move as people do."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ PAIRS = np.array(NTU25.bones)
 
 @pytest.fixture(scope="module")
 def everything():
-    """Every action as it is, without a sensor's noise."""
+    """Every action, without the noise of a sensor."""
     return synthesise(subjects=6, repeats=2, sensor_noise=0)
 
 
 @pytest.fixture(scope="module")
 def sensed():
-    """Every action as a Kinect sees it."""
+    """Every action, with the noise of a sensor."""
     return synthesise(subjects=8, repeats=3)
 
 
@@ -59,7 +59,7 @@ def assert_planted(foot, share, slide=0.001):
 # ------------------------------------------------------------------------------------------------- what the set holds
 
 
-def test_every_performance_is_three_items_with_one_clip_name():
+def test_every_performance_is_three_motions_with_one_clip_name():
     motions = synthesise(["walk", "throw"], subjects=3, repeats=2, frames=20, fps=15.0)
     assert motions.shape == (2 * 3 * 2 * 3, 3, 20, 25)
     assert motions.motion.dtype == np.float32
@@ -83,7 +83,7 @@ def test_there_are_a_dozen_actions_and_each_is_as_frequent():
 
 
 @pytest.mark.parametrize("name", ["xsub", "xview"])
-def test_the_sides_of_a_split_share_nothing_and_miss_nothing(name):
+def test_every_motion_is_on_one_side_of_a_split(name):
     motions = synthesise(["walk", "throw"], subjects=5, repeats=1, frames=4)
     train, test = motions.split(name)
     assert len(train) + len(test) == len(motions)
@@ -108,7 +108,7 @@ def test_notes_say_how_the_set_was_made():
 # --------------------------------------------------------------------------------------------------------- randomness
 
 
-def test_one_seed_makes_one_set():
+def test_the_seed_decides_the_set():
     kwargs = {"subjects": 2, "repeats": 2, "frames": 16, "dropout": 0.2}
     first, again, other = synthesise(**kwargs), synthesise(**kwargs), synthesise(**kwargs, seed=1)
     assert np.array_equal(first.motion, again.motion)
@@ -129,7 +129,7 @@ def test_a_smaller_set_is_part_of_a_larger_one():
     assert np.array_equal(small.motion, large.motion[rows])
 
 
-def test_people_differ_in_bones_but_each_keeps_their_own(everything):
+def test_people_differ_in_bones_and_keep_them(everything):
     by_person = [lengths(everything.motion[everything.subject == who]) for who in range(6)]
     own = np.array([person.mean(axis=(0, 1)) for person in by_person])
     within = np.array([np.ptp(person, axis=(0, 1)) for person in by_person])
@@ -145,8 +145,8 @@ def test_the_bones_in_the_notes_are_those_of_the_people(everything):
     for who in range(6):
         motion = everything.motion[everything.subject == who]
         for bone, ends in (("thigh", ("HipLeft", "KneeLeft")), ("forearm", ("ElbowRight", "WristRight"))):
-            seen = np.linalg.norm(joint(motion, ends[0]) - joint(motion, ends[1]), axis=1)
-            assert np.abs(seen - bones[bone][who]).max() < 1e-4
+            length = np.linalg.norm(joint(motion, ends[0]) - joint(motion, ends[1]), axis=1)
+            assert np.abs(length - bones[bone][who]).max() < 1e-4
 
 
 def test_repetitions_differ_in_movement_direction_and_place():
@@ -166,7 +166,7 @@ def test_bones_keep_their_lengths(everything):
     assert np.ptp(lengths(everything.motion), axis=1).max() < 2e-6
 
 
-def test_nothing_is_below_the_floor_and_nobody_too_tall(everything):
+def test_people_stay_above_the_floor_and_below_a_giant(everything):
     height = everything.motion[:, 1] + 1.0
     assert height.min() > 0
     head = height[..., JOINT["Head"]][:, 0]
@@ -186,7 +186,7 @@ def test_knees_bend_forward(everything):
 
 def test_elbows_of_clapping_arms_are_outside_the_hands(everything):
     motion = front(everything, "clap")[:, :, 20:50]
-    outward = joint(motion, "HipRight") - joint(motion, "HipLeft")  # seen from the right side
+    outward = joint(motion, "HipRight") - joint(motion, "HipLeft")  # from the right side
     for side, sign in (("Left", -1), ("Right", 1)):
         assert (sign * ((joint(motion, f"Elbow{side}") - joint(motion, f"Hand{side}")) * outward).sum(axis=1) > 0).all()
 
@@ -332,12 +332,12 @@ def test_a_person_who_faces_the_camera_has_the_left_hand_at_smaller_x(everything
 
 
 def test_cameras_see_one_motion_turned_about_the_vertical(everything):
-    seen = {view: everything.where(views=[view]).motion.astype(np.float64) for view in (1, 2, 3)}
+    recorded = {view: everything.where(views=[view]).motion.astype(np.float64) for view in (1, 2, 3)}
     for view, degrees in ((1, -45), (3, 45)):
         c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
         about = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-        turned = np.einsum("ij,njtv->nitv", about, seen[2])
-        left_over = seen[view] - turned
+        turned = np.einsum("ij,njtv->nitv", about, recorded[2])
+        left_over = recorded[view] - turned
         assert np.ptp(left_over, axis=(2, 3)).max() < 1e-5  # a constant shift per motion
         assert np.ptp(left_over[:, 1]) < 1e-5
 
@@ -348,7 +348,7 @@ def test_the_right_side_is_nearer_to_camera_3(everything):
         assert (sign * (joint(motion, "HipRight") - joint(motion, "HipLeft"))[:, 2] > 0).all()
 
 
-def test_sensor_noise_has_the_asked_size_and_is_larger_at_hands_and_feet():
+def test_sensor_noise_has_its_standard_deviation_and_twice_that_at_hands_and_feet():
     kwargs = {"actions": ["walk", "wave"], "subjects": 4, "repeats": 4}
     noise = synthesise(**kwargs, sensor_noise=0.01).motion - synthesise(**kwargs, sensor_noise=0).motion
     size = noise.std(axis=(0, 1, 2))
@@ -360,7 +360,7 @@ def test_sensor_noise_has_the_asked_size_and_is_larger_at_hands_and_feet():
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.95])
-def test_dropout_loses_a_limb_in_the_asked_share_of_frames(share):
+def test_dropout_is_the_share_of_frames_without_a_limb(share):
     kwargs = {"actions": ["walk", "hop"], "subjects": 5, "repeats": 4, "sensor_noise": 0}
     clean, lost = synthesise(**kwargs).motion, synthesise(**kwargs, dropout=share).motion
     changed = np.abs(clean - lost).max(axis=1) > 1e-6  # (N, T, V)
@@ -379,7 +379,7 @@ def test_a_lost_limb_is_frozen_or_elsewhere():
     assert 0.2 < share < 0.8
 
 
-def test_losing_everything_and_the_shortest_motions_work():
+def test_full_dropout_and_two_frames_are_possible():
     motions = synthesise(["walk", "jump up"], subjects=2, repeats=1, frames=2, dropout=1.0)
     motions.check()
     assert motions.shape == (12, 3, 2, 25)
@@ -389,7 +389,7 @@ def test_losing_everything_and_the_shortest_motions_work():
 
 
 def features(motions):
-    """Joints about the pelvis' first place, from the front whatever the camera, and how fast each moves."""
+    """Joints relative to the first place of the pelvis, turned to the front, and their spread."""
     motion = motions.motion - motions.motion[:, :, :1, :1]
     angle = -CAMERAS[motions.view - 1][:, None, None]
     x, y, z = motion[:, 0], motion[:, 1], motion[:, 2]
@@ -400,7 +400,7 @@ def features(motions):
 
 
 @pytest.mark.parametrize("split", ["xsub", "xview"])
-def test_the_nearest_class_mean_names_the_actions_of_others(sensed, split):
+def test_the_nearest_class_mean_recognises_the_actions_of_new_people(sensed, split):
     train, test = sensed.split(split)
     a, b = features(train), features(test)
     means = np.stack([a[train.label == label].mean(axis=0) for label in range(len(ACTIONS))])
@@ -419,7 +419,7 @@ def test_no_two_motions_of_a_class_are_alike(sensed):
 # ---------------------------------------------------------------------------------------------------------- refusals
 
 
-def test_an_unknown_action_names_the_nearest_and_lists_the_known():
+def test_an_unknown_action_is_refused_with_the_nearest_name_and_all_names():
     with pytest.raises(ValueError, match=r"no action is called 'jumpup'; did you mean 'jump up'\?.*walk"):
         synthesise(["jumpup"])
     with pytest.raises(ValueError, match="drink water, throw.*walk"):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kinetic.motion.motion_set import SPLITS
+from kinetic.motion.splits import SPLITS
 from kinetic.ntu.facts import ACTIONS, BENCHMARKS, MISSING, MUTUAL, ClipName
 
 clips = st.builds(

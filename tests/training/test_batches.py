@@ -8,92 +8,27 @@ import numpy as np
 import pytest
 import torch
 from pytorch_lightning import LightningModule, Trainer
+from toys import STICK
 
 from kinetic.formats.reading import read_motions
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.scaler import Scaler
 from kinetic.motion.storage import write_motions
-from kinetic.skeleton import Skeleton
 from kinetic.training.batches import EpochSampler, MotionData
 
-STICK = Skeleton(joints=("hip", "neck", "head"), bones=((0, 1), (1, 2)), center=1, name="stick")
 
-
-def some_motions(n: int = 23, frames: int = 4) -> MotionSet:
+def numbered_motions(n: int = 23, frames: int = 4) -> MotionSet:
     """Every coordinate of motion i is i, so that a batch shows which motions it holds."""
     motion = np.broadcast_to(np.arange(n, dtype=np.float32)[:, None, None, None], (n, 3, frames, 3)).copy()
     return MotionSet(motion, np.arange(n) % 5 % 3, ("walk", "jump", "wave"), STICK)
 
 
 def some_data(n: int = 23, **changes) -> MotionData:
-    return MotionData(some_motions(n), **{"scaler": Scaler.for_shape(3, 3), "batch_size": 4, **changes})
+    return MotionData(numbered_motions(n), **{"scaler": Scaler.for_shape(3, 3), "batch_size": 4, **changes})
 
 
 def rows_of(loader) -> list[list[int]]:
     return [[int(value) for value in motion[:, 0, 0, 0]] for motion, _ in loader]
-
-
-# ------------------------------------------------------------------------------------------------------------ scaler
-
-
-def test_minmax_takes_the_extremes_to_one():
-    motion = np.zeros((2, 3, 4, 5), np.float32)
-    motion[0, 1, 2, 3], motion[1, 0, 0, 0] = 3.0, -1.0
-    scaler = Scaler.fit(motion)
-    assert (scaler.shift == 1).all()
-    assert (scaler.scale == 2).all()
-    scaled = scaler(torch.from_numpy(motion))
-    assert scaled.min() == -1
-    assert scaled.max() == 1
-    assert scaler.shift.shape == scaler.scale.shape == (3, 1, 5)
-
-
-def test_standard_gives_every_joint_mean_zero_and_deviation_one():
-    rng = np.random.default_rng(0)
-    motion = rng.normal(size=(600, 3, 8, 5)) * rng.uniform(0.5, 2, (3, 1, 5)) + rng.normal(size=(3, 1, 5))
-    scaled = Scaler.fit(motion.astype(np.float32), "standard")(torch.from_numpy(motion.astype(np.float32)))
-    torch.testing.assert_close(scaled.mean((0, 2)), torch.zeros(3, 5), atol=1e-5, rtol=0)
-    torch.testing.assert_close(scaled.std((0, 2), correction=0), torch.ones(3, 5), atol=1e-5, rtol=0)
-
-
-def test_a_joint_that_does_not_move_stays_quiet():
-    motion = np.random.default_rng(0).normal(size=(50, 3, 8, 2)).astype(np.float32)
-    motion[..., 1] = 0.25
-    scaler = Scaler.fit(motion, "standard")
-    torch.testing.assert_close(scaler.scale[:, 0, 1], 0.05 * scaler.scale.max().expand(3))
-    assert (scaler(torch.from_numpy(motion))[..., 1] == 0).all()
-
-
-@pytest.mark.parametrize("kind", ["minmax", "standard", "none"])
-def test_inverse_returns_to_metres(kind):
-    motion = torch.randn(700, 3, 8, 5, generator=torch.Generator().manual_seed(0)).clamp(-3, 3)
-    scaler = Scaler.fit(motion, kind)
-    torch.testing.assert_close(scaler.inverse(scaler(motion)), motion, atol=1e-6, rtol=0)
-    if kind == "none":
-        assert torch.equal(scaler(motion), motion)
-
-
-def test_a_scaler_travels_in_a_state_dict():
-    fitted = Scaler.fit(np.random.default_rng(0).normal(size=(9, 3, 4, 5)), "standard")
-    empty = Scaler.for_shape(3, 5)
-    empty.load_state_dict(fitted.state_dict())
-    motion = torch.randn(2, 3, 7, 5)
-    assert torch.equal(empty(motion), fitted(motion))
-    assert empty.double()(motion.double()).dtype == torch.float64
-
-
-def test_a_scaler_refuses_what_it_cannot_scale():
-    with pytest.raises(ValueError, match="shape"):
-        Scaler.fit(np.zeros((2, 3, 4)))
-    with pytest.raises(ValueError, match="all coordinates here are the same"):
-        Scaler.fit(np.ones((2, 3, 4, 5)))
-    for kind in ("minmax", "standard"):
-        with pytest.raises(ValueError, match="finite"):
-            Scaler.fit(np.array([0, 1, np.nan]).reshape(1, 3, 1, 1), kind)
-    with pytest.raises(ValueError, match="minmax, standard, none"):
-        Scaler.fit(np.ones((2, 3, 4, 5)), "robust")
-    with pytest.raises(ValueError, match=r"\(N, 3, T, 5\), got shape \(2, 3, 4, 6\)"):
-        Scaler.for_shape(3, 5)(torch.zeros(2, 3, 4, 6))
 
 
 # ----------------------------------------------------------------------------------------------------------- sampler
@@ -197,7 +132,7 @@ def test_a_sampler_refuses_what_cannot_work(given, message):
 
 
 def test_batches_are_scaled_motions_with_their_labels():
-    motions = some_motions()
+    motions = numbered_motions()
     data = MotionData(motions, scaler=Scaler.fit(motions), batch_size=5)
     batches = list(data.train_dataloader())
     assert len(batches) == 4
@@ -210,11 +145,7 @@ def test_batches_are_scaled_motions_with_their_labels():
 
 
 def test_workers_do_not_change_the_batches():
-    alone = some_data(workers=0)
-    helped = some_data(workers=2)
-    for data in (alone, helped):
-        data.resume(2)
-    one, two = alone.train_dataloader(), helped.train_dataloader()
+    one, two = (some_data(workers=workers).train_dataloader() for workers in (0, 2))
     assert [rows_of(one), rows_of(one)] == [rows_of(two), rows_of(two)]
 
 
@@ -225,21 +156,19 @@ def test_loading_leaves_the_global_random_state_alone():
 
 
 def test_a_memory_mapped_set_gives_the_same_batches(tmp_path):
-    write_motions(some_motions(), tmp_path / "set")
+    write_motions(numbered_motions(), tmp_path / "set")
     mapped = MotionData(read_motions(tmp_path / "set"), scaler=Scaler.for_shape(3, 3), batch_size=4)
     assert rows_of(mapped.train_dataloader()) == rows_of(some_data().train_dataloader())
     assert mapped.state_dict() == some_data().state_dict()
 
 
 def test_data_resume_at_the_exact_batch():
-    data = some_data()
-    loader = data.train_dataloader()
-    whole = rows_of(loader) + rows_of(loader) + rows_of(loader)
-    for done in (0, 3, 5, 8):
-        again = some_data()
-        again.resume(done)
-        loader = again.train_dataloader()
-        assert (rows_of(loader) + rows_of(loader) + rows_of(loader))[: 15 - done] == whole[done:]
+    loader = some_data().train_dataloader()
+    epochs = rows_of(loader) + rows_of(loader) + rows_of(loader)
+    for start in (0, 3, 5, 8, 15):
+        assert rows_of(some_data(steps=15, start=start).train_dataloader()) == epochs[start:]
+    with pytest.raises(ValueError, match="between 0 and steps, got 16 of 15"):
+        some_data(steps=15, start=16).train_dataloader()
 
 
 def test_the_state_is_plain_and_recognises_the_same_data(tmp_path):
@@ -262,20 +191,20 @@ def test_other_data_are_refused_by_name():
 
 
 def test_a_scaler_of_another_skeleton_is_refused():
-    with pytest.raises(ValueError, match="3 channels and 25 joints, the motions have shape"):
+    with pytest.raises(ValueError, match="the scaler has 3 channels and 25 joints, the motions have shape"):
         some_data(scaler=Scaler.for_shape(3, 25))
 
 
 class Watcher(LightningModule):
-    """Remembers which motions came."""
+    """Keeps the rows of its training batches."""
 
     def __init__(self) -> None:
         super().__init__()
         self.linear = torch.nn.Linear(1, 1)
-        self.seen: list[tuple[int, list[int]]] = []
+        self.rows: list[tuple[int, list[int]]] = []
 
     def training_step(self, batch, index):
-        self.seen.append((self.current_epoch, [int(value) for value in batch[0][:, 0, 0, 0]]))
+        self.rows.append((self.current_epoch, [int(value) for value in batch[0][:, 0, 0, 0]]))
         return self.linear(batch[0].mean().reshape(1, 1)).sum()
 
     def configure_optimizers(self):
@@ -302,7 +231,7 @@ def test_lightning_gets_the_order_of_every_epoch(workers):
     data = some_data(workers=workers)
     expected = [(epoch, sorted(batch)) for epoch in range(3) for batch in some_batches(epoch)]
     for _ in range(2):  # a second fit begins again
-        assert [(epoch, sorted(rows)) for epoch, rows in train(data, 3).seen] == expected
+        assert [(epoch, sorted(rows)) for epoch, rows in train(data, 3).rows] == expected
 
 
 def some_batches(epoch: int) -> list[list[int]]:
@@ -313,8 +242,8 @@ def some_batches(epoch: int) -> list[list[int]]:
 
 @pytest.mark.filterwarnings("ignore")
 def test_an_epoch_that_lightning_cuts_short_is_followed_by_the_next():
-    seen = train(some_data(), 2, limit_train_batches=2).seen
-    assert [rows for _, rows in seen] == some_batches(0)[:2] + some_batches(1)[:2]
+    batches = train(some_data(), 2, limit_train_batches=2).rows
+    assert [rows for _, rows in batches] == some_batches(0)[:2] + some_batches(1)[:2]
 
 
 def test_real_motions_scale_to_the_unit_range(shared):
