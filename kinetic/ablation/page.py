@@ -13,7 +13,8 @@ import numpy as np
 from kinetic.ablation.pictures import curve_chart, metric_chart
 from kinetic.ablation.recipes import REAL
 from kinetic.ablation.results import Grid, read_grid
-from kinetic.ablation.table import GridTable, Sheet
+from kinetic.ablation.table import GridTable
+from kinetic.ablation.writers import Sheet
 from kinetic.files import make_folder, replacing
 from kinetic.formats.reading import read_motions
 from kinetic.motion.motion_set import MotionSet

@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kinetic.ablation.table import ARROWS, Finding, GridTable, RowInfo
+from kinetic.ablation.statistics import Finding, RowInfo
+from kinetic.ablation.table import GridTable
+from kinetic.ablation.writers import ARROWS
 from kinetic.files import checked_target
 from kinetic.messages import safe_line
 from kinetic.metrics.intervals import interval

@@ -6,7 +6,8 @@ from PIL import Image
 
 from kinetic.ablation import pictures
 from kinetic.ablation.pictures import curve_chart, metric_chart
-from kinetic.ablation.table import Finding, RowInfo, table_of
+from kinetic.ablation.statistics import Finding, RowInfo
+from kinetic.ablation.table import table_of
 from kinetic.evaluation.report import Report, Row
 from kinetic.metrics.intervals import interval
 from kinetic.metrics.score import Score
