@@ -136,7 +136,7 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
         complain(f"{folder} is complete: {done} batches")
         return
     data.steps, data.start = steps, done
-    with interruptible() as asked:
+    with interruptible() as request:
         checkpoint = RunCheckpoint(
             last.parent,
             steps=steps,
@@ -144,7 +144,7 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
             keep_every=settings.keep_every,
             about=about_run(experiment, train),
             data=data.state_dict(),
-            asked=asked,
+            request=request,
             start=content,
         )
         callbacks: list[Any] = [checkpoint]
