@@ -91,7 +91,7 @@ def test_classes_that_nobody_asked_for_have_a_row_of_zeros_and_no_accuracy():
 def test_numbers_out_of_range_are_named():
     with pytest.raises(ValueError, match="classes recognised must be numbers from 0 to 2, got 3"):
         confusion(PREDICTED, LABEL.clamp(max=2), 3)
-    with pytest.raises(ValueError, match="classes asked for must be numbers from 0 to 3, got -1"):
+    with pytest.raises(ValueError, match="classes requested must be numbers from 0 to 3, got -1"):
         confusion(PREDICTED, LABEL - 1, 4)
 
 
@@ -103,7 +103,7 @@ def test_wrong_input_is_refused(score):
         score(torch.rand(6), LABEL)
     with pytest.raises(ValueError, match="classes recognised: expected 6 whole numbers"):
         score(torch.rand(6, 4), LABEL)
-    with pytest.raises(ValueError, match="classes asked for: expected 6 whole numbers"):
+    with pytest.raises(ValueError, match="classes requested: expected 6 whole numbers"):
         score(PREDICTED, LABEL.double())
     with pytest.raises(ValueError, match="at least one motion"):
         score(PREDICTED[:0], LABEL[:0])

@@ -19,7 +19,7 @@ SCORE = Score(
 
 def test_scores_with_equal_labels_are_compared_by_value():
     other = replace(SCORE, value=1.0, interval=(0.9, 1.2))
-    assert SCORE.comparable(other)
+    SCORE.check_comparable(other)
     assert other < SCORE
     assert not other > SCORE
     assert SCORE - other == 0.5
@@ -28,7 +28,7 @@ def test_scores_with_equal_labels_are_compared_by_value():
 @pytest.mark.parametrize("change", [{"n_fake": 100}, {"truncation": 0.95}, {"network_hash": "def"}, {"seeds": (0,)}])
 def test_one_differing_field_forbids_comparison_and_is_named(change):
     other = replace(SCORE, **change)
-    assert not SCORE.comparable(other)
+    assert SCORE.differences(other)
     for compare in (lambda: other > SCORE, lambda: SCORE - other, lambda: SCORE.check_comparable(other)):
         with pytest.raises(ValueError, match=next(iter(change))):
             compare()
@@ -41,9 +41,9 @@ def test_the_refusal_lists_every_differing_field_with_both_values():
 
 def test_fields_can_be_ignored_by_name_only():
     other = replace(SCORE, seeds=(), truncation=None)
-    assert SCORE.comparable(other, ignore=("seeds", "truncation"))
+    assert not SCORE.differences(other, ignore=("seeds", "truncation"))
     with pytest.raises(ValueError, match="no seed;"):
-        SCORE.comparable(other, ignore=("seed",))
+        SCORE.differences(other, ignore=("seed",))
 
 
 @pytest.mark.parametrize("interval", [None, (1.25, 1.75), (0.0, 2.0)])

@@ -515,7 +515,7 @@ def test_two_names_that_would_become_one_are_refused(tmp_path):
 
 def test_a_checkpoint_with_objects_says_what_to_do(tmp_path):
     content = {"state_dict": Net().state_dict(), "meta": argparse.Namespace(config="x")}
-    message = r"x.pth: holds argparse.Namespace beside plain tensors.*trust its source.*torch.save\(checkpoint\['state_dict'\]"
+    message = r"x.pth: holds argparse.Namespace beside plain tensors.*trust .*torch.save\(checkpoint\['state_dict'\]"
     with pytest.raises(ValueError, match=message):
         load_checkpoint_weights(Net(), save(content, tmp_path / "x.pth"))
 
