@@ -174,7 +174,7 @@ def nearest_aligned(motion: Poses, train: Poses, *, left_out: Tensor | None = No
         queries = motion.select(rows)
         excluded = None if left_out is None else left_out[rows]
         candidates = [
-            _most_alike(_signature(queries, parts), pool, excluded, min(CANDIDATES, others), motion.turns)
+            _most_similar(_signature(queries, parts), pool, excluded, min(CANDIDATES, others), motion.turns)
             for parts, pool in zip((1, COARSE), signatures, strict=True)
         ]
         near = _nearest_of(thin.select(rows), thin_train, torch.cat(candidates, dim=1), min(KEPT, others))
@@ -306,7 +306,7 @@ def _signature(poses: Poses, parts: int, window: tuple[float, float] = (0, 1)) -
     return ground - ground.mean(dim=1, keepdim=True), height - height.mean(dim=1, keepdim=True)
 
 
-def _most_alike(
+def _most_similar(
     query: tuple[Tensor, Tensor],
     pool: list[tuple[Tensor, Tensor]],
     left_out: Tensor | None,
@@ -319,13 +319,13 @@ def _most_alike(
     real = torch.view_as_real(ground).flatten(1)
     for other, other_height in pool:
         quarter = torch.view_as_real(other * -1j).flatten(1)
-        alike = real @ torch.view_as_real(other).flatten(1).T
+        similarity = real @ torch.view_as_real(other).flatten(1).T
         if turns:
-            alike = torch.hypot(alike, real @ quarter.T)
-        alike += height @ other_height.T
+            similarity = torch.hypot(similarity, real @ quarter.T)
+        similarity += height @ other_height.T
         norm = (torch.view_as_real(other).flatten(1).square().sum(dim=1) + other_height.square().sum(dim=1)).sqrt()
-        alike /= norm.clamp(min=torch.finfo(norm.dtype).tiny)
-        best = alike if best is None else torch.maximum(best, alike)
+        similarity /= norm.clamp(min=torch.finfo(norm.dtype).tiny)
+        best = similarity if best is None else torch.maximum(best, similarity)
     if best is None:
         raise ValueError("there are no training motions to compare with")
     if left_out is not None:

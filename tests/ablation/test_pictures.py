@@ -67,7 +67,7 @@ def test_a_row_without_results_takes_room(tmp_path):
     cells = findings()
     full = table_of(cells, rows=ROWS, benchmarks=["x$sub"])
     less = table_of(cells, rows=ROWS[:2], benchmarks=["x$sub"])
-    heights = [pixels(metric_chart(some_table, "x$sub", tmp_path / "a.png")).shape[0] for some_table in (full, less)]
+    heights = [pixels(metric_chart(grid, "x$sub", tmp_path / "a.png")).shape[0] for grid in (full, less)]
     assert heights[0] > heights[1]
 
 

@@ -41,9 +41,9 @@ def test_equal_counts_cut_the_larger_side_and_a_cap_cuts_both():
 def test_the_same_part_is_drawn_unless_a_generator_is_given():
     real, label = torch.arange(50.0)[:, None], torch.zeros(50, dtype=torch.long)
     cut = {"fake": real, "fake_label": label, "real": real.flip(0), "real_label": label, "cap": 10}
-    one, two = per_class(gap, **cut), per_class(gap, **cut)
+    first, second = per_class(gap, **cut), per_class(gap, **cut)
     other = per_class(gap, **cut, rng=torch.Generator().manual_seed(1))
-    assert one.mean == two.mean != other.mean
+    assert first.mean == second.mean != other.mean
 
 
 def test_scarce_classes_and_odd_input_are_refused():

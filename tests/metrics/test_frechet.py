@@ -285,8 +285,8 @@ def test_extrapolation_does_not_depend_on_the_order_of_motions(dtype, offset):
     expected = frechet_infinity(fake, real)
     for seed in range(5):
         rng = torch.Generator().manual_seed(seed)
-        one, other = (x[torch.randperm(len(x), generator=rng)] for x in (fake, real))
-        torch.testing.assert_close(frechet_infinity(one, other), expected, rtol=1e-9, atol=1e-9)
+        shuffled_fake, shuffled_real = (x[torch.randperm(len(x), generator=rng)] for x in (fake, real))
+        torch.testing.assert_close(frechet_infinity(shuffled_fake, shuffled_real), expected, rtol=1e-9, atol=1e-9)
 
 
 def test_extrapolation_from_few_motions_is_refused():

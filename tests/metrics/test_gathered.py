@@ -269,8 +269,8 @@ def test_compute_returns_the_mean_and_result_the_scores_per_class():
     assert isinstance(metric.compute(), Tensor)
     assert metric.compute() == metric.result().mean
     assert metric.result().label.tolist() == [0, 1, 2]
-    one = torch.tensor([1])
-    results = PerClass(torch.tensor(5.0), torch.tensor([5.0]), one, one, one)
+    count = torch.tensor([1])
+    results = PerClass(torch.tensor(5.0), torch.tensor([5.0]), count, count, count)
     metric = Gathered(lambda fake, real: results)
     metric.update(torch.zeros(1, 1), real=True)
     metric.update(torch.zeros(1, 1), real=False)
@@ -300,19 +300,19 @@ def test_empty_batches_change_nothing():
 def test_wrong_input_is_refused_and_not_stored():
     metric = Gathered(first_labels, features=lambda m: m.flatten(1).log(), labelled=True)
     metric.update(torch.ones(2, 3), torch.tensor([0, 1]), real=True)
-    two = torch.tensor([0, 1])
+    label = torch.tensor([0, 1])
     with pytest.raises(ValueError, match="real motions: 1 of 2 rows hold NaN or infinity: rows 1"):
-        metric.update(torch.tensor([[1.0], [float("nan")]]), two, real=True)
+        metric.update(torch.tensor([[1.0], [float("nan")]]), label, real=True)
     with pytest.raises(ValueError, match="features of fake motions: 1 of 2 rows"):
-        metric.update(torch.tensor([[1.0], [0.0]]), two, real=False)
+        metric.update(torch.tensor([[1.0], [0.0]]), label, real=False)
     with pytest.raises(ValueError, match="needs labels"):
         metric.update(torch.ones(2, 3), real=True)
     with pytest.raises(ValueError, match="whole numbers"):
         metric.update(torch.ones(2, 3), torch.zeros(3), real=True)
     with pytest.raises(ValueError, match=r"real rows have shape \(4,\), those before had \(3,\)"):
-        metric.update(torch.ones(2, 4), two, real=True)
+        metric.update(torch.ones(2, 4), label, real=True)
     with pytest.raises(ValueError, match="expected a batch"):
-        metric.update(torch.ones(2), two, real=True)
+        metric.update(torch.ones(2), label, real=True)
     with pytest.raises(ValueError, match="2 motions gave 1 rows"):
         Gathered(first_rows, features=lambda m: m[:1]).update(torch.ones(2, 3), real=True)
     assert [len(metric.real), len(metric.real_label), len(metric.real_digest)] == [1, 1, 1]
@@ -360,12 +360,12 @@ class Network(nn.Module):
         return self(motion) + 1
 
 
-def pair_of(kind, one, other):
+def pair_of(kind, first, second):
     """Two metrics of two networks."""
     if kind == "frechet":
-        return {"one": FrechetDistance(one, D), "other": FrechetDistance(other, D)}
+        return {"one": FrechetDistance(first, D), "other": FrechetDistance(second, D)}
     score = kernel_distance if kind == "kernel" else first_rows
-    return {"one": Gathered(score, features=one), "other": Gathered(score, features=other)}
+    return {"one": Gathered(score, features=first), "other": Gathered(score, features=second)}
 
 
 FIRST_BATCHES = {"empty": torch.zeros(0, 3, 2, 2), "zero": torch.zeros(4, 3, 2, 2), "ordinary": draw(4, seed=5)[0]}

@@ -124,8 +124,8 @@ def test_scores_that_cannot_be_computed_are_left_out_with_a_reason(case):
     values = measure(few, reasons=why)
     assert {"accuracy", "diversity", "copying", "bones"} <= set(values)
     assert "class 1 has 1 fake" in why["mmd_frame"] and "neighbours" in why["recall"]
-    one, why = dataclasses.replace(case, fake=case.fake.select(torch.tensor([0]))), {}
-    assert "accuracy" in measure(one, reasons=why) and "at least 2" in why["frechet"]
+    single, why = dataclasses.replace(case, fake=case.fake.select(torch.tensor([0]))), {}
+    assert "accuracy" in measure(single, reasons=why) and "at least 2" in why["frechet"]
 
 
 def test_nan_and_infinity_are_errors(case):
@@ -165,11 +165,11 @@ def test_a_case_of_some_motions_keeps_their_neighbours(case, monkeypatch):
         whole.near(space)
     fake, real = torch.arange(0, len(case.fake.label), 2), torch.arange(1, len(case.real.label), 3)
     monkeypatch.setattr(Memory, "look", None)
-    some = whole.select(fake, real)
+    part = whole.select(fake, real)
     for space in ("coordinates", "features"):
-        assert torch.equal(some.near(space).fake.first, whole.near(space).fake.first[fake])
-        assert torch.equal(some.near(space).real.copied, whole.near(space).real.copied[real])
-    assert torch.equal(some.fake.label, case.fake.label[fake]) and len(some.real.motion) == len(real)
+        assert torch.equal(part.near(space).fake.first, whole.near(space).fake.first[fake])
+        assert torch.equal(part.near(space).real.copied, whole.near(space).real.copied[real])
+    assert torch.equal(part.fake.label, case.fake.label[fake]) and len(part.real.motion) == len(real)
     assert whole.select().near("features").fake is whole.near("features").fake
 
 

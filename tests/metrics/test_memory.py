@@ -53,8 +53,8 @@ def test_the_result_does_not_depend_on_blocks(monkeypatch, block):
     fake, test, train = draw(20), draw(15, seed=1), draw(33, seed=2)
     whole = memorisation(fake, test, train)
     monkeypatch.setattr(module, "BLOCK", block)
-    for one, other in zip(memorisation(fake, test, train), whole, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=0)
+    for value, expected in zip(memorisation(fake, test, train), whole, strict=True):
+        torch.testing.assert_close(value, expected, rtol=1e-12, atol=0)
 
 
 def test_new_draws_of_the_same_distribution_are_as_far_away_as_unseen_motions():

@@ -40,7 +40,7 @@ def test_of_many_people_random_halves_are_drawn():
     for each in rows:
         assert len(set(group[each])) == 10 and len(each) == 20  # whole people
     again, _ = halves(group, count=30)
-    assert all(np.array_equal(one, other) for one, other in zip(rows, again, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(rows, again, strict=True))
     assert not np.array_equal(rows[0], halves(group, count=30, seed=1)[0][0])
 
 

@@ -109,8 +109,8 @@ def test_ratio_is_that_of_squared_distances_of_pairs():
         sum(float((a - b).square().sum()) for a, b in combinations(x, 2)) / (len(x) * (len(x) - 1) / 2)
         for x in (fake, real)
     ]
-    one = torch.zeros(9, dtype=torch.long)
-    ratios = variance_ratio(fake, one[:7], real, one)
+    label = torch.zeros(9, dtype=torch.long)
+    ratios = variance_ratio(fake, label[:7], real, label)
     assert ratios.value.item() == pytest.approx(squares[0] / squares[1], rel=1e-12)
     assert (ratios.n_fake.item(), ratios.n_real.item()) == (7, 9)
 
