@@ -19,7 +19,8 @@ from collections.abc import Sequence
 import numpy as np
 from tqdm import tqdm
 
-from kinetic.ablation.table import ALPHA, Difference, Finding, GridTable, RowInfo, holm, table_of
+from kinetic.ablation.statistics import ALPHA, Difference, Finding, RowInfo, holm
+from kinetic.ablation.table import GridTable, table_of
 from kinetic.evaluation.report import Report, Row
 from kinetic.metrics.score import Score
 

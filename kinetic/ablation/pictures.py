@@ -13,7 +13,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kinetic.ablation.table import ARROWS, Finding, GridTable, RowInfo
+from kinetic.ablation.statistics import Finding, RowInfo, average
+from kinetic.ablation.table import GridTable
+from kinetic.ablation.writers import ARROWS
 from kinetic.files import checked_target
 from kinetic.messages import safe_line
 from kinetic.metrics.intervals import interval
@@ -23,10 +25,10 @@ from kinetic.pictures.charts import BLUE, GREY, RED, new_figure, plain_style, sa
 __all__ = ["curve_chart", "metric_chart"]
 
 LONGEST = 30
-"""Letters of a name that are drawn."""
+"""Letters of a name in a picture, at most."""
 
 WIDE = 100
-"""From this ratio of the largest to the smallest number on, an axis is logarithmic."""
+"""Above this ratio of the largest to the smallest number, an axis is logarithmic."""
 
 PALE = "#c9cbd1"
 
@@ -35,10 +37,10 @@ PALE = "#c9cbd1"
 def metric_chart(table: GridTable, benchmark: str, path: str | os.PathLike[str]) -> Path:
     """A PNG with a panel per metric: a line per recipe with its mean, the 95% interval and every training seed.
 
-    A dashed line is the floor. An interval that is much wider than the spread of all recipes runs out of its panel.
+    A dashed line is the floor. An interval much wider than the spread of all recipes is cut at the edge of its panel.
 
     Raises:
-        ValueError: for another ending than .png, a benchmark that the table does not have, or one without results
+        ValueError: for another ending than .png, an unknown benchmark, or one without results
     """
     target = checked_target(path, (".png",))
     if benchmark not in table.benchmarks:
@@ -64,8 +66,8 @@ def metric_chart(table: GridTable, benchmark: str, path: str | os.PathLike[str])
 
 def _panel(ax: Axes, table: GridTable, benchmark: str, metric: str) -> None:
     column = table.columns[benchmark, metric]
-    found = [table.entries.get((benchmark, row.name, metric)) for row in table.rows]
-    entries = [entry for entry in found if entry is not None]
+    places = [table.entries.get((benchmark, row.name, metric)) for row in table.rows]
+    entries = [entry for entry in places if entry is not None]
     ends = [end for entry in entries for end in entry.interval or (entry.mean,)]
     low, high, logarithmic = _limits([column.floor, *(v for entry in entries for v in entry.values.values())], ends)
     ax.set_title(f"{metric} {ARROWS[column.better]}", fontsize=9, parse_math=False)
@@ -73,7 +75,7 @@ def _panel(ax: Axes, table: GridTable, benchmark: str, metric: str) -> None:
         ax.set_xscale("log")
     ax.set_xlim(low, high)
     ax.axvline(column.floor, color=GREY, linestyle="--", linewidth=1)
-    for place, entry in enumerate(found):
+    for place, entry in enumerate(places):
         if entry is None:
             ax.text(0.5, place, "no result", transform=ax.get_yaxis_transform(), color=GREY, fontsize=7, ha="center",
                     va="center")  # fmt: skip
@@ -102,36 +104,36 @@ def curve_chart(
 ) -> Path:
     """A PNG with a panel per recipe: a score over epochs, its mean and 95% interval over the training seeds.
 
-    Behind it, the row that it builds on is dashed and all others are pale, so that many recipes stay legible. Seeds
-    that were scored at no common epoch are drawn as a line each.
+    In the background, the row that it builds on is dashed and all others are pale, so many recipes stay legible. Seeds
+    without a common epoch have one line each.
 
     Args:
         rows: in the order of the panels; those without a curve are left out
-        floor: what real motions reach, a dotted line
+        floor: the score of real motions, a dotted line
 
     Raises:
         ValueError: for another ending than .png, or when no finding of the benchmark has a curve of this score
     """
     target = checked_target(path, (".png",))
     curves: dict[str, list[dict[float, float]]] = {}
-    for finding in sorted(findings, key=lambda each: each.seed):
+    for finding in sorted(findings, key=lambda finding: finding.seed):
         points = {
             epoch: scores[metric] for epoch, scores in finding.curve if math.isfinite(scores.get(metric, math.nan))
         }
         if finding.benchmark == benchmark and points:
             curves.setdefault(finding.recipe, []).append(dict(sorted(points.items())))
-    shown = [row for row in rows if row.name in curves]
-    if not shown:
+    panels = [row for row in rows if row.name in curves]
+    if not panels:
         raise ValueError(f"there is nothing to draw: no cell of {benchmark} has a curve of {metric}")
-    lines = {row.name: _lines(curves[row.name], bounds_of(metric)) for row in shown}
-    down, across = _grid(len(shown))
+    lines = {row.name: _lines(curves[row.name], bounds_of(metric)) for row in panels}
+    down, across = _grid(len(panels))
     figure = new_figure(max(5.0, 2.8 * across), 0.6 + 2.1 * down)
     axes = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
-    values = [v for row in shown for seed in curves[row.name] for v in seed.values()]
-    bands = [end for each in lines.values() for _, _, ends in each for pair in ends for end in pair]
+    values = [v for row in panels for seed in curves[row.name] for v in seed.values()]
+    bands = [end for parts in lines.values() for _, _, ends in parts for pair in ends for end in pair]
     low, high, logarithmic = _limits([*values, *([] if floor is None else [floor])], bands)
-    for ax, row in zip(axes.ravel(), shown, strict=False):
-        for other in shown:
+    for ax, row in zip(axes.ravel(), panels, strict=False):
+        for other in panels:
             if other.name not in (row.name, row.after):
                 for epochs, means, _ in lines[other.name]:
                     ax.plot(epochs, means, color=PALE, linewidth=0.8)
@@ -139,7 +141,7 @@ def curve_chart(
             ax.plot(epochs, means, color="black", linestyle="--", linewidth=1)
         for epochs, means, ends in lines[row.name]:
             lower, upper = np.transpose(ends)
-            lower = np.maximum(lower, low)  # a logarithm knows no band below zero
+            lower = np.maximum(lower, low)  # a logarithmic axis has no place below zero
             ax.fill_between(epochs, lower, upper, color=BLUE, alpha=0.2, linewidth=0)
             ax.plot(epochs, means, color=BLUE, linewidth=1.6, marker="." if len(epochs) < 20 else None)
         if floor is not None:
@@ -151,9 +153,9 @@ def curve_chart(
         if logarithmic:
             ax.set_yscale("log")
         ax.set_ylim(low, high)
-    for ax in axes.ravel()[len(shown) :]:
+    for ax in axes.ravel()[len(panels) :]:
         ax.axis("off")
-    for ax in axes.ravel()[max(0, len(shown) - across) : len(shown)]:
+    for ax in axes.ravel()[max(0, len(panels) - across) : len(panels)]:
         ax.set_xlabel("epochs", fontsize=8)
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         ax.tick_params(labelbottom=True)
@@ -165,20 +167,20 @@ def curve_chart(
 def _lines(
     seeds: Sequence[dict[float, float]], bounds: tuple[float, float]
 ) -> list[tuple[list[float], list[float], list[tuple[float, float]]]]:
-    """Epochs, means and intervals over the epochs that all seeds have; or each seed's own where there are none."""
-    common = [epoch for epoch in seeds[0] if all(epoch in each for each in seeds)]
+    """Epochs, means and intervals over the epochs that all seeds have; one line per seed if they have none."""
+    common = [epoch for epoch in seeds[0] if all(epoch in curve for curve in seeds)]
     if not common:
-        return [(list(each), list(each.values()), [(value, value) for value in each.values()]) for each in seeds]
-    at = [[each[epoch] for each in seeds] for epoch in common]
-    means = [math.fsum(values) / len(values) for values in at]
-    ends = [interval(values, bounds=bounds) or (values[0], values[0]) for values in at]
+        return [(list(curve), list(curve.values()), [(value, value) for value in curve.values()]) for curve in seeds]
+    by_epoch = [[curve[epoch] for curve in seeds] for epoch in common]
+    means = [average(values) for values in by_epoch]
+    ends = [interval(values, bounds=bounds) or (values[0], values[0]) for values in by_epoch]
     return [(common, means, ends)]
 
 
 def _limits(values: Sequence[float], ends: Sequence[float]) -> tuple[float, float, bool]:
-    """An axis that holds all values, and their intervals as far as these do not squeeze the values; whether it is log.
+    """Ends of an axis that holds all values and as much of the intervals as leaves values legible; whether it is log.
 
-    Two seeds have an interval of 12.7 standard errors, which would leave nothing else to see.
+    The interval of two seeds is 12.7 standard errors to each side, and would fill the axis.
     """
     low, high = min(values), max(values)
     if low > 0 and high > WIDE * low:
@@ -191,11 +193,11 @@ def _limits(values: Sequence[float], ends: Sequence[float]) -> tuple[float, floa
 
 
 def _grid(panels: int) -> tuple[int, int]:
-    """Rows and columns, at most four of these, with no row much emptier than the others."""
+    """Rows and columns of panels: at most four columns, and rows of nearly equal length."""
     down = -(-panels // 4)
     return down, -(-panels // down)
 
 
 def _title(figure: Figure, text: str) -> None:
-    """Above all panels, in as many lines as the figure is narrow."""
+    """Set a title above all panels, in as many lines as it needs."""
     figure.suptitle(textwrap.fill(text, int(14 * figure.get_figwidth())), fontsize=9, parse_math=False)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kinetic.ablation.cell import failure, read_result
-from kinetic.ablation.table import Finding, GridTable, RowInfo, table_of
+from kinetic.ablation.statistics import Finding, RowInfo
+from kinetic.ablation.table import GridTable, table_of
 from kinetic.files import read_json
 from kinetic.messages import safe_line
 

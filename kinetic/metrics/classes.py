@@ -15,13 +15,13 @@ __all__ = ["PerClass", "per_class"]
 
 @dataclass(frozen=True, eq=False)
 class PerClass:
-    """What `per_class` found.
+    """A score of each class, the result of `per_class`.
 
     Args:
         mean: the mean over classes, a number
         value: the score of each class, (K,)
-        label: which classes, (K,)
-        n_fake, n_real: motions used of each class, on either side, (K,)
+        label: number of each class, (K,)
+        n_fake, n_real: motions used of each class on either side, (K,)
     """
 
     mean: Tensor
@@ -44,7 +44,7 @@ def per_class(
     cap: int | None = None,
     rng: torch.Generator | None = None,
 ) -> PerClass:
-    """A score of every class by itself.
+    """The score of every class, from its motions alone.
 
     Args:
         score: (fake, real) of one class -> a number
@@ -65,12 +65,12 @@ def per_class(
     if cap is not None and cap < least:
         raise ValueError(f"cap must be at least {least}, got {cap}")
     rng = torch.Generator().manual_seed(0) if rng is None else rng
-    wanted = torch.cat([fake_label, real_label]).unique().tolist() if classes is None else list(classes)
-    rows = {k: [(label == k).nonzero().flatten() for label in (fake_label, real_label)] for k in wanted}
+    classes = torch.cat([fake_label, real_label]).unique().tolist() if classes is None else list(classes)
+    rows = {k: [(label == k).nonzero().flatten() for label in (fake_label, real_label)] for k in classes}
     scarce = {k: (len(f), len(r)) for k, (f, r) in rows.items() if min(len(f), len(r)) < least}
     if scarce or not rows:
-        found = ", ".join(f"class {k} has {f} fake and {r} real" for k, (f, r) in scarce.items()) or "no class at all"
-        raise ValueError(f"every class needs at least {least} fake and {least} real motions: {found}")
+        counts = ", ".join(f"class {k} has {f} fake and {r} real" for k, (f, r) in scarce.items()) or "no class at all"
+        raise ValueError(f"every class needs at least {least} fake and {least} real motions: {counts}")
     value, n_fake, n_real = [], [], []
     for f, r in rows.values():
         most = min(len(f), len(r)) if equal else max(len(f), len(r))
@@ -84,7 +84,7 @@ def per_class(
 
 
 def _part(rows: Tensor, most: int, rng: torch.Generator) -> Tensor:
-    """At most so many of the rows, in their order."""
+    """At most `most` of the rows, drawn at random, in their order."""
     if most >= len(rows):
         return rows
     chosen = torch.randperm(len(rows), generator=rng, device=rng.device)[:most]

@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 ASYMMETRY = 1e-6
-"""Largest |cov - cov.T| that is taken for rounding, as a share of |cov|; of float16 and bfloat16, 8 of their units."""
+"""Largest |cov - cov.T| from rounding, as a share of |cov|; for float16 and bfloat16, 8 of their units."""
 
 HINT = (
     "features are rows (N, D) that a recognition network computes from motions (N, C, T, V): pass the method "
@@ -36,24 +36,24 @@ HINT = (
 
 
 def flatten(motion: Tensor) -> Tensor:
-    """The coordinates themselves as features: (N, C, T, V) -> (N, C T V)."""
+    """The coordinates as features: (N, C, T, V) -> (N, C T V)."""
     return motion.flatten(1)
 
 
 def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
     """Squared Frechet distance between two Gaussians (Dowson and Landau 1982, eq. 4), in float64.
 
-    ``|mean1 - mean2|^2 + tr(cov1 + cov2 - 2 (cov1 cov2)^(1/2))``. No matrix root is taken: the last trace is the sum of
-    the roots of the eigenvalues of cov1 cov2, a generalised symmetric problem, for which LAPACK has a routine (dsygv).
-    Where the product is close to singular, those roots would lose half of the digits; with cov = R R^T, the trace is
-    then the sum of singular values of R1^T R2. Either runs on the CPU.
+    ``|mean1 - mean2|^2 + tr(cov1 + cov2 - 2 (cov1 cov2)^(1/2))``. No matrix root is computed: the last trace is the
+    sum of the roots of the eigenvalues of cov1 cov2, a generalised symmetric problem, for which LAPACK has a routine
+    (dsygv). If the product is close to singular, those roots would lose half of the digits; with cov = R R^T, the trace
+    is then the sum of singular values of R1^T R2. Both run on the CPU.
 
-    Covariances of fewer motions than features are singular and fine, but what they lost in float64 stays lost (about
-    1e-8 of the variance); `frechet_from_features` is exact there.
+    Covariances of fewer motions than features are singular and accepted, with an error of about 1e-8 of the variance;
+    `frechet_from_features` is exact there.
 
     Args:
         mean1, mean2: (D,)
-        cov1, cov2: (D, D), symmetric but for rounding, and positive semi-definite
+        cov1, cov2: (D, D), symmetric up to rounding, and positive semi-definite
 
     Raises:
         ValueError: for shapes that do not fit, NaN or infinity, or a matrix that is no covariance: not symmetric, or
@@ -76,14 +76,14 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
     if roots is None:
         roots = torch.linalg.svdvals(_root(cov1, "cov1").T @ _root(cov2, "cov2"))
     distance = (mean1 - mean2).square().sum() + cov1.trace() + cov2.trace() - 2 * roots.sum()
-    return distance.clamp(min=0).to(device)  # it is a square: only rounding is cut off
+    return distance.clamp(min=0).to(device)  # a square, negative only by rounding
 
 
 def frechet_from_features(a: Tensor, b: Tensor) -> Tensor:
     """Squared Frechet distance between two sets of features, (N, D) and (M, D), in float64; exact for N < D too.
 
     ``|mean a - mean b|^2 + |R1|_F^2 + |R2|_F^2 - 2 |R1 R2^T|_*``, where R^T R is a covariance, R comes from a QR of the
-    centred features, and ``|.|_*`` is the sum of singular values. It never squares a feature, so nothing is lost.
+    centred features, and ``|.|_*`` is the sum of singular values. It never squares a feature, so it loses no digits.
 
     Raises:
         ValueError: for fewer than two rows, different widths, NaN or infinity
@@ -100,8 +100,8 @@ def frechet_from_features(a: Tensor, b: Tensor) -> Tensor:
 def frechet_per_class(fake: Tensor, fake_label: Tensor, real: Tensor, real_label: Tensor, **options: Any) -> PerClass:
     """Squared Frechet distance of every class between features (N, D) and (M, D), and its mean over classes.
 
-    Exact where a class has fewer motions than features, but then mostly bias, which falls with their number: the values
-    of two models may be compared at equal counts only, and those of two classes too. `scarce_classes` tells of them;
+    The value is exact for a class with fewer motions than features, but then mostly bias, which falls with their
+    number: compare two models, or two classes, at equal counts only. `scarce_classes` lists such classes;
     `kernel_distance` has no bias.
 
     Args:
@@ -117,14 +117,14 @@ def frechet_per_class(fake: Tensor, fake_label: Tensor, real: Tensor, real_label
     return per_class(frechet_from_features, fake, fake_label, real, real_label, **options)
 
 
-def scarce_classes(found: PerClass, width: int) -> str | None:
-    """What to write beside distances per class of which some rest on fewer motions than features; None where none does.
+def scarce_classes(distances: PerClass, width: int) -> str | None:
+    """A note on classes with fewer motions than features; None if there are none.
 
     Args:
-        found: what `frechet_per_class` found
+        distances: from `frechet_per_class`
         width: D
     """
-    least = torch.minimum(found.n_fake, found.n_real)
+    least = torch.minimum(distances.n_fake, distances.n_real)
     scarce = int((least < width).sum())
     if not scarce:
         return None
@@ -135,19 +135,19 @@ def scarce_classes(found: PerClass, width: int) -> str | None:
 
 
 def frechet_infinity(fake: Tensor, real: Tensor, *, points: int = 5, rng: torch.Generator | None = None) -> Tensor:
-    """Squared Frechet distance that infinitely many motions would have, from features (N, D) and (M, D), in float64.
+    """Squared Frechet distance of infinitely many motions, extrapolated from features (N, D) and (M, D), in float64.
 
-    The bias of the distance falls as 1 / N, so a line through distances of parts, over 1 / share, is read off at 0
-    (Chong and Forsyth 2020). They take parts of the fake motions only; here both sides are finite, and parts
-    of the same share, from a half to all, are taken of both. Motions are shuffled and cut into 2 (points - 1) blocks; a
-    part is a run of neighbouring blocks, and each size is averaged over all such runs. So every motion counts alike,
-    and all that is computed from motions is a covariance of each block.
+    The bias of the distance falls as 1 / N, so a line is fitted to distances of parts over 1 / share, and its value at
+    0 is returned (Chong and Forsyth 2020). They use parts of the fake motions only; here both sides are finite, and
+    parts of both have the same share, from a half to all. Motions are shuffled and cut into 2 (points - 1) blocks; a
+    part is a run of neighbouring blocks, and each size is averaged over all such runs. So all motions have the same
+    weight, and only one covariance per block is computed from motions.
 
-    The order in which motions come does not matter: they are sorted by their projection onto one fixed direction before
-    they are shuffled, so that the same sets are cut into the same blocks.
+    The order of motions does not matter: they are sorted by their projection onto a fixed direction before they are
+    shuffled, so that the same sets are cut into the same blocks.
 
-    It is an estimate, negative or positive where the sets are alike, and is returned with its sign. Its spread is a
-    little wider than that of the distance itself: where that is more than the bias, little is gained.
+    For sets of one distribution the estimate is positive or negative; the sign is kept. Its spread is a little wider
+    than that of the distance itself: if that spread is larger than the bias, little is gained.
 
     Args:
         fake, real: (N, D) and (M, D)
@@ -156,7 +156,7 @@ def frechet_infinity(fake: Tensor, real: Tensor, *, points: int = 5, rng: torch.
 
     Raises:
         ValueError: for NaN or infinity, different widths, fewer than two points, or when half of a side has no more
-            motions than features, where the bias follows no line
+            motions than features, where the bias is not linear
     """
     check_features(fake, "features of fake motions")
     check_features(real, "features of real motions", width=fake.shape[1])
@@ -174,9 +174,9 @@ def frechet_infinity(fake: Tensor, real: Tensor, *, points: int = 5, rng: torch.
     inverse, distance = [], []
     for size in range(blocks // 2, blocks + 1):
         runs = [[(i + j) % blocks for j in range(size)] for i in range(blocks if size < blocks else 1)]
-        found = [_between(*(_merge(side[run]) for side in sides)) for run in runs]
+        distances = [_between(*(_merge(side[run]) for side in sides)) for run in runs]
         inverse.append(blocks / size)
-        distance.append(torch.stack(found).mean())
+        distance.append(torch.stack(distances).mean())
     x, y = fake.new_tensor(inverse, dtype=torch.float64), torch.stack(distance)
     x_mean, y_mean = x.mean(), y.mean()
     slope = ((x - x_mean) * (y - y_mean)).sum() / (x - x_mean).square().sum()
@@ -192,21 +192,22 @@ def _block_moments(features: Tensor, blocks: int, rng: torch.Generator) -> Tenso
 
 
 def _by_content(features: Tensor) -> Tensor:
-    """The rows of (N, D) in an order that does not depend on where they stand: (N,)."""
+    """Numbers of the rows of (N, D) in an order that depends on their content only: (N,)."""
     direction = torch.randn(features.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     middle = features.median(dim=0).values  # the same in any order, to the last digit
     return torch.mv(features - middle, direction.to(features.device)).argsort()
 
 
 def _between(a: Tensor, b: Tensor) -> Tensor:
-    """The distance between two sets of which the moments are known, (D + 2, D) each."""
+    """The distance between two sets from their moments, (D + 2, D) each."""
     return frechet_distance(a[1], a[2:] / (a[0, 0] - 1), b[1], b[2:] / (b[0, 0] - 1))
 
 
 def _symmetric(cov: Tensor, name: str) -> Tensor:
     """The symmetric part of a covariance, (D, D), on the CPU in float64.
 
-    Raises ValueError where the rest is more than rounding.
+    Raises:
+        ValueError: for a matrix that is not symmetric up to rounding
     """
     tolerance = max(ASYMMETRY, 8 * torch.finfo(cov.dtype).eps if cov.is_floating_point() else 0)
     cov = cov.detach().cpu().double()
@@ -220,7 +221,7 @@ def _symmetric(cov: Tensor, name: str) -> Tensor:
 
 
 def _roots_of_product(cov1: Tensor, cov2: Tensor) -> Tensor | None:
-    """Roots of the eigenvalues of cov1 cov2, (D,), unless the least of them may be nothing but rounding."""
+    """Roots of the eigenvalues of cov1 cov2, (D,); None if the least could be mere rounding."""
     try:
         value = scipy.linalg.eigvalsh(cov2.numpy(), cov1.numpy(), type=2, driver="gv", check_finite=False)
     except scipy.linalg.LinAlgError:  # cov1 is singular
@@ -231,7 +232,7 @@ def _roots_of_product(cov1: Tensor, cov2: Tensor) -> Tensor | None:
 
 
 def _root(cov: Tensor, name: str) -> Tensor:
-    """R with R R^T = cov, for any positive semi-definite matrix; directions that are rounding are left out."""
+    """R with R R^T = cov, for any positive semi-definite matrix, without directions that are mere rounding."""
     value, vector = torch.linalg.eigh(cov)
     rounding = len(cov) * torch.finfo(cov.dtype).eps * value.abs().max()
     if value.min() < -1e-6 * value.abs().max():
@@ -250,8 +251,8 @@ def _mean_and_root(features: Tensor, which: str) -> tuple[Tensor, Tensor]:
     return mean, torch.linalg.qr(root, mode="r").R if n > d else root
 
 
-# Count, mean and scatter are one state, because two of them can only be merged together: row 0 holds the count, row 1
-# the mean, the others the sum of outer products about that mean: (D + 2, D).
+# Count, mean and scatter are one state, because they can only be merged together: row 0 holds the count, row 1 the
+# mean, and the others the sum of outer products about that mean: (D + 2, D).
 
 
 def _moments(features: Tensor) -> Tensor:
@@ -263,17 +264,17 @@ def _moments(features: Tensor) -> Tensor:
 
 
 def _merge(moments: Tensor) -> Tensor:
-    """The moments of a union of sets from the moments of each: (R, D + 2, D) -> (D + 2, D) (Chan et al. 1979, eq. 2.1).
+    """The moments of a union from those of its sets: (R, D + 2, D) -> (D + 2, D) (Chan et al. 1979, eq. 2.1).
 
-    Scatter is taken about the mean of its own set and moved by the distance between means, so that features far from 0
-    lose no digits.
+    Scatter is computed about the mean of each set and moved by the distance between means, so features far from 0 lose
+    no digits.
     """
     count, means, scatter = moments[:, :1, :1], moments[:, 1], moments[:, 2:]
     total = count.sum()
     if total == 0:
         return moments[0]
     share = count[:, :, 0] / total
-    first = means[count.flatten().argmax()]  # any point near the data; an empty set's mean is not
+    first = means[count.flatten().argmax()]  # any point near the data; the mean of an empty set is none
     mean = first + (share * (means - first)).sum(dim=0)
     gap = means - mean
     scatter = scatter.sum(dim=0) + (gap * count[:, :, 0]).T @ gap
@@ -283,9 +284,9 @@ def _merge(moments: Tensor) -> Tensor:
 class FrechetDistance(Metric):
     """Squared Frechet distance between the features of real and of fake motions, gathered batch by batch in float64.
 
-    Memory is two covariances, whatever the number of motions, and the result does not depend on how they are cut into
-    batches or spread over processes. It is biased upwards: two sets of N motions, drawn alike with independent features
-    of variance 1, are about D (D + 5) / (2 N) apart. Compare only at equal N.
+    It holds two covariances, for any number of motions, and the result does not depend on batches or processes. It is
+    biased upwards: two sets of N motions of one distribution, with independent features of variance 1, are about
+    D (D + 5) / (2 N) apart. Compare only at equal N.
 
     Features are numbers that say what a motion shows: one row (D,) per motion, which a recognition network gives to its
     last layer. They come from a run that trained such a network (`kinetic.load_run("runs/encoder").module.encoder`), or
@@ -354,14 +355,14 @@ class FrechetDistance(Metric):
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many real and fake motions this process has seen."""
+        """Numbers of real and fake motions in this process."""
         return int(self.real[0, 0]), int(self.fake[0, 0])
 
     def compute(self) -> Tensor:
         """The distance, a float64 number. Raises ValueError when either side has fewer than two motions."""
         real, fake = self.counts
         if min(real, fake) < 2:
-            if self._is_synced:  # torchmetrics would keep the sums of all processes in the place of this one's
+            if self._is_synced:  # torchmetrics would keep the sums of all processes instead of those of this one
                 self.unsync()
             raise ValueError(
                 f"a covariance needs at least 2 motions of each kind, and many more than its {self.width} features, "
@@ -371,17 +372,17 @@ class FrechetDistance(Metric):
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """Add the motions of another metric of the same features."""
-        self._computed = None  # torchmetrics would go on to return the distance from before
+        self._computed = None  # torchmetrics would return the earlier distance
         if isinstance(incoming_state, dict):
             incoming_state = {"origin": self.origin} | incoming_state
         super().merge_state(incoming_state)
 
     def forward(self, *args: object, **kwargs: object) -> None:
-        """Refuse: a batch is of one side and has no distance of its own. Raises TypeError."""
+        """Raise TypeError: a batch belongs to one side and has no score."""
         raise TypeError(ONE_SIDED)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = ()) -> nn.Module:
-        """Move to another device; sums stay float64, whatever a module around them is converted to."""
+        """Move to another device; sums stay in float64 even if the module is converted."""
         self._computed = None
         super()._apply(fn, exclude_state=(*exclude_state, *self._defaults))
         for name in self._defaults:

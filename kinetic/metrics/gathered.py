@@ -1,4 +1,4 @@
-"""Any score as a metric: rows are gathered batch by batch, in one process or many, and scored together."""
+"""Any score as a torchmetrics metric: rows are gathered batch by batch, in one process or many, and scored together."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ ONE_SIDED = (
     "a batch holds real or fake motions and has no score of its own; call update(motion, real=True) or "
     "update(motion, real=False) for each batch, and then compute()"
 )
-"""Why `forward`, which scores each batch, is refused; also where a MetricCollection calls it."""
+"""Error of `forward`, which would score each batch, also when a MetricCollection calls it."""
 
 
 @torch.no_grad()
 def evaluated(features: Callable[[Tensor], Tensor], motion: Tensor) -> Tensor:
-    """Features of motions, without gradients; a network that is training is put in eval mode for as long as it takes.
+    """Features of motions, without gradients; a module runs in eval mode and then returns to its own mode.
 
-    Only a module can be asked for its mode. Of a bound method such as `network.features` the caller takes care.
+    For a bound method such as `network.features`, the caller must set the mode of the network.
     """
     training = [part for part in features.modules() if part.training] if isinstance(features, nn.Module) else []
     for part in training:
@@ -44,16 +44,16 @@ def evaluated(features: Callable[[Tensor], Tensor], motion: Tensor) -> Tensor:
 
 
 def origin(features: Callable[[Tensor], Tensor] | None, *options: object) -> Tensor:
-    """64 bits that are the same for two metrics if they keep the same of every motion: (64,).
+    """64 bits that are equal for two metrics if they store the same for every motion: (64,).
 
-    A `MetricCollection` lets metrics share one state for good if their states are equal after the first batch, which
-    metrics of different networks are too where that batch is empty, or its features are zero. As a state of its own,
-    these bits keep them apart, and together those of the same network. They hold within one process, and are taken anew
-    with each batch.
+    A `MetricCollection` lets metrics share one state for good if their states are equal after the first batch. States
+    of different networks are equal too if that batch is empty, or its features are zero. These bits, as a further
+    state, separate them, and group metrics of the same network. They are valid within one process, and computed with
+    each batch.
 
     Args:
-        features: the same object, or the same method of the same object
-        options: what else decides what is kept
+        features: an object, or a method of an object; compared by identity
+        options: other options that change what is stored
     """
     owner, function = getattr(features, "__self__", None), getattr(features, "__func__", features)
     digest = hashlib.blake2b(repr((id(owner), id(function), options)).encode(), digest_size=8).digest()
@@ -61,41 +61,41 @@ def origin(features: Callable[[Tensor], Tensor] | None, *options: object) -> Ten
 
 
 def keep_last(states: Tensor) -> Tensor:
-    """Reduces the `origin` of several processes or metrics, (R, 64) -> (64,); that of others means nothing here."""
+    """The last `origin` of several processes or metrics, (R, 64) -> (64,); those of other processes have no meaning."""
     return states[-1]
 
 
 def gather_rows(rows: Tensor, group: Any = None) -> list[Tensor]:
-    """The rows of every process, (N, ...) of each; where a process has none, it gets (0, ...) of the others' shape.
+    """The rows (N, ...) of every process; a process without rows takes part with (0, ...) of the common shape.
 
-    In torchmetrics' own way such a process offers an empty vector of another type, and the exchange fails or hangs.
+    torchmetrics itself would send an empty vector of another type from such a process, and the exchange fails or hangs.
 
     Raises:
-        ValueError: for rows of different shapes, in all processes
+        ValueError: in all processes, for rows of different shapes
     """
-    mine = (len(rows), tuple(rows.shape[1:]), rows.dtype)
-    found: list[Any] = [mine] * torch.distributed.get_world_size(group)
-    torch.distributed.all_gather_object(found, mine, group=group)
-    shapes = {shape for count, shape, _ in found if count}
+    facts = (len(rows), tuple(rows.shape[1:]), rows.dtype)
+    all_facts: list[Any] = [facts] * torch.distributed.get_world_size(group)
+    torch.distributed.all_gather_object(all_facts, facts, group=group)
+    shapes = {shape for count, shape, _ in all_facts if count}
     if len(shapes) > 1:
         raise ValueError(f"processes hold rows of different shapes: {', '.join(map(str, sorted(shapes)))}")
     if not shapes:
         return [rows]
-    dtype = functools.reduce(torch.promote_types, (dtype for count, _, dtype in found if count))
+    dtype = functools.reduce(torch.promote_types, (dtype for count, _, dtype in all_facts if count))
     rows = rows.to(dtype) if len(rows) else rows.new_empty(0, *shapes.pop(), dtype=dtype)
     return gather_all_tensors(rows, group)
 
 
 class Gathered(Metric):
-    """A score of all fake and real motions, which come batch by batch; keeps their rows until `compute`.
+    """A score of all fake and real motions, which come batch by batch; stores their rows until `compute`.
 
-    The score sees rows sorted by label and by a digest of the motion. So neither batches nor order of arrival nor
-    processes change the result, not even of a score that draws random parts: the same rows are drawn. Fed with motions
-    that are the same but for rounding, it draws others. A process may have seen motions of one side only, or none.
+    Rows are sorted by label and by a digest of the motion before they are scored. So batches, order of arrival and
+    processes do not change the result, even of a score that draws random parts. Motions that differ by rounding have
+    other digests, so other parts are drawn. A process may have motions of one side only, or none.
 
     Args:
-        score: (fake, real) -> result, or (fake, fake_label, real, real_label) -> result where `labelled`
-        features: motion (N, C, T, V) -> (N, D); None = rows are scored as they come
+        score: (fake, real) -> result, or (fake, fake_label, real, real_label) -> result if `labelled`
+        features: motion (N, C, T, V) -> (N, D); None = the score takes motions
         labelled: whether the score takes labels
 
     Example:
@@ -130,8 +130,8 @@ class Gathered(Metric):
         """Add motions (N, C, T, V), or other rows (N, ...), and their labels (N,), which only a labelled score needs.
 
         Raises:
-            ValueError: for NaN or infinity, in the motions or in their features, labels that lack or do not fit, or
-                rows of another shape than before; nothing is kept then
+            ValueError: for NaN or infinity in the motions or their features, missing or wrong labels, or rows of
+                another shape than before; the batch is then not added
         """
         side = "real" if real else "fake"
         self.origin = origin(self.features).to(self.device)
@@ -150,23 +150,23 @@ class Gathered(Metric):
             if len(rows) != len(motion):
                 raise ValueError(f"features of {side} motions: {len(motion)} motions gave {len(rows)} rows")
             check_finite(rows, f"features of {side} motions")
-        before = getattr(self, side)
-        if before and before[0].shape[1:] != rows.shape[1:]:
+        stored = getattr(self, side)
+        if stored and stored[0].shape[1:] != rows.shape[1:]:
             raise ValueError(
-                f"{side} rows have shape {tuple(rows.shape[1:])}, those before had {tuple(before[0].shape[1:])}"
+                f"{side} rows have shape {tuple(rows.shape[1:])}, those before had {tuple(stored[0].shape[1:])}"
             )
-        before.append(rows.detach().to(self.device))
+        stored.append(rows.detach().to(self.device))
         getattr(self, f"{side}_digest").append(_digest(motion).to(self.device))
         if self.labelled and label is not None:
             getattr(self, f"{side}_label").append(label.long().to(self.device))
 
     def compute(self) -> Any:
-        """What the score returns; of scores per class their mean. Raises ValueError when a side has no motions."""
+        """The score; of scores per class, their mean. Raises ValueError when a side has no motions."""
         result = self._scored()
         return result if isinstance(result, (Tensor, dict, tuple)) else result.mean
 
     def result(self) -> Any:
-        """What the score returns, as it is; in a run of several processes all of them must call it."""
+        """The score with its parts, as the function returns it; of several processes all must call this."""
         with self.sync_context(dist_sync_fn=self.dist_sync_fn, should_sync=self.sync_on_compute):
             return self._scored()
 
@@ -177,12 +177,12 @@ class Gathered(Metric):
                     raise ValueError(f"needs real and fake motions to compare, got no {side} ones")
             return self.score(*self._sorted("fake"), *self._sorted("real"))
         except Exception:
-            if self._is_synced:  # torchmetrics would keep the rows of all processes in the place of this one's
+            if self._is_synced:  # torchmetrics would keep the rows of all processes instead of those of this one
                 self.unsync()
             raise
 
     def _sorted(self, side: str) -> tuple[Tensor, ...]:
-        """Rows, and labels if the score takes them, in an order that depends on nothing but what they are."""
+        """Rows, and labels if the score takes them, in an order that depends on their content only."""
         parts = [dim_zero_cat(getattr(self, side))]
         order = dim_zero_cat(getattr(self, f"{side}_digest")).argsort()
         if self.labelled:
@@ -192,22 +192,23 @@ class Gathered(Metric):
 
     def merge_state(self, incoming_state: dict[str, Any] | Metric) -> None:
         """Add the rows of another metric of the same score."""
-        self._computed = None  # torchmetrics would go on to return the result from before
+        self._computed = None  # torchmetrics would return the earlier result
         if isinstance(incoming_state, dict):
             incoming_state = {"origin": self.origin} | incoming_state
         super().merge_state(incoming_state)
 
     def forward(self, *args: object, **kwargs: object) -> None:
-        """Refuse: a batch is of one side and has no score of its own. Raises TypeError."""
+        """Raise TypeError: a batch belongs to one side and has no score."""
         raise TypeError(ONE_SIDED)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], exclude_state: Sequence[str] = ()) -> nn.Module:
-        """Move to another device; the type of what is kept stays, whatever a module around it is converted to."""
+        """Move to another device; states keep their type even if the module is converted."""
         self._computed = None
         super()._apply(fn, exclude_state=(*exclude_state, *self._defaults))
         for name in self._defaults:
-            kept = getattr(self, name)
-            setattr(self, name, kept.to(self.device) if isinstance(kept, Tensor) else [x.to(self.device) for x in kept])
+            state = getattr(self, name)
+            moved = state.to(self.device) if isinstance(state, Tensor) else [x.to(self.device) for x in state]
+            setattr(self, name, moved)
         return self
 
     def extra_repr(self) -> str:
@@ -216,9 +217,9 @@ class Gathered(Metric):
 
 
 def _digest(motion: Tensor) -> Tensor:
-    """A whole number for each motion that depends on its bytes alone: (N, ...) -> (N,).
+    """A whole number for each motion that depends on its bytes only: (N, ...) -> (N,).
 
-    Of the motion, because features of the same motion differ in rounding from batch to batch.
+    It is taken of motions, not of features, which differ by rounding from batch to batch.
     """
     rows = motion.detach().cpu().flatten(1).contiguous().view(torch.uint8).numpy()
     digests = b"".join(hashlib.blake2b(row, digest_size=8).digest() for row in rows)

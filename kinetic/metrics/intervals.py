@@ -1,4 +1,4 @@
-"""Confidence intervals of mean scores, which stay inside the bounds of the score."""
+"""Confidence intervals of mean scores, inside the bounds of the score."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ COVERS = (
     "interval: 95% for the mean over draws of this generator, against these real motions; not for other people "
     "(--bootstrap)"
 )
-"""What the interval of a report covers, for its notes."""
+"""Note of a report on what its intervals cover."""
 
 UNBOUNDED = (-math.inf, math.inf)
-"""Bounds of a number that may be anything."""
+"""Bounds of a number without bounds."""
 
 OUTSIDE = 1e-6
-"""A mean may lie outside its bounds by this much, or this share of it: features are computed in single precision."""
+"""A mean may lie outside its bounds by this much, or this share of it, since features have single precision."""
 
 
 def interval(
@@ -28,9 +28,9 @@ def interval(
 ) -> tuple[float, float] | None:
     """Lower and upper end of the confidence interval of the mean of independent values; None for fewer than two.
 
-    It covers the mean that infinitely many such values would have: with one value per draw of a generator, the expected
-    score of this generator against the same real motions. It does not cover what other real motions would give. Equal
-    values have the interval of no width at that value, which says nothing about what the next one will be.
+    It covers the mean of infinitely many such values: with one value per draw of a generator, the expected score of
+    this generator against the same real motions, not against other real motions. The interval of equal values has no
+    width, although the next value may differ.
 
     Args:
         values: K numbers, one per repetition
@@ -61,12 +61,12 @@ def interval_from(
     bounds: tuple[float, float] = UNBOUNDED,
     confidence: float = 0.95,
 ) -> tuple[float, float]:
-    """Lower and upper end of the confidence interval of a mean of which the variance was estimated.
+    """Lower and upper end of the confidence interval of a mean, from an estimate of its variance.
 
     Without bounds it is Student's: ``mean -+ t sqrt(variance)``, where t is the quantile of his distribution.
 
-    With one bound, such as 0 for a distance, Student's interval is cut there. That covers just as often, since the true
-    mean is inside the bounds.
+    With one bound, such as 0 for a distance, Student's interval is cut there. Its coverage is the same, because the
+    true mean is inside the bounds.
 
     With two bounds, scaled to 0 and 1, it is the score interval of Wilson (1927) for a share, with t in the place of
     the normal quantile and an effective number n of trials in the place of their number. A share p of n independent
@@ -76,16 +76,16 @@ def interval_from(
 
         p = (m + w / 2 -+ sqrt(t^2 v + w^2 / 4)) / (1 + w),   w = t^2 / n = t^2 v / (m (1 - m))
 
-    So the variance is taken to fall towards the bounds as that of a share does, and the interval never leaves them. For
-    small v it is Student's. Where the mean is a bound itself, n is 0 and nothing is excluded, unless v is 0. It covers
-    94 to 96% of the time at rates from 0.02 to 0.99 over draws of one generator; where seeds differ widely and the mean
-    is at 0.02 or 0.99, so that few of them tell, 64 to 85%, and Student's 54 to 78% (`benchmarks/intervals.py`).
+    This assumes that the variance falls towards the bounds as that of a share does, and the interval never leaves them.
+    For small v it is Student's. If the mean equals a bound, n is 0 and nothing is excluded, unless v is 0. It covers
+    94 to 96% of the time at rates from 0.02 to 0.99 over draws of one generator; if seeds differ widely and the mean is
+    at 0.02 or 0.99, where few seeds are informative, 64 to 85%, and Student's 54 to 78% (`benchmarks/intervals.py`).
 
     Args:
         mean: an estimate
         variance: of this mean, that is, the squared standard error; 0 gives an interval of no width
         freedom: degrees of freedom of the variance; K - 1 where it comes from K independent values
-        bounds: least and largest possible mean; `kinetic.metrics.score.bounds_of` knows those of each score
+        bounds: least and largest possible mean; see `kinetic.metrics.score.bounds_of`
         confidence: how often the interval covers the true mean, between 0 and 1
 
     Raises:
@@ -120,12 +120,12 @@ def student_interval(mean: float, variance: float, freedom: float, *, confidence
 
 
 def _quantile(freedom: float, confidence: float) -> float:
-    """t that a variable of Student's distribution exceeds in size with probability 1 - confidence."""
+    """The t whose absolute value a Student variable exceeds with probability 1 - confidence."""
     return float(special.stdtrit(freedom, (1 + confidence) / 2))
 
 
 def _wilson(mean: float, variance: float, t: float) -> tuple[float, float]:
-    """The ends of `interval_from` for bounds 0 and 1."""
+    """Ends of Wilson's interval with bounds 0 and 1, see `interval_from`."""
     if variance == 0:
         return mean, mean
     if mean * (1 - mean) == 0:
@@ -133,4 +133,4 @@ def _wilson(mean: float, variance: float, t: float) -> tuple[float, float]:
     w = t**2 * variance / (mean * (1 - mean))
     root = math.sqrt(t**2 * variance + w**2 / 4)
     high = (mean + w / 2 + root) / (1 + w)
-    return mean**2 / ((1 + w) * high), high  # the product of both ends; their difference would lose digits
+    return mean**2 / ((1 + w) * high), high  # from the product of both ends, because their difference would lose digits

@@ -1,4 +1,4 @@
-"""The kernel distance between two sets of features, which other fields call KID."""
+"""The kernel distance between two sets of features, known as KID for images."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def kernel_distance(
 
     ``k(x, y) = (gamma x . y + coefficient)^degree``, and the estimate is the mean of k over pairs of different fakes,
     plus that over pairs of different real ones, minus twice that over mixed pairs (Binkowski et al. 2018;
-    Gretton et al. 2012, eq. 3). It is unbiased at any N and M, so sets drawn alike often come out below 0, and it is
-    returned with its sign. Not a distance in space: it changes when all features move or grow.
+    Gretton et al. 2012, eq. 3). It is unbiased at any N and M, so it is often below 0 for two sets of one
+    distribution; the sign is kept. It changes when all features move or grow.
 
     Args:
         fake, real: (N, D) and (M, D); all of them are used
@@ -50,8 +50,8 @@ def kernel_distance(
 def kernel_per_class(fake: Tensor, fake_label: Tensor, real: Tensor, real_label: Tensor, **options: Any) -> PerClass:
     """Kernel distance of every class between features (N, D) and (M, D), and its mean over classes, in float64.
 
-    Unbiased at any number of motions of a class, which `frechet_per_class` is not, so that classes and models of
-    different counts may be compared; noisy where a class has few. Time grows as the sum over classes of N_k M_k D.
+    Unlike `frechet_per_class` it is unbiased at any number of motions of a class, so classes and models of different
+    counts may be compared; it is noisy for small classes. Time grows as the sum over classes of N_k M_k D.
 
     Args:
         fake, real: (N, D) and (M, D)
@@ -79,13 +79,13 @@ def kernel_distance_subsets(
 ) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of the kernel distance over random subsets of features (N, D) and (M, D), in float64.
 
-    So it is usually reported (Binkowski et al. 2018). The mean is a noisier `kernel_distance`; the deviation tells how
-    much a distance between `size` motions varies, and is no error of the mean, since subsets overlap.
+    This is how papers report it (Binkowski et al. 2018). The mean is a noisier `kernel_distance`; the deviation is that
+    of a distance between `size` motions, not an error of the mean, because subsets overlap.
 
     Args:
-        subsets: how many; the deviation divides by this number
+        subsets: number of subsets, by which the variance is divided
         size: motions of each subset on either side, drawn without replacement
-        rng: draws them; None = a new generator with seed 0, so that the same sets give the same values
+        rng: draws the subsets; None = a new generator with seed 0, so that the same sets give the same values
 
     Raises:
         ValueError: as `kernel_distance`, and when a side has fewer than `size` motions
@@ -99,16 +99,16 @@ def kernel_distance_subsets(
             f"choose a size of at most {min(len(fake), len(real))}, or use kernel_distance, which takes all"
         )
     rng = torch.Generator().manual_seed(0) if rng is None else rng
-    found = []
+    distances = []
     for _ in range(subsets):
         parts = [x[torch.randperm(len(x), generator=rng, device=rng.device)[:size].to(x.device)] for x in (fake, real)]
-        found.append(kernel_distance(*parts, degree=degree, coefficient=coefficient, gamma=gamma))
-    each = torch.stack(found)
-    return each.mean(), each.std(correction=0)
+        distances.append(kernel_distance(*parts, degree=degree, coefficient=coefficient, gamma=gamma))
+    values = torch.stack(distances)
+    return values.mean(), values.std(correction=0)
 
 
 def _checked(fake: Tensor, real: Tensor, degree: int) -> tuple[Tensor, Tensor]:
-    """Both in float64."""
+    """Both sides, checked, in float64."""
     check_features(fake, "features of fake motions")
     check_features(real, "features of real motions", width=fake.shape[1])
     if min(len(fake), len(real)) < 2:
@@ -126,13 +126,13 @@ def _kernel(x: Tensor, y: Tensor, degree: int, coefficient: float, gamma: float)
 
 
 def _sum_of_pairs(x: Tensor, degree: int, coefficient: float, gamma: float) -> Tensor:
-    """Sum of the kernel over ordered pairs i != j; each block is met once and stands for its mirror image too."""
+    """Sum of the kernel over ordered pairs i != j; each block is computed once and counted for its mirror image too."""
     total = x.new_zeros(())
-    rows = max(1, min(BLOCK // len(x), -(-len(x) // 8)))  # of a triangle of 8 steps, little is computed twice
+    rows = max(1, min(BLOCK // len(x), -(-len(x) // 8)))  # in a triangle of 8 steps, little is computed twice
     for start in range(0, len(x), rows):
         part = x[start : start + rows]
         values = _kernel(part, x[start:], degree, coefficient, gamma)
-        values[:, : len(part)].tril_()  # of its own square a block counts the pairs below the diagonal
+        values[:, : len(part)].tril_()  # in the square on the diagonal, only pairs below it
         values.diagonal().zero_()
         total += 2 * values.sum()
     return total

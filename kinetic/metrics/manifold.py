@@ -1,4 +1,4 @@
-"""Precision, recall, density, coverage: how many fakes look real, and how much of what is real they show."""
+"""Precision, recall, density, coverage: the share of fakes that look real, and of the real motions that they cover."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ BLOCK = 2**20  # distances held at once: 8 MB in float64
 
 
 class Manifold(NamedTuple):
-    """What `manifold` found, each a number.
+    """Precision, recall, density and coverage, each a number; the result of `manifold`.
 
     Args:
         precision: share of fake motions that lie in the ball of at least one real motion
         recall: share of real motions that lie in the ball of at least one fake motion
-        density: balls of real motions that a fake one lies in, on average, over `neighbours`; may exceed 1
+        density: average number of balls of real motions around a fake one, over `neighbours`; may exceed 1
         coverage: share of real motions whose ball holds at least one fake motion
     """
 
@@ -33,15 +33,15 @@ class Manifold(NamedTuple):
 def manifold(fake: Tensor, real: Tensor, *, neighbours: int = 5) -> Manifold:
     """Precision, recall, density and coverage of features (N, D) and (M, D), in float64.
 
-    The first two are of Kynkaanniemi et al. 2019 (k = 3), the others of Naeem et al. 2020 (k = 5). The ball of a motion
-    reaches to its k-th nearest neighbour on its own side, itself left out, its surface included. Distances are
-    Euclidean, and all rows are used. Precision and recall rest on single balls, so an outlier on the side of the balls
-    may raise them: its ball reaches back to its k-th nearest neighbour and holds what lies beyond. Density and coverage
-    were made to mind less. However far one motion is, it takes no digits from the distances between the others.
+    The first two are defined by Kynkaanniemi et al. 2019 (k = 3), the others by Naeem et al. 2020 (k = 5). The radius
+    of a motion's ball is the distance to its k-th nearest neighbour on the same side, not counting itself; the surface
+    belongs to the ball. Distances are Euclidean, and all rows are used. Precision and recall depend on single balls, so
+    an outlier can raise them: its ball reaches back to its k-th nearest neighbour and holds everything in between.
+    Density and coverage are less sensitive. A motion far away costs the distances between the others no digits.
 
-    N fake and M real motions drawn alike have a density of 1 on average, and a coverage of
-    ``1 - (M - 1) ... (M - k) / ((N + M - 1) ... (N + M - k))``. A set with itself has a density of ``(k + 1) / k``, for
-    each of its motions is in its own ball too.
+    N fake and M real motions of one distribution have a density of 1 on average, and a coverage of
+    ``1 - (M - 1) ... (M - k) / ((N + M - 1) ... (N + M - k))``. A set compared with itself has a density of
+    ``(k + 1) / k``, because each of its motions is in its own ball too.
 
     Args:
         fake, real: (N, D) and (M, D)
@@ -61,7 +61,7 @@ def manifold(fake: Tensor, real: Tensor, *, neighbours: int = 5) -> Manifold:
             f"got {len(fake)} fake and {len(real)} real"
         )
     fake, real = fake.detach().double(), real.detach().double()
-    centre = real.median(dim=0).values  # not the mean, which one motion may carry away from all others
+    centre = real.median(dim=0).values  # not the mean, which a single motion can move far away
     fake, real = fake - centre, real - centre
     fake_square, real_square = fake.square().sum(dim=1), real.square().sum(dim=1)
     for side, square in (("fake", fake_square), ("real", real_square)):
@@ -89,15 +89,15 @@ def manifold(fake: Tensor, real: Tensor, *, neighbours: int = 5) -> Manifold:
     )
 
 
-# Where a ball about c ends, and whether x is in it, is told by |x|^2 - 2 c . x, the squared distance less |c|^2. It
-# orders points about c as the distance does, and loses at most a share of |x|^2 + 2 |c| |x| to rounding. |c|^2 itself
-# would swallow the differences between all points, where c is far from them. On both sides of a comparison that loss is
-# given to the ball, so that ties hold.
+# Whether x is in the ball about c is decided by |x|^2 - 2 c . x, the squared distance without |c|^2. It orders points
+# as the distance from c does, and its rounding error is at most a share of |x|^2 + 2 |c| |x|. With |c|^2, the
+# differences between points would be lost where c is far from them. The error is added to the ball on both sides of a
+# comparison, so that a point on the surface counts as inside.
 
 
 def _reaches(x: Tensor, neighbours: int) -> Tensor:
-    """|z|^2 - 2 c . z of each row c and its k-th nearest other row z, with what rounding may take: (N, D) -> (N,)."""
-    found = []
+    """|z|^2 - 2 c . z of each row c and its k-th nearest other row z, plus the rounding error: (N, D) -> (N,)."""
+    reaches = []
     square, share = x.square().sum(dim=1), _rounding(x)
     norm = square.sqrt()
     rows = max(1, BLOCK // len(x))
@@ -106,10 +106,10 @@ def _reaches(x: Tensor, neighbours: int) -> Tensor:
         nearness = square.expand(len(part), -1).addmm(part, x.T, alpha=-2)
         nearness.diagonal(offset=start).fill_(torch.inf)
         reach, last = nearness.kthvalue(neighbours, dim=1)
-        found.append(reach + share * (square[last] + 2 * norm[start : start + rows] * norm[last]))
-    return torch.cat(found)
+        reaches.append(reach + share * (square[last] + 2 * norm[start : start + rows] * norm[last]))
+    return torch.cat(reaches)
 
 
 def _rounding(x: Tensor) -> float:
-    """What a sum of products over (N, D) may lose, as a share of the sum of their sizes."""
+    """Largest rounding error of a sum of products over (N, D), as a share of the sum of their sizes."""
     return 2 * (x.shape[1] + 1) * torch.finfo(x.dtype).eps

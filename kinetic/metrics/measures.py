@@ -1,7 +1,7 @@
-"""Every score that `kinetic evaluate` can tell, in the order of its table.
+"""All scores of `kinetic evaluate`, in the order of its table.
 
-A measure is one computation that yields one score or several: a row of `MEASURES` says what it looks at, which way is
-better, and which real motions play the generated ones for the floor beside it.
+A measure is one computation that yields one score or several: a row of `MEASURES` says which inputs it needs, which way
+is better, and which real motions take the place of the generated ones for the floor.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ MODES: tuple[Literal["frame", "sequence"], ...] = ("frame", "sequence")
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """Motions of one side with all that scores look at.
+    """Motions of one side with all inputs of the scores.
 
     Args:
         motion: (N, C, T, V) in metres
-        label: (N,) what was asked for
-        features: (N, D) of a feature network; None = there is none
-        predicted: (N,) what a recognition network takes them for; None = there is none
+        label: (N,) their classes; for generated motions, those requested
+        features: (N, D) of a feature network; None = there is no network
+        predicted: (N,) classes according to a recognition network; None = there is no network
     """
 
     motion: Tensor
@@ -57,12 +57,12 @@ class Sample:
 
     @cached_property
     def bandwidths(self) -> tuple[float, ...]:
-        """Typical squared distances within a class, of poses and of whole motions; computed once."""
+        """Typical squared distances within a class, of poses and of whole motions; cached."""
         return tuple(typical_bandwidth(self.motion, self.label, mode=mode) for mode in MODES)
 
     @property
     def seen(self) -> Tensor:
-        """The features. Raises ValueError where there are none."""
+        """The features. Raises ValueError if there are none."""
         if self.features is None:
             raise ValueError(LACKING["features"])
         return self.features
@@ -80,10 +80,10 @@ class Near(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Memories:
-    """How far motions are from the training motions, in coordinates and in features; the real ones are looked up once.
+    """Distances of motions to the training motions, in coordinates and in features; those of real motions are cached.
 
     Args:
-        real, train, skeleton: as of the cases that share it
+        real, train, skeleton: of the cases that share it
     """
 
     real: Sample
@@ -92,12 +92,12 @@ class Memories:
 
     @cached_property
     def coordinates(self) -> Memory:
-        """After alignment."""
+        """The memory of training motions after alignment."""
         return aligned_memory(self.train.motion, self.real.motion, self.skeleton)
 
     @cached_property
     def features(self) -> Memory:
-        """Of the feature network. Raises ValueError where there is none."""
+        """The memory of features of training motions. Raises ValueError if there are none."""
         return row_memory(self.train.seen, self.real.seen)
 
     def held_out(self, fake: Sample, space: Space) -> Neighbours:
@@ -118,15 +118,16 @@ class Memories:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """What a measure is given.
+    """The input of a measure.
 
     Args:
-        fake: the motions that are scored
+        fake: the motions to score
         real: held-out real motions
-        train: the real motions that a generator learned from
-        skeleton: of them all
-        left_out: which of the training motions the fakes are themselves, (N,); None = they are none of them
-        memories: shared by cases with the same real motions; None = this case makes its own
+        train: the training motions of the generator
+        skeleton: of all motions
+        left_out: numbers (N,) of the training motions that the fakes are, to leave them out of the search; None = the
+            fakes are no training motions
+        memories: shared by cases with the same real motions; None = computed for this case alone
     """
 
     fake: Sample
@@ -138,26 +139,26 @@ class Case:
     _near: dict[Space, Near] = field(default_factory=dict, init=False, repr=False)
 
     def near(self, space: Space) -> Near:
-        """The training motions that are nearest to both sides; computed once."""
+        """The training motions that are nearest to both sides; cached."""
         if space not in self._near:
             memories = self.memories or Memories(self.real, self.train, self.skeleton)
             self._near[space] = memories.near(self.fake, space, self.left_out)
         return self._near[space]
 
     def select(self, fake: Tensor | None = None, real: Tensor | None = None) -> Case:
-        """The case of some motions on either side; what is nearest to them is not looked up again."""
+        """The case of some motions of either side, which keeps their nearest training motions."""
         sides = [side if rows is None else side.select(rows) for side, rows in ((self.fake, fake), (self.real, real))]
         left_out = self.left_out if fake is None or self.left_out is None else self.left_out[fake]
-        some = replace(self, fake=sides[0], real=sides[1], left_out=left_out)
+        case = replace(self, fake=sides[0], real=sides[1], left_out=left_out)
         for space, (near_fake, near_real) in self._near.items():
-            some._near[space] = Near(
+            case._near[space] = Near(
                 near_fake if fake is None else near_fake.select(fake),
                 near_real if real is None else near_real.select(real),
             )
-        return some
+        return case
 
 
-Found = Tensor | PerClass
+Value = Tensor | PerClass
 Better = Literal["low", "high", "real"]
 Need = Literal["features", "predicted"]
 
@@ -167,48 +168,48 @@ class Measure:
     """One computation and the scores that come out of it.
 
     Args:
-        scores: name -> which way is better: low, high, or as near to that of real motions as can be (real)
+        scores: name -> which way is better: low, high, or as near as possible to real motions (real)
         estimator: how they are estimated
-        compute: the case -> one number per name, with those of each class where it has them
-        needs: features or predicted of a network
-        floor: which real motions play the generated ones: training motions; the held-out ones themselves, where the
-            score looks at one side only; or training motions that are left out of the training set one at a time, as
-            an ideal generator would make them
-        numbers: whether scores change with the number of motions, so that they are compared at equal numbers only
+        compute: the case -> one number per name, or numbers per class
+        needs: features or predicted classes of a network
+        floor: the real motions that take the place of the generated ones: training motions; the held-out ones, if the
+            score depends on one side only; or training motions left out of the training set one at a time, which are
+            like those of an ideal generator
+        numbers: whether scores depend on the number of motions, so that only equal numbers may be compared
     """
 
     scores: Mapping[str, Better]
     estimator: str
-    compute: Callable[[Case], Sequence[Found]]
+    compute: Callable[[Case], Sequence[Value]]
     needs: tuple[Need, ...] = ()
     floor: Literal["train", "test", "left out"] = "train"
     numbers: bool = False
 
 
-def _of_features(score: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Case], Sequence[Found]]:
+def _of_features(score: Callable[[Tensor, Tensor], Tensor]) -> Callable[[Case], Sequence[Value]]:
     return lambda case: (score(case.fake.seen, case.real.seen),)
 
 
-def _frechet_class(case: Case) -> Sequence[Found]:
+def _frechet_class(case: Case) -> Sequence[Value]:
     return (frechet_per_class(case.fake.seen, case.fake.label, case.real.seen, case.real.label),)
 
 
-def _kernel_class(case: Case) -> Sequence[Found]:
+def _kernel_class(case: Case) -> Sequence[Value]:
     return (kernel_per_class(case.fake.seen, case.fake.label, case.real.seen, case.real.label),)
 
 
-def _accuracy(case: Case) -> Sequence[Found]:
+def _accuracy(case: Case) -> Sequence[Value]:
     if case.fake.predicted is None:
         raise ValueError(LACKING["predicted"])
     return (accuracy(case.fake.predicted, case.fake.label),)
 
 
-def _mmd(case: Case) -> Sequence[Found]:
+def _mmd(case: Case) -> Sequence[Value]:
     fake, real = case.fake, case.real
     return [mmd_per_class(fake.motion, fake.label, real.motion, real.label, mode=mode) for mode in MODES]
 
 
-def _mmd2(case: Case) -> Sequence[Found]:
+def _mmd2(case: Case) -> Sequence[Value]:
     fake, real, train = case.fake, case.real, case.train
     return [
         mmd_per_class(
@@ -224,29 +225,29 @@ def _mmd2(case: Case) -> Sequence[Found]:
     ]
 
 
-def _variance(case: Case) -> Sequence[Found]:
+def _variance(case: Case) -> Sequence[Value]:
     fake, real = case.fake, case.real
     return (variance_ratio(flatten(fake.motion), fake.label, flatten(real.motion), real.label),)
 
 
-def _copying(case: Case, *, space: Space) -> Sequence[Found]:
+def _copying(case: Case, *, space: Space) -> Sequence[Value]:
     near = case.near(space)
     if near.real.first.median() == 0:
         raise ValueError("at least half of the test motions are training motions: there is nothing to compare with")
     return (nearer(near.fake.first, near.real.first),)
 
 
-def _duplicates(case: Case, *, space: Space) -> Sequence[Found]:
+def _duplicates(case: Case, *, space: Space) -> Sequence[Value]:
     return (case.near(space).fake.copied.double().mean(),)
 
 
-def _gap(case: Case, *, quantity: Callable[[Tensor, Skeleton], Tensor]) -> Sequence[Found]:
+def _gap(case: Case, *, quantity: Callable[[Tensor, Skeleton], Tensor]) -> Sequence[Value]:
     fake, real = (quantity(side.motion, case.skeleton) for side in (case.fake, case.real))
     return (plausibility.gap(fake, real),)
 
 
 NEIGHBOURS = 5
-"""k: a motion's ball reaches to its k-th nearest neighbour (Naeem et al. 2020)."""
+"""k: the radius of a motion's ball is the distance to its k-th nearest neighbour (Naeem et al. 2020)."""
 
 MEASURES: tuple[Measure, ...] = (
     Measure({"frechet": "low"}, "gaussian", _of_features(frechet_from_features), ("features",), numbers=True),
@@ -349,31 +350,31 @@ LACKING: dict[Need, str] = {
     "features": "without a feature network",
     "predicted": "without a recognition network that knows the classes",
 }
-"""Why a measure is left out where what it needs is not there."""
+"""Need -> reason for leaving out a measure without it."""
 
-BETTER: dict[str, Better] = {name: better for each in MEASURES for name, better in each.scores.items()}
-"""Which way is better, of every score."""
+BETTER: dict[str, Better] = {name: better for row in MEASURES for name, better in row.scores.items()}
+"""Score -> which way is better."""
 
 
 def choose(only: Iterable[str] | None) -> tuple[Measure, ...]:
-    """The measures with these scores. Raises ValueError for an unknown name, listing the known ones."""
+    """The measures with these scores; all for None. Raises ValueError for an unknown name, listing the known ones."""
     if only is None:
         return MEASURES
-    wanted = set(only)
-    if unknown := sorted(wanted - set(BETTER)):
+    names = set(only)
+    if unknown := sorted(names - set(BETTER)):
         raise ValueError(f"there is no score {unknown[0]!r}; there are: {', '.join(BETTER)}")
-    return tuple(each for each in MEASURES if wanted & set(each.scores))
+    return tuple(row for row in MEASURES if names & set(row.scores))
 
 
 def measure(
     case: Case, measures: Iterable[Measure] = MEASURES, *, reasons: dict[str, str] | None = None
-) -> dict[str, Found]:
+) -> dict[str, Value]:
     """The scores of a case: name -> a number, or numbers per class whose mean is the score.
 
-    What cannot be computed is left out: for want of a network, of motions, of feet.
+    Scores that cannot be computed are left out, for example without a network, enough motions, or feet.
 
     Args:
-        reasons: is told why, for each score that is left out
+        reasons: filled with the reason for each score that is left out
 
     Raises:
         ValueError: for NaN or infinity, in motions or features
@@ -383,21 +384,21 @@ def measure(
         check_labels(side.label, side.motion, f"{what} motions")
         if side.features is not None:
             check_features(side.features, f"features of {what} motions")
-    found: dict[str, Found] = {}
-    for each in measures:
+    values: dict[str, Value] = {}
+    for row in measures:
         try:
-            _require(case, each)
-            found |= zip(each.scores, each.compute(case), strict=True)
-        except ValueError as error:  # too few motions, or too much alike: the measure says what it lacks
+            _require(case, row)
+            values |= zip(row.scores, row.compute(case), strict=True)
+        except ValueError as error:  # such as too few motions, or constant ones
             if reasons is not None:
-                reasons.update(dict.fromkeys(each.scores, str(error)))
-    return found
+                reasons.update(dict.fromkeys(row.scores, str(error)))
+    return values
 
 
-def _require(case: Case, wanted: Measure) -> None:
-    """Raises ValueError that says which network is missing."""
+def _require(case: Case, row: Measure) -> None:
+    """Raise ValueError, naming the network, if a measure needs one that is missing."""
     missing = {"features": case.fake.features is None or case.real.features is None}
     missing["predicted"] = case.fake.predicted is None
-    for need in wanted.needs:
+    for need in row.needs:
         if missing[need]:
             raise ValueError(LACKING[need])

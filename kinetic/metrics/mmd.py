@@ -1,6 +1,6 @@
-"""Maximum mean discrepancy between generated and real motions, by named estimators, and a test of whether they differ.
+"""Maximum mean discrepancy between generated and real motions, by named estimators, and a test for a difference.
 
-There are several incompatible "MMDa" and "MMDs" in the literature, so every number carries the name of its estimator:
+The literature has several incompatible "MMDa" and "MMDs", so every number carries the name of its estimator:
 
 =========== ============================================================================================ =============
 `paired`    paired U-statistic, its root, a negative one counts as 0; largest of 14 bandwidths           the default
@@ -10,12 +10,12 @@ There are several incompatible "MMDa" and "MMDs" in the literature, so every num
 `unbiased`  MMD^2 with its sign, own counts on both sides, median bandwidth                              to conclude
 =========== ============================================================================================ =============
 
-An estimator takes fake and real motions of one class and a view, which says what a sample is and over what scores are
-averaged: `by_frame` (MMDa, one comparison of poses per frame) or `by_sequence` (MMDs, one of whole motions). All use
-the kernel ``k(x, y) = exp(-|x - y|^2 / b)``, without a factor 2.
+An estimator takes fake and real motions of one class and a view, which defines the samples and the groups over which
+scores are averaged: `by_frame` (MMDa, one comparison of poses per frame) or `by_sequence` (MMDs, one of whole motions).
+All use the kernel ``k(x, y) = exp(-|x - y|^2 / b)``, without a factor 2.
 
-`paired` and `sagcn` are the same number wherever no U is negative. The default is `paired`, which `kinetic evaluate`
-tells too: in `sagcn` one frame whose sets are alike can lose the bandwidth that saw the others differ.
+`paired` and `sagcn` are the same number if no U is negative. The default, also of `kinetic evaluate`, is `paired`: in
+`sagcn` a single frame with similar sets can lose the bandwidth that separates the others.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ __all__ = [
 ]
 
 BANDWIDTHS = tuple(10.0**power for power in range(-4, 10))
-BLOCK = 2**17  # distances held at once: 1 MB in float64, which stays in the cache
-MEDIAN_OF = 2000  # most motions, of both sides together, whose distances a median is taken of
-FAR = 60.0  # d^2 / b from which on a kernel counts as exp(-60) = 9e-27: smaller ones change nothing, and may be slow
-NEAR, TERMS = 0.1, 8  # d^2 / b up to which a kernel is a series, and its terms; the first left out is below 3e-15
+BLOCK = 2**17  # distances in one block: 1 MB in float64, which fits the cache
+MEDIAN_OF = 2000  # most motions, of both sides together, for a median of their distances
+FAR = 60.0  # above this d^2 / b a kernel counts as exp(-60) = 9e-27: smaller ones change nothing, and can be slow
+NEAR, TERMS = 0.1, 8  # up to this d^2 / b a kernel is a series of so many terms; the next one is below 3e-15
 ROUNDING = 1e-12  # of a statistic in float64
 
 View = Callable[[Tensor], Tensor]
@@ -63,9 +63,9 @@ Mode = Literal["frame", "sequence"]
 
 
 class PublishedFault(UserWarning):
-    """An estimator that keeps a fault of published code (`sagcn`, `published`) has just shown it.
+    """Warning that a fault of published code, kept in `sagcn` and `published`, changed the score.
 
-    It lost bandwidths to the root of a negative number, or scored a class 0 for want of any.
+    Bandwidths were lost to the root of a negative number, and a class without any left scored 0.
     """
 
 
@@ -89,9 +89,9 @@ def paired_mmd(fake: Tensor, real: Tensor, view: View) -> Tensor:
     m (m - 1): the paired U-statistic, which leaves i = j out of the cross term as well and needs equally many motions
     on both sides (Yu et al. 2020).
 
-    U may be negative when the sets are alike. Where it is, or where it is no more than rounding, its root counts as 0;
-    it never becomes a NaN that drops out of the maximum. The mean over frames comes first, then the maximum; for one
-    view it is the root of the largest U.
+    U can be negative for similar sets. The root of a negative U, or one of mere rounding, counts as 0 and not as a NaN
+    that drops out of the maximum. The mean over frames comes first, then the maximum; for one view it is the root of
+    the largest U.
     """
     _check_pairs(fake, real, "paired")
     statistic = paired_statistic(view(fake), view(real))
@@ -99,14 +99,14 @@ def paired_mmd(fake: Tensor, real: Tensor, view: View) -> Tensor:
 
 
 def sagcn(fake: Tensor, real: Tensor, view: View) -> Tensor:
-    """What SA-GCN's own class computes (Yu et al. 2020, `evaluation.py`), its fault included.
+    """The estimator of SA-GCN's code (Yu et al. 2020, `evaluation.py`), with its fault.
 
-    The estimator of `paired_mmd`, but the root of a negative U is NaN, and NaN > best is False: one such frame loses
-    the bandwidth for all frames, and where all bandwidths are lost the score is 0, which is perfect. So frames in which
-    both sides are alike change what the others score.
+    It is that of `paired_mmd`, but the root of a negative U is NaN, and NaN > best is False: one such frame loses the
+    bandwidth for all frames, and if all bandwidths are lost the score is 0, which is perfect. So frames with similar
+    sides change the score of the others.
 
-    Issues `PublishedFault` when bandwidths were lost. It takes differences kernel by kernel, as their class does, and
-    is slower than `paired_mmd`. In float64, where theirs has the precision of its arrays.
+    Issues `PublishedFault` when bandwidths were lost. It computes differences kernel by kernel, as their class does,
+    and is slower than `paired_mmd`. It uses float64; theirs has the precision of its arrays.
     """
     score, lost = _sagcn(fake, real, view)
     _warn([lost], "sagcn", stacklevel=4)
@@ -114,7 +114,7 @@ def sagcn(fake: Tensor, real: Tensor, view: View) -> Tensor:
 
 
 def _sagcn(fake: Tensor, real: Tensor, view: View) -> tuple[Tensor, int]:
-    """The score, and how many bandwidths it lost."""
+    """The score, and the number of lost bandwidths."""
     _check_pairs(fake, real, "sagcn")
     x, y = view(fake).double(), view(real).double()  # (G, m, D)
     groups, m, _ = x.shape
@@ -134,27 +134,26 @@ def _sagcn(fake: Tensor, real: Tensor, view: View) -> tuple[Tensor, int]:
 
 
 def _from_differences(x: Tensor, y: Tensor) -> Tensor:
-    """Squared distances that are 0 where two points are the same: (r, D), (n, D) -> (r, n)."""
+    """Squared distances, exactly 0 between equal points: (r, D), (n, D) -> (r, n)."""
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
 def _largest(scores: Tensor) -> tuple[Tensor, int]:
-    """The largest of (B,) as published code finds it, from 0, where NaN > best is False; and how many are NaN."""
+    """The largest of (B,) and 0 without NaN, as in published code, where NaN > best is False; and the count of NaN."""
     lost = scores.isnan()
     return torch.where(lost, 0, scores).max(), int(lost.sum())
 
 
 def published(fake: Tensor, real: Tensor, view: View) -> Tensor:
-    """What Kinetic-GAN's `mmd-actions.py` computes of one class, faults and all; only to compare with its numbers.
+    """The estimator of Kinetic-GAN's `mmd-actions.py` for one class, with its faults; only to compare with its numbers.
 
-    Of either side only the first motion is used, and its joints are read as the samples: m = V, D = C. It is a
-    distance between the poses of one fake and one real motion, and none between distributions: fakes that are all the
-    same motion score 0 if that motion is the first real one. As in `sagcn`, from which the script descends, i = j is
-    left out everywhere (here it is the same joint on both sides), the score is the largest of 14 bandwidths, the root
-    of a negative U is NaN, one such frame is enough to lose its bandwidth, and where all are lost the score is 0, which
-    is perfect.
+    It uses the first motion of either side, with joints as samples: m = V, D = C. So it is a distance between the poses
+    of one fake and one real motion, not between distributions: fakes that are all the same motion score 0 if that
+    motion is the first real one. As in `sagcn`, the origin of the script, i = j is left out everywhere (here the same
+    joint on both sides), the score is the largest of 14 bandwidths, the root of a negative U is NaN, one such frame
+    loses its bandwidth, and if all are lost the score is 0, which is perfect.
 
-    Issues `PublishedFault` when bandwidths were lost. In float64, where the script has the precision of its files.
+    Issues `PublishedFault` when bandwidths were lost. It uses float64; the script has the precision of its files.
     """
     score, lost = _published(fake, real, view)
     _warn([lost], "published", stacklevel=4)
@@ -162,7 +161,7 @@ def published(fake: Tensor, real: Tensor, view: View) -> Tensor:
 
 
 def _published(fake: Tensor, real: Tensor, view: View) -> tuple[Tensor, int]:
-    """The score, and how many bandwidths it lost."""
+    """The score, and the number of lost bandwidths."""
     _check_counts(fake, real, "published", least=1)
     x, y = (view(rearrange(motion[0], "c t v -> v c t 1")).double() for motion in (fake, real))  # (G, V, D)
     joints = x.shape[1]
@@ -178,10 +177,10 @@ def _published(fake: Tensor, real: Tensor, view: View) -> tuple[Tensor, int]:
 
 
 def _warn(lost: Sequence[int], estimator: str, *, stacklevel: int) -> None:
-    """Tell what each of some classes lost, from where the public function was called."""
+    """Warn of the lost bandwidths of some classes, at the line of the caller."""
     if not any(lost):
         return
-    of, all_lost = len(BANDWIDTHS), sum(each == len(BANDWIDTHS) for each in lost)
+    of, all_lost = len(BANDWIDTHS), sum(count == len(BANDWIDTHS) for count in lost)
     message = (
         f"the {estimator} estimator took roots of negative numbers: {sum(lost)} of {of * len(lost)} bandwidths "
         f"vanished from the maximum, in {sum(map(bool, lost))} of {len(lost)} classes"
@@ -194,15 +193,15 @@ def _warn(lost: Sequence[int], estimator: str, *, stacklevel: int) -> None:
 
 
 def mugl(fake: Tensor, real: Tensor, view: View) -> Tensor:
-    """MMD as MUGL and DSAG compute it (Maheshwari et al. 2022): a V-statistic, no root, all motions in one set.
+    """The estimator of MUGL and DSAG (Maheshwari et al. 2022): a V-statistic, no root, all motions in one set.
 
-    The mean of k(x_i, x_j) + k(y_i, y_j) - 2 k(x_i, y_j) over all i and j, averaged over the views; then, from the
-    smallest bandwidth to the largest, the largest so far; the score is the mean of those 14 numbers. So it depends on
-    how many bandwidths lie beyond the best one. Labels take no part.
+    The mean of k(x_i, x_j) + k(y_i, y_j) - 2 k(x_i, y_j) over all i and j, averaged over the views; then the running
+    maximum from the smallest bandwidth to the largest; the score is the mean of those 14 numbers. So it depends on the
+    number of bandwidths beyond the best one. Labels are ignored.
 
-    i = j is included, which biases it: between samples of one distribution it is not 0 but up to 2 / m, most at small
-    bandwidths. Compare only at equal counts. Theirs needs as many fake as real motions; this is the same number there,
-    and the V-statistic with its own means elsewhere.
+    i = j is included, which biases it: between samples of one distribution it is up to 2 / m, most at small bandwidths.
+    Compare only at equal counts. Theirs needs as many fake as real motions; for unequal counts this is the V-statistic
+    with separate means.
     """
     _check_counts(fake, real, "mugl", least=1)
     x, y = view(fake), view(real)
@@ -216,12 +215,12 @@ def unbiased(fake: Tensor, real: Tensor, view: View, *, bandwidths: Iterable[flo
     """MMD^2 without bias, with its sign (Gretton et al. 2012, eq. 3), averaged over the views.
 
     Mean of k(x_i, x_j) over i != j, plus that of k(y_i, y_j), less twice the mean of all k(x_i, y_j). Its expectation
-    is 0 where both sides are alike, so it comes out negative about as often as not: it is no distance, and no root may
-    be taken. `permutation_test` tells how much is chance.
+    is 0 for two sets of one distribution, so it is negative about half of the time: it is no distance, and has no root.
+    `permutation_test` returns the probability of such a value by chance.
 
-    The bandwidth is the median of the squared distances in the union of both sides, for each view its own; of more than
-    2,000 motions, some that are evenly spaced stand for all. It depends on the fakes: to rank generators, give
-    `bandwidths`, such as `typical_bandwidth` of other real motions. Of several the kernels are averaged.
+    The bandwidth of each view is the median of the squared distances in the union of both sides; of more than 2,000
+    motions, evenly spaced ones are used. It depends on the fakes: to rank generators, give `bandwidths`, such as
+    `typical_bandwidth` of other real motions. Kernels of several bandwidths are averaged.
     """
     _check_counts(fake, real, "unbiased")
     x, y, bandwidths = _scaled(view(fake), view(real), bandwidths)
@@ -271,13 +270,15 @@ def unbiased_statistic(x: Tensor, y: Tensor, bandwidths: Iterable[float] = BANDW
 def median_bandwidths(*sides: Tensor) -> Tensor:
     """The median of squared distances within the union of sides, (G, m, D) each: (G,), float64.
 
-    A view in which all is one point gets 1: there every bandwidth gives 0. Raises ValueError where so many points are
-    the same that the median is 0.
+    A view in which all points are the same gets 1, because every bandwidth gives 0 there.
+
+    Raises:
+        ValueError: if so many points are the same that the median is 0
     """
     step = -(-sum(side.shape[1] for side in sides) // MEDIAN_OF)
-    found = []
-    for each in zip(*(side.split(1) for side in sides), strict=True):
-        z = torch.cat([part.double() for part in each], dim=1)[:, ::step]
+    groups = []
+    for group in zip(*(side.split(1) for side in sides), strict=True):
+        z = torch.cat([part.double() for part in group], dim=1)[:, ::step]
         z = z - z.mean(dim=1, keepdim=True)
         pairs = [
             distance[torch.ones_like(distance, dtype=torch.bool).triu(1)]
@@ -285,8 +286,8 @@ def median_bandwidths(*sides: Tensor) -> Tensor:
             for _, distance in parts
         ]
         distances = torch.cat(pairs)
-        found.append(distances.median() if distances.any() else distances.new_ones(()))
-    medians = torch.stack(found)
+        groups.append(distances.median() if distances.any() else distances.new_ones(()))
+    medians = torch.stack(groups)
     if not medians.all():
         raise ValueError(
             f"in {int((medians == 0).sum())} of {len(medians)} views more than half of all pairs of motions are the "
@@ -298,8 +299,8 @@ def median_bandwidths(*sides: Tensor) -> Tensor:
 def typical_bandwidth(motion: Tensor, label: Tensor, *, mode: Mode = "frame") -> float:
     """A bandwidth from motions (N, C, T, V) and labels (N,): the typical squared distance within a class.
 
-    The median over classes and frames of the median over pairs. Taken from motions that are not compared, it leaves
-    `unbiased` without bias, and all generators with one kernel. Classes of one motion are left out.
+    The median over classes and frames of the median over pairs. If it comes from other motions than those compared,
+    `unbiased` stays unbiased, and all generators have the same kernel. Classes of one motion are left out.
 
     Raises:
         ValueError: for NaN or infinity, labels that do not fit, no class of two motions, or where most pairs of motions
@@ -311,11 +312,11 @@ def typical_bandwidth(motion: Tensor, label: Tensor, *, mode: Mode = "frame") ->
     classes = [VIEWS[mode](motion[label == k]) for k, count in counts if count >= 2]
     if not classes:
         raise ValueError("a bandwidth needs a class with two motions")
-    return float(torch.cat([median_bandwidths(each) for each in classes]).median())
+    return float(torch.cat([median_bandwidths(groups) for groups in classes]).median())
 
 
 def _scaled(x: Tensor, y: Tensor, bandwidths: Iterable[float] | None) -> tuple[Tensor, Tensor, tuple[float, ...]]:
-    """Points and bandwidths; for None, points in units of the root of the median, with a bandwidth of 1."""
+    """Points and bandwidths; for None, points divided by the root of the median, and a bandwidth of 1."""
     if bandwidths is not None:
         return x, y, _checked(bandwidths)
     unit = rearrange(median_bandwidths(x, y).sqrt(), "g -> g 1 1")
@@ -331,69 +332,69 @@ def _checked(bandwidths: Iterable[float]) -> tuple[float, ...]:
 
 
 def _centred(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Copies in float64 about a common centre, so that squares of coordinates are small."""
+    """Copies in float64 about a common centre, which keeps squares of coordinates small."""
     x, y = (part.to(torch.float64, copy=True) for part in (x, y))
     center = (x.mean(dim=1, keepdim=True) + y.mean(dim=1, keepdim=True)) / 2
     return x.sub_(center), y.sub_(center)
 
 
 def _blocks(x: Tensor, y: Tensor, *, triangle: bool = False) -> Iterator[tuple[slice, Iterator[tuple[slice, Tensor]]]]:
-    """Squared distances of (G, m, D) from (G, n, D), never more than a few at a time.
+    """Squared distances of (G, m, D) from (G, n, D), block by block.
 
-    Yields some rows with their parts, each of which is some groups with the distances (groups, rows, n). For a
-    triangle x is y, and columns left of the rows are not there: (groups, rows, n - first row).
+    Yields a slice of rows with its parts, each a slice of groups with distances (groups, rows, n). For a triangle x is
+    y, and columns before the first row are left out: (groups, rows, n - first row).
     """
     groups, m, _ = x.shape
     n = y.shape[1]
-    rows = max(1, min(BLOCK // n, -(-m // 4)))  # of a triangle of 4 steps, little is computed twice
+    rows = max(1, min(BLOCK // n, -(-m // 4)))  # in a triangle of 4 steps, little is computed twice
     step = max(1, BLOCK // (rows * n))
     square_x = torch.linalg.vecdot(x, x)
     square_y = square_x if y is x else torch.linalg.vecdot(y, y)
     if not (torch.isfinite(square_x).all() and torch.isfinite(square_y).all()):
         raise ValueError("coordinates are too large: their squares are no numbers in float64")
 
-    def parts(some: slice, columns: slice) -> Iterator[tuple[slice, Tensor]]:
+    def parts(part_rows: slice, columns: slice) -> Iterator[tuple[slice, Tensor]]:
         for start in range(0, groups, step):
             part = slice(start, start + step)
             distance = torch.baddbmm(
-                square_y[part, None, columns], x[part, some], y[part, columns].mT, alpha=-2
+                square_y[part, None, columns], x[part, part_rows], y[part, columns].mT, alpha=-2
             )  # (groups, rows, columns)
-            distance += square_x[part, some, None]
+            distance += square_x[part, part_rows, None]
             yield part, distance.clamp_(min=0)  # rounding of |x|^2 - 2xy + |y|^2
 
     for row in range(0, m, rows):
-        some = slice(row, min(row + rows, m))
-        yield some, parts(some, slice(row if triangle else 0, n))
+        part_rows = slice(row, min(row + rows, m))
+        yield part_rows, parts(part_rows, slice(row if triangle else 0, n))
 
 
 def _gaps(x: Tensor, y: Tensor, bandwidths: Iterable[float], *, paired: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Sums of 1 - k over pairs within (G, m, D), within (G, n, D) and between them; 3 times (B, G).
 
-    In every estimate the ones cancel. What is left loses no digits where k is close to 1, and i = j, where k is 1, adds
-    nothing within a side. Where `paired`, i = j is left out of the sum between them.
+    In every estimate the ones cancel. Sums of 1 - k lose no digits if k is close to 1, and i = j, for which k is 1,
+    adds nothing within a side. With `paired`, i = j is left out of the sum between the sides.
     """
     bandwidths = _checked(bandwidths)
     x, y = _centred(x, y)
     within_x, within_y, between = x.new_zeros(3, len(bandwidths), x.shape[0])
     for within, z in ((within_x, x), (within_y, y)):
         for rows, parts in _blocks(z, z, triangle=True):
-            weight = z.new_full((z.shape[1] - rows.start,), 2)  # each pair stands for two ...
-            weight[: rows.stop - rows.start] = 1  # ... but in the square on the diagonal, which has both
-            for some, distance in parts:
-                within[:, some] += _gap_sums(distance, weight, bandwidths, distance.diagonal(dim1=1, dim2=2))
+            weight = z.new_full((z.shape[1] - rows.start,), 2)  # each pair counts twice ...
+            weight[: rows.stop - rows.start] = 1  # ... except in the square on the diagonal, which has both
+            for groups, distance in parts:
+                within[:, groups] += _gap_sums(distance, weight, bandwidths, distance.diagonal(dim1=1, dim2=2))
     weight = y.new_ones(y.shape[1])
     for rows, parts in _blocks(x, y):
-        for some, distance in parts:
+        for groups, distance in parts:
             same = distance.diagonal(rows.start, dim1=1, dim2=2) if paired else None
-            between[:, some] += _gap_sums(distance, weight, bandwidths, same)
+            between[:, groups] += _gap_sums(distance, weight, bandwidths, same)
     return within_x, within_y, between
 
 
 def _gap_sums(distance: Tensor, weight: Tensor, bandwidths: Sequence[float], left_out: Tensor | None) -> Tensor:
     """Weighted sums of 1 - exp(-distance / b): (G, r, c) and (c,) -> (B, G); `left_out` is a view on some distances.
 
-    One block serves all bandwidths. For the large ones all kernels follow from the same few moments, for those whose
-    every kernel is 0 there is nothing to do, and a decade below another a kernel is the tenth power of that.
+    One block serves all bandwidths. For large bandwidths all kernels follow from the same few moments; for small ones
+    all kernels are 0; and the kernel of a bandwidth is the tenth power of that of a ten times larger one.
     """
     sums = distance.new_empty(len(bandwidths), len(distance))
     pairs = float(distance.shape[1] * weight.sum())
@@ -418,7 +419,7 @@ def _gap_sums(distance: Tensor, weight: Tensor, bandwidths: Sequence[float], lef
             square = kernel * kernel
             torch.mul(square, square, out=kernel)
             kernel.mul_(kernel).mul_(square)  # (k^4)^2 k^2
-            powers += 1  # each makes the rounding ten times as large
+            powers += 1  # each power makes the rounding error ten times as large
         else:
             kernel, powers = torch.mul(distance, -1 / bandwidth).clamp_(min=-FAR).exp_(), 0
         before = bandwidth
@@ -459,15 +460,15 @@ def mmd(
         mode: frame = MMDa, poses compared frame by frame; sequence = MMDs, whole motions compared
         estimator: a key of `ESTIMATORS`; scores of different estimators cannot be compared
         bandwidths: of `unbiased`, whose kernel is the mean over them; None = the median of squared distances. The other
-            estimators have theirs by definition
+            estimators define their bandwidths
 
     Raises:
-        ValueError: for unknown names, shapes that do not fit, NaN or infinity, too few motions, bandwidths that are not
-            positive or not to be chosen
+        ValueError: for unknown names, shapes that do not fit, NaN or infinity, too few motions, and bandwidths that are
+            not positive or for another estimator
 
     Example:
-        >>> one = torch.zeros(2, 1, 4, 1)
-        >>> mmd(one, one + 3.0)                       # two point masses: sqrt(2 - 2 exp(-9 / 1e-4))
+        >>> x = torch.zeros(2, 1, 4, 1)
+        >>> mmd(x, x + 3.0)                           # two point masses: sqrt(2 - 2 exp(-9 / 1e-4))
         tensor(1.4142, dtype=torch.float64)
     """
     _check(fake, real)
@@ -509,17 +510,17 @@ def mmd_per_class(
 ) -> PerClass:
     """Maximum mean discrepancy of every class, and its mean over classes.
 
-    `paired` and `sagcn` compare at equal counts: the smaller of both sides, at most `cap`. `unbiased` takes what there
-    is, at most `cap` of either side. Where a side has more, a random part of it is used.
+    `paired` and `sagcn` compare at equal counts: that of the smaller side, at most `cap`. `unbiased` uses all motions,
+    at most `cap` of either side. Of a larger side, a random part is used.
 
-    `published` selects as the script does: of each class the first motion in order, but none of a class other than the
-    first may stand at index 0. It differs from the script in that a class may have fewer than 100 motions, and takes
-    any `classes`, where the script knows 10 or 60. The order of motions is part of the score.
+    `published` selects as the script does: the first motion of each class, where index 0 only counts for the first
+    class. Unlike the script, it accepts classes with fewer than 100 motions, and any `classes` instead of 10 or 60. The
+    score depends on the order of motions.
 
     Args:
         fake, real: (N, C, T, V) and (M, C, T, V)
         fake_label, real_label: (N,) and (M,)
-        classes: which ones; None = every class that occurs
+        classes: numbers of the classes; None = every class that occurs
         mode, estimator, bandwidths: as for `mmd`
         cap: most motions of a class on each side
         rng: draws the part; None = a new generator with seed 0, so that the same sets give the same score
@@ -537,10 +538,10 @@ def mmd_per_class(
     kernels = None if bandwidths is None else _checked(bandwidths)
     faulty, lost = {"sagcn": _sagcn, "published": _published}.get(estimator), []
 
-    def score(one: Tensor, other: Tensor) -> Tensor:
+    def score(x: Tensor, y: Tensor) -> Tensor:
         if faulty is None:
-            return mmd(one, other, mode=mode, estimator=estimator, bandwidths=kernels)
-        value, vanished = faulty(one.detach(), other.detach(), VIEWS[mode])
+            return mmd(x, y, mode=mode, estimator=estimator, bandwidths=kernels)
+        value, vanished = faulty(x.detach(), y.detach(), VIEWS[mode])
         lost.append(vanished)
         return value
 
@@ -549,18 +550,18 @@ def mmd_per_class(
         check_labels(real_label, real, "real motions")
         classes = torch.cat([fake_label, real_label]).unique().tolist() if classes is None else list(classes)
         f, r = _first_of_each(fake_label, classes), _first_of_each(real_label, classes)
-        found = per_class(score, fake[f], fake_label[f], real[r], real_label[r], classes=classes, least=1)
+        scores = per_class(score, fake[f], fake_label[f], real[r], real_label[r], classes=classes, least=1)
     else:
         equal = estimator in PAIRED
-        found = per_class(score, fake, fake_label, real, real_label, classes=classes, equal=equal, cap=cap, rng=rng)
+        scores = per_class(score, fake, fake_label, real, real_label, classes=classes, equal=equal, cap=cap, rng=rng)
     _warn(lost, estimator, stacklevel=3)
-    return found
+    return scores
 
 
 def _first_of_each(label: Tensor, classes: Sequence[int]) -> Tensor:
-    """Where each class occurs first; the search for every class but the first starts at index 1, as in the script."""
-    rows = [(label == k).nonzero().flatten() for k in classes]
-    return torch.cat([found[found >= min(i, 1)][:1] for i, found in enumerate(rows)])
+    """First row of each class; as in the script, the search for all but the first class starts at index 1."""
+    by_class = [(label == k).nonzero().flatten() for k in classes]
+    return torch.cat([rows[rows >= min(i, 1)][:1] for i, rows in enumerate(by_class)])
 
 
 def permutation_test(
@@ -572,19 +573,19 @@ def permutation_test(
     bandwidths: Iterable[float] | None = None,
     rng: torch.Generator | None = None,
 ) -> Tensor:
-    """How often chance alone makes fake and real motions of one class as different as they are: a p-value, in float64.
+    """p-value of the difference between fake and real motions of one class, in float64.
 
     The share of relabellings of the union whose MMD^2 (`unbiased`, averaged over the views) is at least that of the
-    motions as they are labelled, which counts as one of them: the smallest p-value is 1 / (permutations + 1). Valid
-    where motions are independent: not for windows of the same recording.
+    true labels, which count as one of them: the smallest p-value is 1 / (permutations + 1). It is valid for independent
+    motions, not for windows of one recording.
 
-    A large p-value means that the sets are too small to tell them apart, not that they are alike.
+    A large p-value means that the sets are too small to separate them, not that they are equal.
 
     Args:
         fake, real: (N, C, T, V) and (M, C, T, V), at least 2 each
         mode, bandwidths: as for `mmd`
-        permutations: how many relabellings are drawn
-        rng: draws them; None = a new generator with seed 0
+        permutations: number of random relabellings
+        rng: draws the relabellings; None = a new generator with seed 0
 
     Raises:
         ValueError: as `mmd`, and for fewer than one permutation
@@ -600,12 +601,12 @@ def permutation_test(
     z = torch.cat(_centred(x, y), dim=1)
     m, total = len(fake), len(fake) + len(real)
     n = total - m
-    member = z.new_zeros(total, permutations + 1)  # whether a motion counts as fake, by relabelling
+    member = z.new_zeros(total, permutations + 1)  # 1 if a motion counts as fake in a relabelling
     member[:m, 0] = 1
     for i in range(1, permutations + 1):
         member[torch.randperm(total, generator=rng, device=rng.device)[:m].to(z.device), i] = 1
-    # With K the kernel matrix, 0 on its diagonal, and s a column of these: s'Ks is the sum within the fakes, and
-    # s'K1 - s'Ks that between both. K is the mean over views and bandwidths, so it serves all of them at once.
+    # With K the kernel matrix, 0 on its diagonal, and s a column of `member`: s'Ks is the sum within the fakes, and
+    # s'K1 - s'Ks that between both sides. K is the mean over views and bandwidths, so one K serves all of them.
     within = z.new_zeros(permutations + 1)  # s'Ks
     row_sums = z.new_zeros(total)  # K1
     for rows, parts in _blocks(z, z, triangle=True):
@@ -618,7 +619,7 @@ def permutation_test(
         kernel.diagonal().zero_()
         row_sums[rows] += kernel.sum(dim=1)
         row_sums[rows.stop :] += kernel[:, count:].sum(dim=0)
-        kernel[:, count:] *= 2  # stands for its mirror image too
+        kernel[:, count:] *= 2  # counts for its mirror image too
         within += (member[rows] * (kernel @ member[rows.start :])).sum(dim=0)
     between = row_sums @ member - within
     others = row_sums.sum() - 2 * between - within

@@ -1,4 +1,4 @@
-"""A score: a number together with everything that one must know before comparing it with another."""
+"""A score: a number with the facts that decide whether it may be compared with another."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import MISSING, asdict, dataclass, fields
 
 __all__ = ["BOUNDS", "SHARE", "Score", "bounds_of", "half_width"]
 
-RESULT = ("value", "interval")  # what was found; every other field is the label
+RESULT = ("value", "interval")  # every other field is part of the label
 
 SHARE = (0.0, 1.0)
 """Bounds of a share of motions."""
@@ -30,9 +30,9 @@ BOUNDS: dict[str, tuple[float, float]] = {
 
 
 def bounds_of(metric: str) -> tuple[float, float]:
-    """Least and largest value that a score can have; infinite where it has no bound, or is not known.
+    """Least and largest possible value of a score; infinite where there is no bound, and for unknown names.
 
-    A score of a further network, such as `accuracy@2`, has those of the score.
+    A score by a further network, such as `accuracy@2`, has the bounds of `accuracy`.
     """
     return BOUNDS.get(metric.partition("@")[0], (-math.inf, math.inf))
 
@@ -47,8 +47,8 @@ def half_width(value: float, interval: tuple[float, float]) -> float | None:
 class Score:
     """One number under a written protocol.
 
-    Two scores may be compared when their labels agree, that is all fields but the result (`value`, `interval`). Scores
-    with different labels refuse `<` and `-`, and name the fields that differ.
+    Two scores may be compared when their labels agree, that is all fields except the result (`value`, `interval`). For
+    different labels `<` and `-` raise ValueError with the fields that differ.
 
     Args:
         value: the number; the mean over `seeds` where there are several
@@ -56,17 +56,17 @@ class Score:
             None = a single run
         metric: such as frechet, mmd_frame, mmd_sequence
         estimator: how it is estimated; several definitions share one name
-        reference: split that the real motions come from, such as ntu/xsub/test
-        reference_hash: of the real motions and classes that were compared, those of the training side included
+        reference: split of the real motions, such as ntu/xsub/test
+        reference_hash: of the real motions and classes of both splits, test and training
         n_real, n_fake: motions on either side; Frechet distances fall with their number
-        balance: class counts of the fakes: reference = those of the real motions, balanced = all alike
+        balance: class counts of the fakes: reference = those of the real motions, balanced = all equal
         seeds: of the generator's noise, one per repetition
         truncation: psi; 1 = none; None = nothing was generated
         scaling: space of the coordinates: metres, or the name of a scaling
         frames: frames per motion
         fps: frames per second; None = clips of different rates
         network: recognition network whose features are compared; None = the coordinates
-        network_data: what it was trained on
+        network_data: its training data
         network_hash: hash of its weights
         version: of the library
     """
@@ -105,7 +105,7 @@ class Score:
                 raise ValueError(f"score {self.metric}: {name} must be at least 1, got {getattr(self, name)}")
 
     def _checked_interval(self) -> tuple[float, float]:
-        """Both ends as floats. Raises ValueError for anything but two finite numbers around the value."""
+        """Both ends as floats. Raises ValueError unless they are two finite numbers around the value."""
         if not isinstance(self.interval, tuple | list) or len(self.interval) != 2:
             raise ValueError(f"score {self.metric}: interval is {self.interval}; expected its lower and upper end")
         low, high = map(float, self.interval)
@@ -118,19 +118,19 @@ class Score:
 
     @property
     def half_width(self) -> float | None:
-        """Half of the interval where it is shown as `+-`; None where it is not symmetric, a share's, or not there."""
+        """Half the width of the interval, shown as `+-`; None without one, for an asymmetric one, and for shares."""
         if self.interval is None or bounds_of(self.metric) == SHARE:
             return None
         return half_width(self.value, self.interval)
 
     @property
     def label(self) -> dict[str, object]:
-        """All but the result."""
+        """All fields except the result."""
         return {name: value for name, value in vars(self).items() if name not in RESULT}
 
     @property
     def fingerprint(self) -> str:
-        """Six hexadecimal digits that stand for the label: equal where scores may be compared."""
+        """Six hexadecimal digits that identify the label: equal where scores may be compared."""
         text = json.dumps(self.label, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:6]
 
@@ -143,12 +143,8 @@ class Score:
             name: (value, theirs[name]) for name, value in mine.items() if name not in ignore and value != theirs[name]
         }
 
-    def comparable(self, other: Score, *, ignore: Iterable[str] = ()) -> bool:
-        """Whether both labels agree, but for the fields in `ignore`."""
-        return not self.differences(other, ignore=ignore)
-
     def check_comparable(self, other: Score, *, ignore: Iterable[str] = ()) -> None:
-        """Raises ValueError that lists the differing fields of the labels, if there are any."""
+        """Raise ValueError, with the fields that differ, unless the labels agree in all fields outside `ignore`."""
         if differing := self.differences(other, ignore=ignore):
             listed = "; ".join(f"{name}: {mine!r} and {theirs!r}" for name, (mine, theirs) in differing.items())
             raise ValueError(f"these scores cannot be compared, their labels differ in {listed}")
@@ -176,15 +172,15 @@ class Score:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, object]) -> Score:
-        """The score that `to_dict` wrote. Raises ValueError for unknown or missing keys.
+        """The score of a table from `to_dict`. Raises ValueError for unknown or missing keys.
 
-        A single number as interval, of reports before it had two ends, is half of its width.
+        A single number as interval, in reports of older versions, is half of its width.
         """
         if not isinstance(values, Mapping):
             raise ValueError(f"a score is a table of names and values, got a {type(values).__name__}")
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(map(str, set(values) - known)):
-            raise ValueError(f"a score has no {', '.join(unknown)}; it has {', '.join(sorted(known))}")
+        names = {field.name for field in fields(cls)}
+        if unknown := sorted(map(str, set(values) - names)):
+            raise ValueError(f"a score has no {', '.join(unknown)}; it has {', '.join(sorted(names))}")
         if missing := [field.name for field in fields(cls) if field.default is MISSING and field.name not in values]:
             raise ValueError(f"incomplete score: it lacks {', '.join(missing)}")
         value, interval = values["value"], values.get("interval")

@@ -1,4 +1,4 @@
-"""How well a classifier tells generated motions from real ones, and whether chance explains it."""
+"""How well a classifier separates generated motions from real ones, and the probability of such a result by chance."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ CHUNK = 2**22
 def two_sample_test(
     fake: Tensor, real: Tensor, *, permutations: int = 999, rng: torch.Generator | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Balanced accuracy with which a classifier tells features (N, D) from (M, D), and its p-value, in float64.
+    """Balanced accuracy of a classifier between features (N, D) and (M, D), and its p-value, in float64.
 
-    The classifier two-sample test (Lopez-Paz and Oquab 2017): 0.5 = cannot be told apart, 1 = always. The accuracy is
-    the mean of that on fakes and that on real ones, so that counts may differ; a tie counts half. Well below 0.5 means
-    that motions have near copies on the other side, which a classifier learns to call by the wrong name.
+    The classifier two-sample test (Lopez-Paz and Oquab 2017): 0.5 = indistinguishable, 1 = always separated. It is the
+    mean of the accuracies on fakes and on real ones, so counts may differ; a tie counts half. Well below 0.5, motions
+    have near copies on the other side, which teach the classifier the wrong class.
 
     The classifier is a ridge regression of +1 and -1 on features that are centred and scaled to unit deviation over
     both sides, with the threshold midway between the two sides' means. Its penalty gives it min(D, N + M) / 2 or
-    (N + M) / 5 degrees of freedom, whichever is less (the trace of its hat matrix), whatever the labels are. Each
-    motion is judged by the classifier of all others: with the hat matrix H and y of +1 and -1, the prediction without
-    motion i is (H y - h_i y)_i / (1 - h_i), and those of the others without it follow alike. That is exact, no
-    approximation, and takes one decomposition, of time (N + M) min(N + M, D)^2.
+    (N + M) / 5 degrees of freedom, whichever is less (the trace of its hat matrix), for any labels. Each motion is
+    classified from all others: with the hat matrix H and y of +1 and -1, the prediction without motion i is
+    (H y - h_i y)_i / (1 - h_i), and the predictions of the others without it follow in the same way. This is exact and
+    takes one decomposition, of time (N + M) min(N + M, D)^2.
 
-    The p-value is the share of label permutations that reach the accuracy, the labels as given among them; H is that of
-    all of them. It holds where all motions are independent. Motions of one person are not: real motions of
-    different people are told apart too, so look at the floor beside it.
+    The p-value is the share of label permutations that reach the accuracy, the true labels among them; all share H. It
+    is valid for independent motions. Motions of one person are not independent: real motions of different people can be
+    separated too, so compare with the floor.
 
     Args:
         fake, real: (N, D) and (M, D)
-        permutations: how many; 0 = the accuracy alone, p is 1
+        permutations: number of permutations; 0 = the accuracy alone, p is 1
         rng: permutes; None = a new generator with seed 0, so that the same sets give the same p
 
     Raises:
@@ -54,18 +54,18 @@ def two_sample_test(
         raise ValueError(f"permutations must not be negative, got {permutations}")
     rng = torch.Generator().manual_seed(0) if rng is None else rng
     root = _hat_root(torch.cat([fake, real]).detach().cpu().double())
-    given = (torch.arange(n + m) < n).double()
+    is_fake = (torch.arange(n + m) < n).double()
     width = max(1, CHUNK // (n + m))
     parts = []
-    for start in range(0, permutations + 1, width):  # column 0 holds the labels as given
+    for start in range(0, permutations + 1, width):  # column 0 holds the true labels
         columns = [
-            given if each == 0 else given[torch.randperm(n + m, generator=rng, device=rng.device).cpu()]
-            for each in range(start, min(start + width, permutations + 1))
+            is_fake if i == 0 else is_fake[torch.randperm(n + m, generator=rng, device=rng.device).cpu()]
+            for i in range(start, min(start + width, permutations + 1))
         ]
         parts.append(_balanced_accuracy(root, torch.stack(columns, dim=1)))
-    found = torch.cat(parts)
-    reached = found >= found[0] - 1e-12
-    return found[0].to(fake.device), reached.double().mean().to(fake.device)
+    accuracy = torch.cat(parts)
+    reached = accuracy >= accuracy[0] - 1e-12
+    return accuracy[0].to(fake.device), reached.double().mean().to(fake.device)
 
 
 def _hat_root(x: Tensor) -> Tensor:
@@ -97,10 +97,10 @@ def _balanced_accuracy(root: Tensor, is_fake: Tensor) -> Tensor:
     predicted = 2 * onto_fake
     error = (2 * is_fake - 1 - predicted) / (1 - leverage)
     threshold = torch.zeros_like(predicted)
-    for own, onto in ((is_fake, onto_fake), (1 - is_fake, -onto_fake)):
-        total = (own * predicted).sum(dim=0) - own * predicted - error * (onto - own * leverage)
-        threshold += total / (own.sum(dim=0) - own) / 2
+    for member, onto in ((is_fake, onto_fake), (1 - is_fake, -onto_fake)):
+        total = (member * predicted).sum(dim=0) - member * predicted - error * (onto - member * leverage)
+        threshold += total / (member.sum(dim=0) - member) / 2
     side = torch.sign(predicted - leverage * error - threshold)
     right = (1 + side * (2 * is_fake - 1)) / 2  # 1, or 0, or a half
-    of_each = [(own * right).sum(dim=0) / own.sum(dim=0) for own in (is_fake, 1 - is_fake)]
-    return torch.stack(of_each).mean(dim=0)
+    shares = [(member * right).sum(dim=0) / member.sum(dim=0) for member in (is_fake, 1 - is_fake)]
+    return torch.stack(shares).mean(dim=0)

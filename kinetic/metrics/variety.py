@@ -1,7 +1,7 @@
-"""How much generated motions vary: between all of them, within a class, and from one draw of the noise to the next.
+"""Variation of generated motions: between all of them, within a class, and from one draw of the noise to the next.
 
-A `pairwise_distance` is right when it equals that of real motions, not when it is large: noise is diverse.
-`variance_ratio` compares with the real ones by itself, class by class.
+A good `pairwise_distance` equals that of real motions; a large one is not better, because noise is diverse too.
+`variance_ratio` includes the comparison with real motions, class by class.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ __all__ = ["COLLAPSED", "joint_deviation", "pairwise_distance", "variance_ratio"
 BLOCK = 1024  # rows on either side of the distances held at once: 8 MB in float64
 
 COLLAPSED = 0.25
-"""A `variance_ratio` below this means that a class has collapsed: a convention, not a test.
+"""A class with a `variance_ratio` below this has collapsed: a convention, not a test.
 
 In three sets of real motions (8 to 53 classes, 5 to 14 people), the variance of half of the people is 0.29 to 2.4
-times that of the other half in 98 of 100 classes. Real motions hardly fall below a quarter by chance; those of one
+times that of the other half in 98 of 100 classes. So real motions rarely fall below a quarter by chance; those of a
 single person do, in up to half of the classes.
 """
 
@@ -30,25 +30,24 @@ single person do, in up to half of the classes.
 def pairwise_distance(x: Tensor, label: Tensor | None = None) -> Tensor:
     """Mean distance between two different rows of (N, ...), in float64; with labels, between two of the same class.
 
-    Three measures of the literature are this one:
+    Three measures in the literature are special cases:
 
     - *diversity* (Guo et al. 2020): of features, without labels
     - *multimodality* (ibid.): of features, with labels
-    - *average pairwise distance*, APD (Yuan and Kitani 2020): of the coordinates of whole motions, with labels, which
-      there are those of the observed past. A distance is the root of the sum of squares over all coordinates, joints
-      and frames, so it grows with their numbers.
+    - *average pairwise distance*, APD (Yuan and Kitani 2020): of the coordinates of whole motions, with the observed
+      past as label. A distance is the root of the sum of squares over all coordinates, joints and frames, so it grows
+      with their numbers.
 
-    Their code draws 200 random pairs, or 20 per class, and a pair may be one motion twice. Here the mean is over all
-    pairs of different rows, N (N - 1) / 2 of them, in blocks. With labels it is taken within each class, then over
-    classes, which have the same weight.
+    Their code draws 200 random pairs, or 20 per class, and a pair can hold the same motion twice. Here the mean is over
+    all N (N - 1) / 2 pairs of different rows, in blocks. With labels it is the mean within each class, then over
+    classes with equal weight.
 
     Args:
         x: (N, ...), features or motions
         label: (N,)
 
     Raises:
-        ValueError: for NaN or infinity, labels that do not fit, or fewer than two rows, or two of a class, which is
-            named
+        ValueError: for NaN or infinity, labels that do not fit, fewer than two rows, or a class with one row, naming it
     """
     check_finite(x, "motions or features")
     if len(x) < 2:
@@ -57,19 +56,19 @@ def pairwise_distance(x: Tensor, label: Tensor | None = None) -> Tensor:
     if label is None:
         return _mean_distance(x)
     check_labels(label, x, "motions or features")
-    found, count = label.unique(return_counts=True)
+    classes, count = label.unique(return_counts=True)
     if (count < 2).any():
-        scarce = ", ".join(map(str, found[count < 2].tolist()))
+        scarce = ", ".join(map(str, classes[count < 2].tolist()))
         raise ValueError(f"a distance between motions needs at least 2 of each class; there is one of class {scarce}")
-    return torch.stack([_mean_distance(x[label == k]) for k in found]).mean()
+    return torch.stack([_mean_distance(x[label == k]) for k in classes]).mean()
 
 
 def variance_ratio(fake: Tensor, fake_label: Tensor, real: Tensor, real_label: Tensor) -> PerClass:
-    """Variance of the fakes of each class over that of the real ones: 1 = as varied, 0 = one and the same motion.
+    """Variance of the fakes of each class over that of the real ones: 1 = as varied, 0 = all the same motion.
 
     The variance is the trace of the covariance, half of the mean squared distance of a pair. `mean` is the geometric
-    mean over classes, for which half and double cancel out. Look at the classes too: a class below `COLLAPSED` is an
-    alarm, whatever the mean. A value near 1 says nothing about *what* varies; trembling counts like style.
+    mean over classes, in which half and double cancel out. Look at the classes too: a class below `COLLAPSED` is an
+    alarm, whatever the mean. A value near 1 does not show *what* varies; trembling counts as much as style.
 
     Args:
         fake, real: (N, ...) and (M, ...), motions or features
@@ -79,33 +78,33 @@ def variance_ratio(fake: Tensor, fake_label: Tensor, real: Tensor, real_label: T
         ValueError: for NaN or infinity, labels that do not fit, fewer than two motions of a class on a side, or a class
             whose real motions are all the same
     """
-    found = per_class(lambda f, r: _variance(f) / _variance(r), fake, fake_label, real, real_label)
-    alike = ~torch.isfinite(found.value)
-    if alike.any():
-        named = ", ".join(map(str, found.label[alike.cpu()].tolist()))
-        raise ValueError(f"there is no variance to compare with: all real motions are the same in class {named}")
-    return replace(found, mean=found.value.log().mean().exp())
+    ratios = per_class(lambda f, r: _variance(f) / _variance(r), fake, fake_label, real, real_label)
+    constant = ~torch.isfinite(ratios.value)
+    if constant.any():
+        numbers = ", ".join(map(str, ratios.label[constant.cpu()].tolist()))
+        raise ValueError(f"there is no variance to compare with: all real motions are the same in class {numbers}")
+    return replace(ratios, mean=ratios.value.log().mean().exp())
 
 
 def vendi_score(x: Tensor, *, center: Tensor | None = None) -> Tensor:
-    """How many different motions features (N, D) amount to: 1 = all alike, min(N, D) at most; in float64.
+    """Effective number of different motions in features (N, D): 1 = all alike, at most min(N, D); in float64.
 
     The Vendi score (Friedman and Dieng 2023, eq. 1): ``exp(-sum of v log v)`` over the eigenvalues v of K / N, where K
-    holds the cosines between rows. Any K with ones on its diagonal would do there; they take cosines of features too.
-    Features behind a ReLU all point to one side, so that their cosines are near 1 and the score is near 1 whatever they
-    are. With the mean of real features for `center` they point from there in all directions; a set's own mean would
-    not do, since the score of a collapsed set would be that of the noise around it.
+    holds the cosines between rows. The paper allows any K with ones on its diagonal, and uses cosines of features too.
+    Features after a ReLU all point to one side, so their cosines and the score are near 1 for any motions. About the
+    mean of real features, as `center`, they point in all directions; do not use the mean of the set itself, because the
+    score of a collapsed set would then be that of the noise around it.
 
-    It grows with the number of motions, up to a limit: compare sets of equal numbers. A set that repeats itself whole
-    has the same score. Motions of no use at all are diverse too: right is that of real motions. Time grows as
-    N D min(N, D), memory as N D.
+    It grows with the number of motions, up to a limit: compare sets of equal size. A set repeated as a whole has the
+    same score. Noise is diverse too, so the target is the score of real motions. Time grows as N D min(N, D), memory as
+    N D.
 
     Args:
         x: (N, D)
         center: (D,) subtracted first; None = nothing (published)
 
     Raises:
-        ValueError: for no rows, NaN or infinity, or a row at the center, which points nowhere
+        ValueError: for no rows, NaN or infinity, or a row at the center, which has no direction
 
     Example:
         >>> vendi_score(torch.eye(3))        # three directions at right angles
@@ -117,10 +116,10 @@ def vendi_score(x: Tensor, *, center: Tensor | None = None) -> Tensor:
     x = x.detach().double()
     x = x if center is None else x - center
     length = x.norm(dim=1, keepdim=True)
-    if nowhere := (length.flatten() == 0).nonzero().flatten().tolist():
-        raise ValueError(f"no cosine with features of length 0: rows {', '.join(map(str, nowhere[:10]))}")
+    if zeros := (length.flatten() == 0).nonzero().flatten().tolist():
+        raise ValueError(f"no cosine with features of length 0: rows {', '.join(map(str, zeros[:10]))}")
     x = x / length
-    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x  # the same eigenvalues but for zeros
+    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x  # the same eigenvalues except zeros
     value = torch.linalg.eigvalsh(gram / len(x)).clamp(min=0)
     return torch.special.entr(value).sum().exp()
 
@@ -128,13 +127,13 @@ def vendi_score(x: Tensor, *, center: Tensor | None = None) -> Tensor:
 def joint_deviation(motion: Tensor) -> Tensor:
     """Deviation of each joint under the generator's noise: (L, R, C, T, V) -> (V,), in float64.
 
-    L latents with their labels are each generated R times, with other noise on the maps. A joint's deviation is the
-    root mean square, over latents and frames, of how far it is from the mean of its R positions: the root of the sum
-    over coordinates of unbiased variances. Degardin et al. (2022) show such bars, in units of the network; they do not
-    say how they join the coordinates. Their mean instead of their sum would give bars shorter by sqrt(C).
+    Each of L latents with its label is generated R times with other noise on the maps. A joint's deviation is the root
+    mean square, over latents and frames, of its distance from the mean of its R positions: the root of the sum of
+    unbiased variances over coordinates. Degardin et al. (2022) show such bars, in units of the network, without saying
+    how they join the coordinates. With the mean instead of the sum, bars would be shorter by sqrt(C).
 
     Raises:
-        ValueError: for other shapes, fewer than two repetitions, NaN or infinity, which rows of the first axis hold
+        ValueError: for other shapes, fewer than two repetitions, NaN or infinity
     """
     if motion.ndim != 5 or len(motion) == 0 or motion.shape[1] < 2:
         raise ValueError(
@@ -142,7 +141,7 @@ def joint_deviation(motion: Tensor) -> Tensor:
             f"got shape {tuple(motion.shape)}"
         )
     check_finite(motion, "motions of one latent each")
-    variance = torch.stack([one.detach().double().var(dim=0).sum(dim=0).mean(dim=0) for one in motion])  # (L, V)
+    variance = torch.stack([x.detach().double().var(dim=0).sum(dim=0).mean(dim=0) for x in motion])  # (L, V)
     return variance.mean(dim=0).sqrt()
 
 
@@ -153,7 +152,7 @@ def _variance(x: Tensor) -> Tensor:
 def _mean_distance(x: Tensor) -> Tensor:
     """Mean distance between different rows of (N, D), N >= 2.
 
-    Distances from products of rows are quick but wrong by about 1e-8 of the distance from 0, hence the centring.
+    Rows are centred first, because distances from products of rows have errors of about 1e-8 of the distance from 0.
     """
     n = len(x)
     center = x.mean(dim=0, dtype=torch.float64)

@@ -28,7 +28,7 @@ __all__ = [
 
 
 def as_motion(motion: Tensor) -> Tensor:
-    """As it is: (N, C, T, V)."""
+    """The motion unchanged: (N, C, T, V)."""
     return motion
 
 
@@ -63,34 +63,34 @@ LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
     "pyskl": as_pyskl,
     "pyskl_one": partial(as_pyskl, bodies=1),
 }
-"""What becomes of (N, C, T, V) before a network sees it. `_one`: built for one body, without the second, zero one."""
+"""Name -> layout of (N, C, T, V) for a network; those with `_one` are for networks of one body, the others of two."""
 
 
 class Adapted(nn.Module):
     """Any recognition network in the place of an `Encoder`: (N, C, T, V) -> (N, classes).
 
-    `features` are what the network's last layer is given, (N, D). Where that layer sees several rows per motion, say
-    of persons that were folded into the batch, (N M, D), or of frames, they are averaged; persons of a motion must
-    follow each other. The network is put into evaluation mode and stays there.
+    `features` are the inputs of the network's last layer, (N, D). If it has several rows per motion, such as persons in
+    the batch, (N M, D), or frames, they are averaged; persons of a motion must follow each other. The network is put
+    into evaluation mode and stays there.
 
-    Nothing of a motion is changed but its layout: a network that was trained on centred, turned or resampled motions
-    needs them so, either from the caller or from a `layout` that does it.
+    Only the layout of a motion is changed: if a network was trained on centred, turned or resampled motions, the caller
+    or its `layout` must centre, turn or resample.
 
-    The first motions are also seen a second time, in a smaller batch: features that then differ, because the network
-    draws random numbers or lets motions of a batch see each other, are refused.
+    The first motions pass the network a second time, in a smaller batch. If their features differ, because the network
+    draws random numbers or mixes the motions of a batch, they are refused.
 
     Args:
-        network: gives one row of scores per motion, (N, classes), for `layout(motion)`
+        network: returns one row of scores per motion, (N, classes), for `layout(motion)`
         name: of the network, for the label of a score
-        data: what it was trained on, for the label of a score
-        layout: (N, C, T, V) -> what the network takes; see `LAYOUTS`
+        data: its training data, for the label of a score
+        layout: (N, C, T, V) -> the input of the network; see `LAYOUTS`
         head: dotted name of the last layer, an `nn.Linear` or a convolution of one point; None = the last `nn.Linear`
-        frames: T that the network knows; None = any
-        class_names: of its scores, in their order; empty = not known
+        frames: T of the network; None = any
+        class_names: of its scores, in their order; empty = unknown
 
     Raises:
-        ValueError: for a network without such a layer, motions or features with NaN or infinity, frames other than
-            those it knows, and networks that do not give one row of scores per motion
+        ValueError: for a network without such a layer, motions or features with NaN or infinity, another number of
+            frames, and networks that do not return one row of scores per motion
     """
 
     def __init__(
@@ -112,11 +112,11 @@ class Adapted(nn.Module):
         if self.class_names and len(self.class_names) != self.classes:
             raise ValueError(f"{name} scores {self.classes} classes, got {len(self.class_names)} names")
         self.network = network
-        self._steady = False
+        self._checked = False
         self.eval()
 
     def train(self, mode: bool = True) -> Adapted:
-        """Evaluation mode, whatever is asked for."""
+        """Stay in evaluation mode."""
         return super().train(False)
 
     @property
@@ -126,53 +126,54 @@ class Adapted(nn.Module):
 
     def features(self, motion: Tensor) -> Tensor:
         """(N, C, T, V) -> (N, D)."""
-        return self._see(motion)[0]
+        return self._features_and_output(motion)[0]
 
     def forward(self, motion: Tensor) -> Tensor:
-        scores = self._see(motion)[1]
+        scores = self._features_and_output(motion)[1]
         if not isinstance(scores, Tensor) or scores.shape != (len(motion), self.classes):
-            found = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
-            raise ValueError(f"{self.name}: expected scores ({len(motion)}, {self.classes}), the network gives {found}")
+            output = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else f"a {type(scores).__name__}"
+            raise ValueError(
+                f"{self.name}: expected scores ({len(motion)}, {self.classes}), the network gives {output}"
+            )
         check_finite(scores, f"scores of {self.name}")
         return scores
 
-    def _see(self, motion: Tensor) -> tuple[Tensor, object]:
-        """Features (N, D) and whatever the network gives."""
+    def _features_and_output(self, motion: Tensor) -> tuple[Tensor, object]:
+        """Features (N, D) and the output of the network."""
         check_motion(motion, "motions")
         if not len(motion):
             raise ValueError(f"{self.name}: there are no motions")
         if self.frames not in (None, motion.shape[2]):
-            raise ValueError(f"{self.name} knows motions of {self.frames} frames, these have {motion.shape[2]}")
-        self.network.eval()  # somebody else may hold it too
+            raise ValueError(f"{self.name} takes motions of {self.frames} frames, these have {motion.shape[2]}")
+        self.network.eval()  # its owner may have changed its mode
         features, output = self._run(motion)
         check_features(features, f"features of {self.name}", width=self.width)
-        if not self._steady:
+        if not self._checked:
             part = (len(motion) + 1) // 2
             with torch.no_grad():
                 gap = (self._run(motion[:part])[0] - features[:part]).abs().max()
             if not gap <= 1e-3 * features.abs().max():
                 raise ValueError(
-                    f"{self.name}: the features of a motion changed by {float(gap):.3g} when it was seen again in a "
-                    f"smaller batch; the network draws random numbers, or motions are not on the first axis that "
-                    f"{self.head!r} sees"
+                    f"{self.name}: the features of a motion changed by {float(gap):.3g} in a smaller batch; the "
+                    f"network draws random numbers, or motions are not on the first axis of the input of {self.head!r}"
                 )
-            self._steady = len(motion) > 1
+            self._checked = len(motion) > 1
         return features, output
 
     def _run(self, motion: Tensor) -> tuple[Tensor, object]:
-        seen: list[Tensor] = []
+        inputs: list[Tensor] = []
 
         def catch(module: nn.Module, args: tuple[Tensor, ...], named: dict[str, Tensor]) -> None:
-            seen.append(args[0] if args else next(iter(named.values())))
+            inputs.append(args[0] if args else next(iter(named.values())))
 
         hook = self.network.get_submodule(self.head).register_forward_pre_hook(catch, with_kwargs=True)
         try:
             output = self.network(self.layout(motion))
         finally:
             hook.remove()
-        if len(seen) != 1:
-            raise ValueError(f"{self.name}: {self.head!r} was called {len(seen)} times instead of once; name another")
-        (x,) = seen
+        if len(inputs) != 1:
+            raise ValueError(f"{self.name}: {self.head!r} was called {len(inputs)} times instead of once; name another")
+        (x,) = inputs
         if not isinstance(self.network.get_submodule(self.head), nn.Linear):
             x = x.movedim(1, -1)  # (..., D)
         if x.ndim < 2 or len(x) == 0 or len(x) % len(motion):
@@ -182,14 +183,14 @@ class Adapted(nn.Module):
         return reduce(x.reshape(len(motion), -1, self.width), "n rows d -> n d", "mean"), output
 
     def extra_repr(self) -> str:
-        layout = next((name for name, each in LAYOUTS.items() if each is self.layout), None)
+        layout = next((name for name, function in LAYOUTS.items() if function is self.layout), None)
         layout = layout or getattr(self.layout, "__name__", type(self.layout).__name__)
         return f"name={self.name!r}, data={self.data!r}, head={self.head!r}, layout={layout}, frames={self.frames}"
 
 
 def _last_linear(network: nn.Module) -> str:
-    if found := [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]:
-        return found[-1]
+    if linear := [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]:
+        return linear[-1]
     points = [name for name, module in network.named_modules() if _is_head(module)]
     hint = f"; it has {', '.join(points[-3:])}" if points else ""
     raise ValueError(f"{type(network).__name__} has no nn.Linear; pass head, the name of its last layer{hint}")
@@ -202,24 +203,24 @@ def _is_head(module: nn.Module) -> bool:
 
 
 def _sizes(network: nn.Module, head: str) -> tuple[int, int]:
-    """Numbers that go into the last layer and come out of it."""
+    """Inputs and outputs of the last layer."""
     modules = dict(network.named_modules(remove_duplicate=False))
     if head not in modules:
-        known = ", ".join([name for name, module in modules.items() if _is_head(module)][-3:])
-        raise ValueError(f"{type(network).__name__} has no layer {head!r}; the last that it has: {known or 'none'}")
+        last = ", ".join([name for name, module in modules.items() if _is_head(module)][-3:])
+        raise ValueError(f"{type(network).__name__} has no layer {head!r}; its last layers are: {last or 'none'}")
     module = modules[head]
     if isinstance(module, nn.Linear):
         return module.in_features, module.out_features
     if isinstance(module, (nn.Conv1d, nn.Conv2d, nn.Conv3d)) and _is_head(module):
         return module.in_channels, module.out_channels
-    raise ValueError(f"{head!r} must be an nn.Linear or a convolution of one point, it is {module}")
+    raise ValueError(f"{head!r} must be an nn.Linear or a convolution of one point, got {module}")
 
 
 PREFIXES = ("module.", "_orig_mod.", "model.", "backbone.", "cls_head.")
-"""What wrappers put before the names of weights: DataParallel, torch.compile, Lightning, pyskl."""
+"""Beginnings of names of weights that wrappers add: DataParallel, torch.compile, Lightning, pyskl."""
 
 TABLES = ("state_dict", "model_state_dict", "model")
-"""Where a checkpoint keeps its weights among other things."""
+"""Keys of the weights in a checkpoint that holds more than them."""
 
 COUNTER = "num_batches_tracked"
 
@@ -227,50 +228,50 @@ COUNTER = "num_batches_tracked"
 def load_checkpoint_weights(
     network: nn.Module, path: str | os.PathLike[str], *, prefixes: Sequence[str] = PREFIXES
 ) -> None:
-    """Fill a network with the weights of a checkpoint, all of them, or leave it as it was.
+    """Load all weights of a checkpoint into a network, or leave the network unchanged.
 
-    It reads a table of tensors (CTR-GCN), or one under `state_dict` and the like (pyskl, Lightning). A beginning that
-    all names share, and those of `prefixes` that a name begins with, are dropped, but only where every name then fits.
-    Counters of batches, which evaluation does not use and files from before torch 0.4.1 lack, may be missing. Real
-    numbers of another precision are converted.
+    The file holds a table of tensors (CTR-GCN), or has one under `state_dict` and the like (pyskl, Lightning). A
+    beginning that all names share, and any of `prefixes`, are dropped, but only if every name then fits. Counters of
+    batches, which evaluation does not use and files from before torch 0.4.1 lack, may be missing. Real numbers of
+    another precision are converted.
 
     Args:
-        network: whose names and shapes the weights must have
+        network: has the names and shapes that the weights must have
         path: a local file
         prefixes: beginnings of names that may be dropped
 
     Raises:
         FileNotFoundError: when there is no such file
-        ValueError: names the file and what differs; also for an address, a file that holds more than tensors and plain
+        ValueError: naming the file and what differs; also for an address, a file that holds more than tensors and plain
             values, and weights with NaN or infinity
     """
     if isinstance(prefixes, str):
-        raise ValueError(f"prefixes must be several, got the one string {prefixes!r}")
+        raise ValueError(f"prefixes must be a sequence of strings, got the string {prefixes!r}")
     table = _table(path)
-    own = network.state_dict()
-    required = {name for name in own if name.rpartition(".")[2] != COUNTER}
+    weights = network.state_dict()
+    required = {name for name in weights if name.rpartition(".")[2] != COUNTER}
     best: dict[str, str] = {}
-    for reading in _readings(list(table), set(own), prefixes):
-        if required <= reading.keys() <= own.keys():
+    for reading in _readings(list(table), set(weights), prefixes):
+        if required <= reading.keys() <= weights.keys():
             break
-        if not best or len(own.keys() & reading.keys()) > len(own.keys() & best.keys()):
+        if not best or len(weights.keys() & reading.keys()) > len(weights.keys() & best.keys()):
             best = reading
     else:
-        missing, unexpected = sorted(required - best.keys()), sorted(set(best) - own.keys())
+        missing, unexpected = sorted(required - best.keys()), sorted(set(best) - weights.keys())
         raise ValueError(
             f"{path}: the weights are not those of {type(network).__name__}: {len(missing)} are missing"
             f"{some_names(missing)}, {len(unexpected)} are unexpected{some_names([best[name] for name in unexpected])}"
         )
     state = {}
     for name, original in reading.items():
-        value, expected = table[original], own[name]
+        value, expected = table[original], weights[name]
         check_like(path, original, value, expected)
         state[name] = value.to(expected.dtype)
-    network.load_state_dict({**own, **state})
+    network.load_state_dict({**weights, **state})
 
 
 def _table(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The named tensors of a checkpoint, wherever in it they are."""
+    """The named tensors of a checkpoint, at its top or under one of `TABLES`."""
     content = read_weights(path)
     if isinstance(content, Mapping):
         content = next((content[key] for key in TABLES if isinstance(content.get(key), Mapping)), content)
@@ -282,22 +283,22 @@ def _table(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         raise
 
 
-def _readings(names: list[str], known: set[str], prefixes: Sequence[str]) -> Iterator[dict[str, str]]:
-    """Ways to read the names of a file, each from name to the file's name: as they are, then with less before them."""
+def _readings(names: list[str], targets: set[str], prefixes: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Tables from a name in the network to a name in the file: first with whole names, then with shorter ones."""
     shared = os.path.commonprefix(names)
-    ends = [0, *(found.end() for found in re.finditer(r"\.", shared))][:8]  # no wrapper goes deeper
+    ends = [0, *(dot.end() for dot in re.finditer(r"\.", shared))][:8]  # no wrapper goes deeper
     for end in ends:
-        for read in (str, partial(_without, known=known, prefixes=prefixes)):
+        for read in (str, partial(_without, targets=targets, prefixes=prefixes)):
             reading = {read(name[end:]): name for name in names}
-            if len(reading) == len(names):  # two names that become one are no reading
+            if len(reading) == len(names):  # no two names became one
                 yield reading
 
 
-def _without(name: str, *, known: set[str], prefixes: Sequence[str]) -> str:
-    """The name with as many prefixes dropped as make it known; none where nothing does."""
+def _without(name: str, *, targets: set[str], prefixes: Sequence[str]) -> str:
+    """The name without as many prefixes as make it a target; the whole name if nothing does."""
     rest = name
-    while rest not in known:
-        prefix = next((each for each in prefixes if each and rest.startswith(each)), None)
+    while rest not in targets:
+        prefix = next((prefix for prefix in prefixes if prefix and rest.startswith(prefix)), None)
         if prefix is None:
             return name
         rest = rest[len(prefix) :]

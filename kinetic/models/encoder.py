@@ -35,28 +35,28 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = functional.relu(self.graph_norm(self.graph(x)))
         y = self.time_norm(self.time(y, x.shape[2] // self.stride))
-        kept = x[:, :, :: self.stride]
-        return functional.relu(y + (kept if self.skip is None else self.skip(kept)))
+        skip = x[:, :, :: self.stride]
+        return functional.relu(y + (skip if self.skip is None else self.skip(skip)))
 
 
 class Encoder(nn.Module):
     """Motions in metres to class scores: (N, C, T, V) -> (N, classes); `features` stops before the last layer.
 
-    It normalises by itself: the centre joint of the first frame becomes the origin and, with `facing`, the person is
-    turned about the vertical so that left and right limbs meet the trunk along x. Its features say nothing of where a
-    person stands or, with `facing`, looks. Beside positions it sees bone vectors and velocities. After Yan et al.,
+    It normalises its input: the centre joint of the first frame becomes the origin and, with `facing`, the person is
+    turned about the vertical so that left and right limbs meet the trunk along x. So features do not depend on where a
+    person stands or, with `facing`, looks. Inputs are positions, bone vectors and velocities. After Yan et al.,
     "Spatial Temporal Graph Convolutional Networks" (AAAI 2018), with fewer and narrower blocks.
 
-    Use it in `eval()` mode, in which a motion's features depend on nothing else.
+    Use it in `eval()` mode, in which a motion's features do not depend on other motions.
 
     Args:
-        skeleton: joints of the motions; with left and right joints if `facing`
+        skeleton: of the motions; `facing` needs its left and right joints
         classes: number of actions
-        frames: T, divisible by two once and once more for every block that widens
-        channels: C; must be that of the skeleton, None = that
+        frames: T, divisible by 2 once and once more for every block that widens
+        channels: C, a check: it must be that of the skeleton; None = no check
         widths: channels of the blocks; a block with more than the one before halves the frames
         dropout: share of the features that is hidden while training
-        kernel: frames that a convolution over time sees
+        kernel: frames of a convolution over time
         facing: turn all persons the same way; needs three coordinates
 
     Raises:
@@ -155,18 +155,18 @@ class Encoder(nn.Module):
 
     @property
     def hash(self) -> str:
-        """Twelve hexadecimal digits that change with any weight or statistic, and with what it does beside them."""
-        found = weights_hash(self)
-        return hashlib.sha256(f"{found} facing".encode()).hexdigest()[:12] if self.facing else found
+        """Twelve hexadecimal digits that change with any weight or statistic, and with `facing`."""
+        digits = weights_hash(self)
+        return hashlib.sha256(f"{digits} facing".encode()).hexdigest()[:12] if self.facing else digits
 
     def extra_repr(self) -> str:
         return f"classes={self.classes}, frames={self.frames}, widths={self.widths}, facing={self.facing}"
 
 
 def _across(skeleton: Skeleton) -> np.ndarray:
-    """Weights over joints that give the vector from the right to the left of the trunk: (V,).
+    """Weights over joints whose sum is the vector from the right to the left of the trunk: (V,).
 
-    The joints are those where left and right limbs meet it: shoulders and hips.
+    The joints are those where limbs meet the trunk: shoulders and hips.
     """
     weights = np.zeros(len(skeleton.joints))
     parents = skeleton.parents()

@@ -1,4 +1,4 @@
-"""The image network behind the published FID, and motions as its pictures."""
+"""The image network of the published FID, and motions as pictures for it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["Inception", "InceptionFeatures", "load_inception"]
 
 FILE = "pt_inception-2015-12-05-6726825d.pth"
 PUBLISHED = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
-"""SHA-256 of that file, whose first digits are in its name."""
+"""SHA-256 of that file; its name has the first digits."""
 
 LARGEST = 1 << 28
-"""Bytes of the largest file that may be it; it has 95,628,359."""
+"""Bytes of the largest file that is hashed; the published one has 95,628,359."""
 
 SIZE = 299
-"""Height and width of the pictures that the network was trained on."""
+"""Height and width of the network's training pictures."""
 
 CHUNK = 16
-"""Pictures that the network sees at once."""
+"""Pictures in one batch."""
 
 
 class _Conv(nn.Module):
@@ -47,7 +47,7 @@ class _Conv(nn.Module):
 
 
 def _average(x: Tensor) -> Tensor:
-    """Mean of 3 x 3 neighbours, of which those beyond the edge do not count: as in TensorFlow, not in torchvision."""
+    """Mean of 3 x 3 neighbours without those beyond the edge: as in TensorFlow, unlike torchvision."""
     return functional.avg_pool2d(x, 3, stride=1, padding=1, count_include_pad=False)
 
 
@@ -62,7 +62,7 @@ def _halve(x: Tensor) -> Tensor:
 
 
 class _Step(NamedTuple):
-    """One convolution of a branch: its published name, channels that come out, kernel; `half` = every second place."""
+    """One convolution of a branch: published name, output channels, kernel; `half` = at every second place."""
 
     name: str
     outputs: int
@@ -72,7 +72,7 @@ class _Step(NamedTuple):
 
 
 Branch = Sequence[_Step | tuple[_Step, _Step]]
-"""Convolutions one after the other; two side by side may stand at the end, where both are kept."""
+"""Convolutions one after the other; the last may be a pair side by side, whose outputs are joined."""
 
 
 class _Mixed(nn.Module):
@@ -86,7 +86,7 @@ class _Mixed(nn.Module):
     ) -> None:
         super().__init__()
         self.pool = pool
-        self.names: list[list[list[str]]] = []  # of branches, of what follows each other, of what is side by side
+        self.names: list[list[list[str]]] = []  # branch -> step -> convolutions side by side
         for branch in branches:
             before, names = inputs, []
             for step in branch:
@@ -95,7 +95,7 @@ class _Mixed(nn.Module):
                     conv = _Conv(before, outputs, (height, width), stride=1 + half, padded=not half)
                     self.add_module(name, conv)
                 before = beside[0].outputs
-                names.append([each.name for each in beside])
+                names.append([part.name for part in beside])
             self.names.append(names)
         self.branch_pool = None if pooled is None else _Conv(inputs, pooled, (1, 1), padded=True)
 
@@ -189,10 +189,10 @@ class Inception(nn.Module):
     """Inception-v3 (Szegedy et al., "Rethinking the Inception Architecture", 2015) as TensorFlow's FID has it.
 
     Pictures (N, 3, H, W) in [0, 1] -> scores of 1008 classes; `features` stops before the last layer. It is the network
-    of pytorch-fid 0.2.0, which differs from torchvision's: average pooling leaves out what lies beyond the edge, the
-    last block pools the largest, and there are no auxiliary scores. Names of weights are torchvision's.
+    of pytorch-fid 0.2.0, which differs from torchvision's: average pooling does not count places beyond the
+    edge, the last block pools the maximum, and there are no auxiliary scores. Names of weights are torchvision's.
 
-    Fresh weights are random: `load_inception` reads the published ones. It stays in evaluation mode.
+    New weights are random: `load_inception` reads the published ones. The network stays in evaluation mode.
     """
 
     width = 2048
@@ -214,12 +214,12 @@ class Inception(nn.Module):
         self.Mixed_6e = _block_c(768, 192)
         self.Mixed_7a = _block_d(768)
         self.Mixed_7b = _block_e(1280, _average)
-        self.Mixed_7c = _block_e(2048, _largest)  # an accident of the published network that all FIDs share
+        self.Mixed_7c = _block_e(2048, _largest)  # maximum, an error in the published network that all FIDs share
         self.fc = nn.Linear(self.width, 1008)
         self.eval()
 
     def train(self, mode: bool = True) -> Inception:
-        """Evaluation mode, whatever is asked for."""
+        """Stay in evaluation mode."""
         return super().train(False)
 
     def features(self, image: Tensor) -> Tensor:
@@ -246,15 +246,15 @@ class Inception(nn.Module):
 
 
 def load_inception(path: str | os.PathLike[str], *, published: bool = True) -> Inception:
-    """The network with the weights of a file, which the user brings: nothing is downloaded.
+    """The network with the weights of a file that the user provides; nothing is downloaded.
 
     Args:
         path: `pt_inception-2015-12-05-6726825d.pth`, from the releases of pytorch-fid on GitHub (`fid_weights`)
-        published: refuse every other file, by its SHA-256; False = any weights with these names and shapes
+        published: refuse any other file, by its SHA-256; False = any weights with these names and shapes
 
     Raises:
-        FileNotFoundError: when there is no such file, saying which to pass
-        ValueError: names the file and what differs
+        FileNotFoundError: when there is no such file, with the name of the file to pass
+        ValueError: naming the file and what differs
     """
     if "://" not in os.fspath(path) and not Path(path).exists():
         raise FileNotFoundError(
@@ -264,7 +264,7 @@ def load_inception(path: str | os.PathLike[str], *, published: bool = True) -> I
     if published and Path(path).is_file() and not _is_published(Path(path)):
         raise ValueError(
             f"{os.fspath(path)}: expected the published {FILE} with SHA-256 {PUBLISHED[:8]}..., found another file; "
-            f"published=False takes other weights, whose distances compare with nobody's"
+            f"published=False takes other weights, but distances then compare with no published ones"
         )
     network = Inception()
     load_checkpoint_weights(network, path, prefixes=())
@@ -279,20 +279,20 @@ def _is_published(file: Path) -> bool:
 
 
 class InceptionFeatures(nn.Module):
-    """Features of motions that are looked at as pictures: (N, 3, T, V) in [-1, 1] -> (N, 2048).
+    """Features of motions as pictures: (N, 3, T, V) in [-1, 1] -> (N, 2048).
 
-    Colours are coordinates, rows are frames, columns are joints, in whatever order the skeleton numbers them. So it
-    was published with Kinetic-GAN, by a network that learned photographs. It is kept to compare with old numbers, and
-    tells of motions only what survives that. Motions must be scaled to [-1, 1] before, as they were there.
+    Colours are coordinates, rows are frames, and columns are joints in the order of the skeleton. Kinetic-GAN published
+    its FID so, from a network that was trained on photographs. Use it only to compare with published numbers. Motions
+    must be scaled to [-1, 1] first.
 
     Args:
         network: with the published weights, see `load_inception`
-        range_fault: as published: [-1, 1] goes in where [0, 1] is expected, so that the network, which expects
-            [-1, 1], sees [-3, 1]; False = mapped to [0, 1] first
+        range_fault: True = as published: motions in [-1, 1] are passed on as if in [0, 1], so the first layer gets
+            [-3, 1] instead of [-1, 1]; False = motions are mapped to [0, 1] first
 
     Raises:
-        ValueError: for motions without three coordinates, NaN or infinity, and motions that lie outside of [-1, 1] on
-            average, which nobody scaled; single joints may lie outside, as new motions scaled by old extremes do
+        ValueError: for motions without three coordinates, NaN or infinity, and motions outside [-1, 1] on average,
+            which are not scaled; single joints may lie outside, such as those of new motions scaled by old extremes
     """
 
     data = "ImageNet"
@@ -306,7 +306,7 @@ class InceptionFeatures(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> InceptionFeatures:
-        """Evaluation mode, whatever is asked for."""
+        """Stay in evaluation mode."""
         return super().train(False)
 
     @torch.no_grad()
@@ -329,7 +329,7 @@ class InceptionFeatures(nn.Module):
 
     @property
     def hash(self) -> str:
-        """That of the network, whatever the range."""
+        """Hash of the network; it does not depend on `range_fault`."""
         return self.network.hash
 
     def extra_repr(self) -> str:

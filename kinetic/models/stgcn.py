@@ -16,10 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from kinetic.nn.blocks import NORMS, SLOPE, DownBlock, UpBlock
-from kinetic.nn.graph import (
-    from_joints_first,
-    to_joints_first,
-)
+from kinetic.nn.graph import from_joints_first, to_joints_first
 from kinetic.nn.noise import GaussianNoise, LabelEmbedding
 from kinetic.nn.pooling import mean_pool
 from kinetic.settings.experiment import DataConfig
@@ -29,15 +26,15 @@ from kinetic.skeleton import Skeleton, SkeletonPyramid
 __all__ = ["Critic", "Generator", "MappingNetwork"]
 
 
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.device == other.device and one.dtype == other.dtype and torch.equal(one, other)
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.device == b.device and a.dtype == b.dtype and torch.equal(a, b)
 
 
-def _label(label: Tensor, n: int, classes: int) -> Tensor:
+def _checked_label(label: Tensor, n: int, classes: int) -> Tensor:
     if label.shape != (n,) or label.is_floating_point():
         raise ValueError(f"expected {n} integer labels, got shape {tuple(label.shape)} of {label.dtype}")
     if torch.compiler.is_compiling() or label.device.type != "cpu":
-        return label  # looking at it would make a GPU wait; the embedding itself refuses what is out of range
+        return label  # a check would make a GPU wait; the embedding itself refuses labels out of range
     if n and not (0 <= int(label.min()) and int(label.max()) < classes):
         raise ValueError(f"labels lie between 0 and {classes - 1}, got {int(label.min())} to {int(label.max())}")
     return label
@@ -99,14 +96,13 @@ class Generator(nn.Module):
         label_width: width of the label embedding; None = `classes`, as published
         upsampling: `nearest` (published) or `linear` in time
         padding: what convolutions see beyond the first and last frame: `zeros` (published), or from block 4 on copies
-            of these (`edge`); before, zeros are all that tells one frame from another
+            of these frames (`edge`); in earlier blocks only the zeros distinguish one frame from another
         output: `tanh` (published) or `linear`
-        norm: `batch` (published) or `pixel`, which looks at no other motion (Karras et al. 2018, 4.2)
+        norm: `batch` (published) or `pixel`, which does not depend on other motions (Karras et al. 2018, 4.2)
         partition: `published` groups joints by distances known up to one hop, `full` by true distances
         halved_top: halve the mean of the neighbours where one joint becomes several (published)
 
-    With a `scaler` attached, `sample` returns metres. The source of every number: facts of the published code, checked
-    to 1e-5 against outputs of its networks.
+    With a `scaler` attached, `sample` returns metres. Outputs agree with those of the published networks to 1e-5.
     """
 
     def __init__(
@@ -191,7 +187,7 @@ class Generator(nn.Module):
         """(N, Z), (N,) -> w of shape (N, label width + Z)."""
         if z.ndim != 2 or z.shape[1] != self.latent:
             raise ValueError(f"z has shape (N, {self.latent}), got {tuple(z.shape)}")
-        vector = self.embedding(_label(label, len(z), self.classes))
+        vector = self.embedding(_checked_label(label, len(z), self.classes))
         if self.mapping.start == "equalized":
             z = z * (z.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
             vector = vector * (vector.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
@@ -201,8 +197,8 @@ class Generator(nn.Module):
         """w to motions in network coordinates: (N, label width + Z) -> (N, C, T, V)."""
         noise = self.draw_noise(len(w), like=w) if noise is None else noise
         x = w[None, :, None, :]  # (1, N, 1, width)
-        for block, own in zip(self.blocks, noise, strict=True):
-            x = block(x, own)
+        for block, block_noise in zip(self.blocks, noise, strict=True):
+            x = block(x, block_noise)
         return from_joints_first(x)
 
     def forward(self, z: Tensor, label: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
@@ -211,8 +207,8 @@ class Generator(nn.Module):
     def center(self) -> Tensor:
         """The mean of w over 1000 draws, towards which `truncation` pulls: (1, width).
 
-        As published, N(0, 1) stands in for the label embedding too. The draws come from a seed of their own and the
-        mean is kept, with the weights it belongs to, until one of them changes.
+        As published, N(0, 1) replaces the label embedding too. The draws have a fixed seed, and the mean is cached
+        until a weight of the mapping changes.
         """
         weights = [p.detach() for p in self.mapping.parameters()]
         if self._center is None or not all(map(_same, weights, self._center[0])):
@@ -237,7 +233,7 @@ class Generator(nn.Module):
 
         Args:
             label: (n,) action of each; None = every action in turn
-            truncation: psi; w (or z) is moved to center + psi * (it - center), which trades diversity for typicality
+            truncation: psi; w becomes center + psi * (w - center), which trades diversity for typicality
             space: where to truncate; the centre of z is 0
             generator: source of all randomness, on the device of the weights; None = the global one
         """
@@ -270,10 +266,10 @@ class Critic(nn.Module):
             inner product of the last features with the label embedding, over the square root of its width (Miyato and
             Koyama 2018, eq. 3)
         label_width: width of the painted embedding; None = `classes`, as published
-        features: of `velocity` (difference to the frame before) and `bone` (vector from the parent joint), what is
-            shown beside the positions
+        features: further inputs beside the positions: `velocity` (difference to the frame before) and `bone` (vector
+            from the parent joint)
         pooling: (N, C, T, V) -> (N, C)
-        input_noise: what is added to the map after each joint down-sampling; None = nothing
+        input_noise: noise on the map after each joint down-sampling; None = none
         label_smoothing: standard deviation of the noise on the label embedding
     """
 
@@ -336,40 +332,40 @@ class Critic(nn.Module):
         )
         self.score = nn.Linear(widths[-1], 1)
 
-    def _look(self, x: Tensor) -> Tensor:
-        """Positions with what else is shown: (V, N, T, C) -> (V, N, T, C')."""
-        shown = [x]
+    def _inputs(self, x: Tensor) -> Tensor:
+        """Positions with the further inputs: (V, N, T, C) -> (V, N, T, C')."""
+        inputs = [x]
         if "velocity" in self.features:
-            shown.append(functional.pad(x[:, :, 1:] - x[:, :, :-1], (0, 0, 1, 0)))
+            inputs.append(functional.pad(x[:, :, 1:] - x[:, :, :-1], (0, 0, 1, 0)))
         if "bone" in self.features:
             v = len(x)
-            shown.append((self.parents.T @ x.reshape(v, -1)).view_as(x))
-        return torch.cat(shown, dim=-1) if len(shown) > 1 else x
+            inputs.append((self.parents.T @ x.reshape(v, -1)).view_as(x))
+        return torch.cat(inputs, dim=-1) if len(inputs) > 1 else x
 
     def forward(self, motion: Tensor, label: Tensor) -> Tensor:
-        label = _label(label, len(motion), self.classes)
+        label = _checked_label(label, len(motion), self.classes)
         if self.painted:
             return self.score(self._pooled(motion, self.embedding(label))).squeeze(1)
         return self.judge(self.observe(motion), label)
 
     def observe(self, motion: Tensor) -> Tensor:
-        """What is seen of motions before a label is named, for `judge`: (N, C, T, V) -> (N, D).
+        """Features of motions that do not depend on a label, for `judge`: (N, C, T, V) -> (N, D).
 
         Raises:
-            ValueError: where labels are painted on the motions, so that nothing is seen without one
+            ValueError: for a critic that paints labels on the motions, whose features depend on them
         """
         if self.painted:
             raise ValueError("a critic with painted labels has no features without a label; use label='project'")
         return self._pooled(motion)
 
-    def judge(self, seen: Tensor, label: Tensor) -> Tensor:
-        """Scores of motions under labels, from what `observe` saw: (N, D), (N,) -> (N,)."""
-        vector = self.embedding(_label(label, len(seen), self.classes))
-        return self.score(seen).squeeze(1) + (seen * vector).sum(dim=1) / vector.shape[1] ** 0.5
+    def judge(self, features: Tensor, label: Tensor) -> Tensor:
+        """Scores of motions under labels, from the features of `observe`: (N, D), (N,) -> (N,)."""
+        vector = self.embedding(_checked_label(label, len(features), self.classes))
+        return self.score(features).squeeze(1) + (features * vector).sum(dim=1) / vector.shape[1] ** 0.5
 
     def _pooled(self, motion: Tensor, paint: Tensor | None = None) -> Tensor:
         self._check(motion)
-        x = self._look(to_joints_first(motion))
+        x = self._inputs(to_joints_first(motion))
         for i, block in enumerate(self.blocks):
             x = block(x, paint) if i == 0 else block(x)
         return self.pooling(from_joints_first(x))  # (N, D)

@@ -1,4 +1,4 @@
-"""Tensors in files from strangers: read without running anything, and compared before they are believed."""
+"""Weight files: read without running code in them, and compared with the expected names and shapes."""
 
 from __future__ import annotations
 
@@ -30,44 +30,44 @@ __all__ = [
 ]
 
 LARGEST_FILE = 4 * 2**30
-"""Bytes of the largest weight file that is opened."""
+"""Bytes of the largest weight file that is read."""
 
 LARGEST_PICKLE = 16 * 2**20
-"""Bytes of the names and plain values beside its tensors; those of a run take some 50 KB."""
+"""Bytes of the names and plain values beside the tensors, at most; a run has some 50 KB."""
 
 OPERATIONS = 500_000
-"""Longest program of its pickle; it takes about 30 operations to name a tensor."""
+"""Operations of a pickle, at most; a tensor takes about 30."""
 
 TUPLE = (1000, 50)
-"""Values in one tuple, those of tuples in it included, and how deep they may nest; hashing visits them all."""
+"""Values in a tuple and all tuples in it, and depth of nesting, at most; hashing visits them all."""
 
 KEYS = 10_000
-"""Keys of tables that are no text: the time that they take can grow with the square of their number."""
+"""Keys of tables that are not texts, at most; their time can grow with the square of their number."""
 
 MEMBERS = 50_000
-"""Members of the largest zip archive, one for each tensor."""
+"""Members of a zip archive, at most; each tensor takes one."""
 
 WORK = 2_000_000
-"""Values that a pickle may make Python hash, copy or print: one that is named once can be used many times."""
+"""Values that a pickle makes Python hash, copy or print, at most; a value can be used many times."""
 
 SHARED = 4
-"""How many times the bytes of the file its tensors may claim together; some share their numbers."""
+"""Bytes of all tensors over bytes of the file, at most; some tensors share their numbers."""
 
 SEAL = b"kinetic sha256 "
-"""Before the checksum at the end of a file: both are the comment of its zip archive, which other readers skip."""
+"""Text before the checksum at the end of a file; both are the comment of its zip archive, which other readers skip."""
 
 PLAIN = re.compile(
     r"collections (OrderedDict|Counter)|torch\._utils _rebuild_(tensor|tensor_v2|parameter)"
     r"|torch\.nn\.parameter Parameter|torch (\w+Storage|Size|device|bool|bfloat16|u?int\d+|float\d+|complex\d+)"
 )
-"""What a pickle of tensors and plain values has to name."""
+"""The globals that a pickle of tensors and plain values may name."""
 
 
 def write_weights(path: str | os.PathLike[str], content: object) -> None:
-    """Write tensors and plain values durably, as a torch file that ends with a checksum of all before it."""
+    """Write tensors and plain values durably, as a torch file that ends with a checksum."""
     with replacing(path) as beside, open(beside, "w+b") as file:
         torch.save(content, file)
-        file.seek(-2, os.SEEK_END)  # the last field of a zip archive: how long its comment is
+        file.seek(-2, os.SEEK_END)  # the last field of a zip archive is the length of its comment
         file.write((len(SEAL) + 64).to_bytes(2, "little"))
         file.seek(0)
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -75,13 +75,15 @@ def write_weights(path: str | os.PathLike[str], content: object) -> None:
 
 
 def read_weights(path: str | os.PathLike[str]) -> Any:
-    """The content of a torch file, by the weights-only loader, which builds tensors and plain values and nothing else.
+    """The content of a torch file, read by the weights-only loader, which builds only tensors and plain values.
 
-    What `write_weights` wrote is compared with its checksum; of other zip archives every member is compared with its
-    own. Time and memory are bounded by the size of the file, whatever it claims.
+    The checksum of `write_weights` is verified; without one, those of all members of the zip archive. The size of the
+    file bounds time and memory, whatever the file claims.
 
-    Raises ValueError, naming the file, for addresses, folders, devices, files over 4 GiB, files cut short or damaged
-    and files that are something else; FileNotFoundError when there is none.
+    Raises:
+        FileNotFoundError: when there is no such file
+        ValueError: naming the file, for addresses, folders, devices, files over 4 GiB, damaged files, and files that
+            are no torch files of tensors
     """
     name = os.fspath(path)
     if "://" in name:
@@ -97,17 +99,17 @@ def read_weights(path: str | os.PathLike[str]) -> Any:
         raise ValueError(
             f"{name}: not opened, because TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD is set and would let the file run code"
         )
-    with open(file, "rb") as opened:
+    with open(file, "rb") as stream:
         try:
-            sealed = _check_seal(opened, size)
-            opened.seek(0)
-            if opened.read(4) == b"PK\3\4":  # as torch tells its formats apart
-                _check_archive(opened, size, sealed=sealed)
+            sealed = _check_seal(stream, size)
+            stream.seek(0)
+            if stream.read(4) == b"PK\3\4":  # torch distinguishes its formats in the same way
+                _check_archive(stream, size, sealed=sealed)
             else:
-                opened.seek(0)
-                _check_legacy(opened)
-            opened.seek(0)
-            content = torch.load(opened, map_location="cpu", weights_only=True)
+                stream.seek(0)
+                _check_legacy(stream)
+            stream.seek(0)
+            content = torch.load(stream, map_location="cpu", weights_only=True)
             _check_amount(content, size)
         except _Refused as error:
             raise ValueError(f"{name}: {error}") from error
@@ -120,11 +122,11 @@ def read_weights(path: str | os.PathLike[str]) -> Any:
 
 
 class _Refused(ValueError):
-    """What is wrong with a file that was understood."""
+    """A torch file that breaks a rule of this module; the message says which."""
 
 
 def _check_seal(file: BinaryIO, size: int) -> bool:
-    """Whether a file ends with a checksum of all before it, which it then must match."""
+    """Whether a file ends with a checksum; raises `_Refused` when the content does not match it."""
     length = len(SEAL) + 64
     file.seek(max(0, size - length))
     seal = file.read()
@@ -149,7 +151,7 @@ def _check_archive(file: BinaryIO, size: int, *, sealed: bool) -> None:
             raise _Refused(f"holds {len(members)} members, expected at most {MEMBERS}")
         if not sealed and (wrong := archive.testzip()) is not None:
             raise _Refused(f"is damaged: {shortened(wrong)} in it does not match its checksum")
-        # As torch finds it, which could be another one than Python's zipfile finds.
+        # read by torch, because Python's zipfile could find another record of this name
         file.seek(0)
         program = torch._C.PyTorchFileReader(file).get_record("data.pkl")
     if len(program) > LARGEST_PICKLE:
@@ -158,16 +160,16 @@ def _check_archive(file: BinaryIO, size: int, *, sealed: bool) -> None:
 
 
 def _check_legacy(file: BinaryIO) -> None:
-    """The five pickles of files from before torch 1.6: two numbers, facts on the system, the content, its storages."""
+    """Check the five pickles of a file from before torch 1.6: two numbers, system facts, content, storages."""
     program, head = _Program(), io.BytesIO(file.read(LARGEST_PICKLE))
     for _ in range(5):
         program.run(head)
 
 
 class _Value:
-    """What a step of a pickle leaves on the stack, as far as it tells how much work can be made of it.
+    """A value on the stack of a pickle, reduced to what bounds the work that it can cause.
 
-    `size` counts what hashing or copying visits; `parts` are those of a tuple; `text` says whether it is one.
+    `size` counts the values that hashing or copying visits; `parts` are those of a tuple; `text` is true for a text.
     """
 
     __slots__ = ("depth", "parts", "size", "text")
@@ -181,7 +183,7 @@ class _Value:
 
 
 class _Program:
-    """A pickle of tensors and plain values, gone through without building anything, to refuse what would take long."""
+    """Walks through a pickle of tensors and plain values without building them; refuses one that would take long."""
 
     def __init__(self) -> None:
         self.operations = self.work = self.keys = 0
@@ -191,8 +193,8 @@ class _Program:
         marks: list[list[_Value]] = []
         memo: dict[object, _Value] = {}
 
-        def fill(held: Sequence[_Value], keys: Sequence[_Value]) -> None:
-            stack[-1].size += len(held)
+        def fill(values: Sequence[_Value], keys: Sequence[_Value]) -> None:
+            stack[-1].size += len(values)
             self.keys += sum(not key.text for key in keys)
             if self.keys > KEYS:
                 raise _Refused(f"holds more than {KEYS} keys that are no text")
@@ -205,9 +207,9 @@ class _Program:
                 case "GLOBAL":
                     if not PLAIN.fullmatch(str(argument)):
                         raise _Refused(
-                            f"holds {shortened(str(argument).replace(' ', '.', 1))} beside plain tensors, which is not "
-                            f"built because a file says so; where its source is trusted, open it and save the weights "
-                            f"alone: torch.save(checkpoint['state_dict'], path)"
+                            f"holds {shortened(str(argument).replace(' ', '.', 1))} beside plain tensors; if you trust "
+                            f"its source, open it and save the weights alone: "
+                            f"torch.save(checkpoint['state_dict'], path)"
                         )
                     stack.append(_Value())
                 case "MARK":
@@ -244,7 +246,7 @@ class _Program:
                     stack[-1] = _Value()
                 case "PROTO" | "FRAME" | "STOP":
                     pass
-                case _:  # a value without parts; what else torch does not know, it refuses
+                case _:  # a value without parts; torch refuses operations that it does not know
                     stack.append(_Value(text=isinstance(argument, str)))
 
     def _spend(self, values: int) -> None:
@@ -254,7 +256,7 @@ class _Program:
 
 
 def _check_amount(content: object, size: int) -> None:
-    """Refuses content that is small in its file and endless for whoever goes through it."""
+    """Refuse content that is small in the file but unbounded in memory."""
     work = claimed = 0
 
     def visit(value: object, name: str, depth: int) -> None:
@@ -267,25 +269,27 @@ def _check_amount(content: object, size: int) -> None:
             if claimed > SHARED * size:
                 raise _Refused(f"{shortened(name)} claims shape {tuple(value.shape)}, more numbers than the file holds")
         elif isinstance(value, Mapping):
-            for key, each in value.items():
+            for key, item in value.items():
                 visit(key, "", depth + 1)
-                visit(each, str(key) if isinstance(key, str | int) else "", depth + 1)
+                visit(item, str(key) if isinstance(key, str | int) else "", depth + 1)
         elif isinstance(value, list | tuple):
-            for each in value:
-                visit(each, name, depth + 1)
+            for item in value:
+                visit(item, name, depth + 1)
 
     visit(content, "", 0)
 
 
 def named_tensors(path: str | os.PathLike[str], content: object) -> dict[str, Tensor]:
-    """The content of a file as a table of plain tensors that lie in it whole. Raises ValueError, naming the file."""
+    """The content of a file as a table of plain tensors with all their numbers. Raises ValueError, naming the file."""
     if not isinstance(content, Mapping) or not content:
         raise ValueError(f"{path}: expected a table of named tensors, found {_kind(content)}")
     for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, Tensor):
             raise ValueError(f"{path}: expected a table of named tensors, found {_kind(value)} named {shortened(name)}")
         if value.layout is not torch.strided or value.is_nested or value.is_quantized or value.device.type != "cpu":
-            raise ValueError(f"{path}: {shortened(name)} is no plain tensor of numbers")
+            raise ValueError(
+                f"{path}: {shortened(name)} is no plain tensor: it is sparse, nested, quantized or not on the CPU"
+            )
         if value.numel() * value.itemsize > value.untyped_storage().nbytes():
             raise ValueError(
                 f"{path}: {shortened(name)} claims shape {tuple(value.shape)}, more numbers than the file holds"
@@ -294,7 +298,7 @@ def named_tensors(path: str | os.PathLike[str], content: object) -> dict[str, Te
 
 
 def check_names(path: str | os.PathLike[str], names: Collection[str], expected: Collection[str]) -> None:
-    """Refuse weights of other names than expected, with some of the names. Raises ValueError."""
+    """Raise ValueError, with some of the names, for weights of other names than expected."""
     missing, unknown = sorted(set(expected) - set(names)), sorted(set(names) - set(expected))
     if missing or unknown:
         raise ValueError(
@@ -304,19 +308,20 @@ def check_names(path: str | os.PathLike[str], names: Collection[str], expected: 
 
 
 def weights_like(path: str | os.PathLike[str], content: object, module: nn.Module) -> dict[str, Tensor]:
-    """The content of a file as the weights of a module, whose names and shapes they must have; it may be on `meta`.
+    """The content of a file as weights with the names and shapes of a module, which may be on `meta`.
 
-    Raises ValueError, naming the file and what differs, also for NaN and infinity.
+    Raises:
+        ValueError: naming the file and what differs; also for NaN and infinity
     """
-    tensors, own = named_tensors(path, content), module.state_dict()
-    check_names(path, tensors, own)
-    for name, expected in own.items():
+    tensors, weights = named_tensors(path, content), module.state_dict()
+    check_names(path, tensors, weights)
+    for name, expected in weights.items():
         check_like(path, name, tensors[name], expected)
     return tensors
 
 
 def check_like(path: str | os.PathLike[str], name: str, value: Tensor, expected: Tensor) -> None:
-    """Refuse a tensor of another shape or kind of number than expected, and NaN or infinity. Raises ValueError."""
+    """Raise ValueError for a tensor of another shape or kind of number than expected, and for NaN or infinity."""
     if value.shape != expected.shape:
         raise ValueError(f"{path}: {name} must have shape {tuple(expected.shape)}, found {tuple(value.shape)}")
     if value.dtype != expected.dtype and not (value.is_floating_point() and expected.is_floating_point()):
@@ -339,11 +344,11 @@ def _kind(value: object) -> str:
 
 
 def shortened(name: object) -> str:
-    """In one line, whatever a stranger called it."""
+    """A name from a file, in one line of at most 80 characters."""
     text = repr(name) if not isinstance(name, str) or not name.isprintable() else name
     return text if len(text) <= 80 else f"{text[:76]} ..."
 
 
 def some_names(names: Sequence[str]) -> str:
-    """The first of some names in brackets, with a blank before; nothing for none."""
+    """The first three names in brackets, with a blank before; empty for no names."""
     return f" ({', '.join(map(shortened, names[:3]))}{', ...' if len(names) > 3 else ''})" if names else ""

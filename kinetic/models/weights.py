@@ -45,22 +45,22 @@ def _names(model: nn.Module) -> dict[str, tuple[str, str]]:
         names["fcn.weight"], names["fcn.bias"] = ("score.weight", "same"), ("score.bias", "same")
     norm = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
     for i, block in enumerate(model.blocks):  # type: ignore[arg-type]
-        old, new = f"st_gcn_networks.{i}", f"blocks.{i}"
-        names[f"edge_importance.{i}"] = (f"{new}.graph.importance", "same")
-        names[f"{old}.gcn.conv.weight"] = (f"{new}.graph.weight", "graph")
-        time = f"{old}.tcn.0" if generator else f"{old}.tcn"
-        skip = f"{old}.residual.0" if generator else f"{old}.residual"
-        names[f"{time}.weight"], names[f"{time}.bias"] = (f"{new}.time.weight", "time"), (f"{new}.time.bias", "same")
+        theirs, ours = f"st_gcn_networks.{i}", f"blocks.{i}"
+        names[f"edge_importance.{i}"] = (f"{ours}.graph.importance", "same")
+        names[f"{theirs}.gcn.conv.weight"] = (f"{ours}.graph.weight", "graph")
+        time = f"{theirs}.tcn.0" if generator else f"{theirs}.tcn"
+        skip = f"{theirs}.residual.0" if generator else f"{theirs}.residual"
+        names[f"{time}.weight"], names[f"{time}.bias"] = (f"{ours}.time.weight", "time"), (f"{ours}.time.bias", "same")
         if block.skip is not None:
-            names[f"{skip}.weight"] = (f"{new}.skip.weight", "point")
-            names[f"{skip}.bias"] = (f"{new}.skip.bias", "same")
+            names[f"{skip}.weight"] = (f"{ours}.skip.weight", "point")
+            names[f"{skip}.bias"] = (f"{ours}.skip.bias", "same")
         if generator:
-            names[f"{old}.noise.weight"] = (f"{new}.noise", "channel")
+            names[f"{theirs}.noise.weight"] = (f"{ours}.noise", "channel")
             for part in norm:
                 if block.norm is not None:
-                    names[f"{old}.tcn.1.{part}"] = (f"{new}.norm.{part}", "same")
+                    names[f"{theirs}.tcn.1.{part}"] = (f"{ours}.norm.{part}", "same")
                 if block.skip_norm is not None:
-                    names[f"{old}.residual.1.{part}"] = (f"{new}.skip_norm.{part}", "same")
+                    names[f"{theirs}.residual.1.{part}"] = (f"{ours}.skip_norm.{part}", "same")
     return names
 
 
@@ -91,13 +91,13 @@ def _shape(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], name: st
 
 
 def _filled(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], make: Callable[[], Model]) -> Model:
-    """A model with published weights. A sketch of it without memory shows whether the file holds what it takes."""
+    """A model with published weights, whose shapes are first compared with a model that takes no memory."""
     with torch.device("meta"):
         sketch = make()
-    names, own, state = _names(sketch), sketch.state_dict(), {}
+    names, expected, state = _names(sketch), sketch.state_dict(), {}
     check_names(path, tensors, names)
     for name, (ours, kind) in names.items():
-        check_like(path, name, tensors[name], _to_published(own[ours], kind))
+        check_like(path, name, tensors[name], _to_published(expected[ours], kind))
         state[ours] = _to_ours(tensors[name], kind)
     model = make()
     model.load_state_dict(state)
@@ -107,8 +107,8 @@ def _filled(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], make: C
 def _pyramid(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], name: str, pyramid: Any) -> SkeletonPyramid:
     pyramid = SkeletonPyramid.of(NTU25) if pyramid is None else pyramid
     _, joints, _ = _shape(path, tensors, name, 3)
-    if joints != (own := len(pyramid.levels[0].joints)):
-        raise ValueError(f"{path}: the weights are for {joints} joints, the skeleton has {own}; pass its pyramid")
+    if joints != (expected := len(pyramid.levels[0].joints)):
+        raise ValueError(f"{path}: the weights are for {joints} joints, the skeleton has {expected}; pass its pyramid")
     return pyramid
 
 
@@ -117,14 +117,14 @@ def load_published_generator(
 ) -> Generator:
     """A generator with the weights of a published file, in evaluation mode.
 
-    Classes, latent width, mapping depth, widths and channels are read off the shapes; every weight must be used.
+    Classes, latent width, mapping depth, widths and channels follow from the shapes; every weight must be used.
 
     Args:
         pyramid: the skeleton; None = NTU-25
-        frames: length of the motions, which no weight tells
+        frames: length of the motions, which does not follow from the weights
 
     Raises:
-        ValueError: names the file and what differs
+        ValueError: naming the file and what differs
     """
     tensors = named_tensors(path, read_weights(path))
     classes, label_width = _shape(path, tensors, "label_emb.weight", 2)
@@ -170,25 +170,25 @@ def load_published_critic(
 def _save(model: nn.Module, path: str | os.PathLike[str]) -> None:
     state = model.state_dict()
     names = _names(model)
-    if left := sorted(set(state) - {ours for ours, _ in names.values()} - {"scaler.shift", "scaler.scale"}):
-        raise ValueError(f"the published layout has no place for{some_names(left)}")
+    if rest := sorted(set(state) - {ours for ours, _ in names.values()} - {"scaler.shift", "scaler.scale"}):
+        raise ValueError(f"the published layout has no place for{some_names(rest)}")
     tensors = {name: _to_published(state[ours], kind).contiguous() for name, (ours, kind) in names.items()}
     write_weights(path, tensors)
 
 
-def _as_published(what: str, facts: Mapping[str, tuple[object, object]]) -> None:
-    for name, (found, published) in facts.items():
-        if found != published:
-            raise ValueError(f"the published layout knows no {what} with {name} {found!r}; it takes {published!r}")
+def _check_published(kind: str, options: Mapping[str, tuple[object, object]]) -> None:
+    for name, (value, published) in options.items():
+        if value != published:
+            raise ValueError(f"the published layout has no {kind} with {name} {value!r}; it takes {published!r}")
 
 
 def save_published_generator(generator: Generator, path: str | os.PathLike[str]) -> None:
     """Write a generator in the published layout.
 
-    The layout holds weights only, so a generator with unpublished options is refused with ValueError: another reader of
-    the file would compute something else.
+    The layout holds weights only, so a generator with unpublished options is refused with ValueError: the published
+    code would compute something else from the file.
     """
-    _as_published(
+    _check_published(
         "generator",
         {
             "mapping": (generator.mapping.start, "published"),
@@ -206,7 +206,7 @@ def save_published_generator(generator: Generator, path: str | os.PathLike[str])
 
 def save_published_critic(critic: Critic, path: str | os.PathLike[str]) -> None:
     """Write a critic in the published layout; one with unpublished weights or inputs is refused with ValueError."""
-    _as_published(
+    _check_published(
         "critic",
         {
             "label": ("paint" if critic.painted else "project", "paint"),

@@ -20,7 +20,10 @@ SLOPE = 0.2
 
 
 class PixelNorm(nn.Module):
-    """Brings the channels at every joint and frame to unit size, then scales and shifts: (V, N, T, C), same shape."""
+    """Brings channels at every joint and frame to unit mean square, then scales and shifts: (V, N, T, C), same shape.
+
+    A motion's result does not depend on other motions (Karras et al. 2018, 4.2).
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -32,12 +35,24 @@ class PixelNorm(nn.Module):
 
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {"batch": BatchNorm, "pixel": PixelNorm}
+"""Name -> normalisation of so many channels."""
 
 
 class UpBlock(nn.Module):
     """One block of the generator: (V, N, T, C) -> (V', N, T', D).
 
-    Joints and frames are spread after the channels are transformed, which gives the same and costs less.
+    Joints and frames are spread after the channels are transformed: the result is the same, the cost lower.
+
+    Args:
+        adjacency: (K, V', V')
+        spread: (V, V') from the joints of the block before; None = the same joints
+        inputs, outputs: channels C and D
+        frames: T and T'
+        norm: of the map; None = none
+        skip_norm: of the residual, where it is `conv`; None = none
+        residual: `none`, a `conv` of one point, or the `identity`, for which C = D
+        upsampling, padding: as in `kinetic.nn.graph.Resize` and `TemporalConv`
+        activation: of the sum of map, residual and stochastic input
     """
 
     def __init__(
@@ -87,7 +102,17 @@ class UpBlock(nn.Module):
 
 
 class DownBlock(nn.Module):
-    """One block of the critic: (V, N, T, C) -> (V', N, T', D), computed only at surviving joints and frames."""
+    """One block of the critic: (V, N, T, C) -> (V', N, T', D), computed only at surviving joints and frames.
+
+    Args:
+        adjacency: (K, V, V)
+        keep: (V, V'), the joints that survive; None = all
+        inputs, outputs: channels C and D, without the constant ones
+        frames: T and T'
+        residual: `none`, a `conv` of one point, or the `identity`, for which C = D
+        noise: for the map, if joints are dropped
+        constant: further input channels, the same at every joint and frame; `forward` takes them as (N, constant)
+    """
 
     def __init__(
         self,
@@ -114,10 +139,10 @@ class DownBlock(nn.Module):
     def forward(self, x: Tensor, constant: Tensor | None = None) -> Tensor:
         y = self.time(self.graph(x, constant), self.frames)  # (V', N, T', D)
         if self.residual != "none":
-            kept = x[:, :, :: self.stride]
+            skip = x[:, :, :: self.stride]
             if self.keep is not None:
-                kept = kept[self.keep]
-            y = y + (kept if self.skip is None else self.skip(kept))
+                skip = skip[self.keep]
+            y = y + (skip if self.skip is None else self.skip(skip))
         if self.noise is not None:
             y = self.noise(y)
         return functional.leaky_relu(y, SLOPE, inplace=self.residual != "none")

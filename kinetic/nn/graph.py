@@ -145,17 +145,17 @@ class GraphConv(nn.Module):
         v, n, t, _ = x.shape
         maps = self.maps()
         weight = self.weight[self.groups]  # (K', D, constant + C)
-        own = weight[:, :, self.constant :]
-        k, d, c = own.shape
+        varying = weight[:, :, self.constant :]
+        k, d, c = varying.shape
         # one product over joints, one over channels, and between them a copy that brings their operands side by side
         if self.channels_first:
-            y = x @ rearrange(own, "k d c -> c (k d)")
+            y = x @ rearrange(varying, "k d c -> c (k d)")
             y = rearrange(y, "v n t (k d) -> (k v) (n t d)", k=k)
             y = rearrange(maps, "k v w -> w (k v)") @ y
         else:
             y = rearrange(maps, "k v w -> (k w) v") @ x.reshape(v, -1)
             y = rearrange(y, "(k w) (m c) -> (w m) (k c)", k=k, c=c)
-            y = y @ rearrange(own, "k d c -> (k c) d")
+            y = y @ rearrange(varying, "k d c -> (k c) d")
         y = y.view(-1, n, t, d)  # (W, N, T, D)
         if constant is not None:
             reach = maps.sum(dim=1)  # (K', W)

@@ -1,4 +1,4 @@
-"""Noise against overfitting critics: on their maps, on their labels, and on the fakes that they see."""
+"""Noise against overfitting critics: on their maps, their labels, and the fakes that they score."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class GaussianNoise(nn.Module):
         std: standard deviation; 0 = none
         shared: `call` draws one number for the whole map (the fork of Kinetic-GAN), `sample` one per motion, `entry`
             one per entry
-        decay: batches over which the noise falls linearly to nothing; None = it stays. `fade` tells the time.
+        decay: batches over which the noise falls linearly to zero, counted by `fade`; None = it stays
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class GaussianNoise(nn.Module):
         self.strength = 1.0
 
     def fade(self, batches: int) -> None:
-        """Set the strength that belongs to this many training batches done."""
+        """Set the strength after this many training batches."""
         if self.decay is not None:
             self.strength = max(0.0, 1.0 - batches / self.decay)
 
@@ -89,7 +89,7 @@ def quantile_mask(a: Tensor, b: Tensor, q: float) -> Tensor:
 
 
 def plain_draw(generator: Callable[..., Tensor], z: Tensor, label: Tensor) -> Tensor:
-    """Fakes as the generator makes them: (N, Z), (N,) -> (N, C, T, V)."""
+    """Fakes without further noise: (N, Z), (N,) -> (N, C, T, V)."""
     return generator(z, label)
 
 
@@ -97,8 +97,8 @@ class QuantileNoise:
     """Fakes that are disturbed where the generator is most sensitive: (N, Z), (N,) -> (N, C, T, V).
 
     z is nudged by N(0, nudge^2); entries of the motion whose change reaches the q-quantile receive noise, either added
-    (`add`: one number per entry) or as a gain (`gain`: times 1 + one number for all, as the fork of Kinetic-GAN has it
-    in a comment). The stochastic inputs of the generator are the same for both motions: only z tells them apart.
+    (`add`: one number per entry) or as a gain (`gain`: times 1 + one number for all, as in a comment of the fork of
+    Kinetic-GAN). The generator's stochastic inputs are the same for both motions, which differ in z only.
     """
 
     def __init__(

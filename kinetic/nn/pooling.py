@@ -11,7 +11,7 @@ __all__ = ["POOLING", "attention_pool", "gem_pool", "max_pool", "mean_pool"]
 
 
 def mean_pool(x: Tensor) -> Tensor:
-    """Average over time and joints: (N, C, T, V) -> (N, C). What Kinetic-GAN's critic does."""
+    """Average over time and joints: (N, C, T, V) -> (N, C). Kinetic-GAN's critic uses it."""
     return reduce(x, "n c t v -> n c", "mean")
 
 
@@ -24,7 +24,7 @@ def gem_pool(x: Tensor, *, power: float = 3.0, floor: float = 1e-6) -> Tensor:
     """Generalised mean of the positive responses: (N, C, T, V) -> (N, C).
 
     power 1 averages, a large power approaches `max_pool` (Radenovic et al. 2019, eq. 3). Responses below `floor` count
-    as `floor`, since a root of a negative mean has no value.
+    as `floor`, because a negative mean has no real root.
     """
     return reduce(x.clamp(min=floor) ** power, "n c t v -> n c", "mean") ** (1 / power)
 
@@ -32,7 +32,7 @@ def gem_pool(x: Tensor, *, power: float = 3.0, floor: float = 1e-6) -> Tensor:
 def attention_pool(x: Tensor) -> Tensor:
     """Average weighted by a softmax of the channel mean at each frame and joint: (N, C, T, V) -> (N, C).
 
-    It has no weights of its own: a place attends to itself by how strongly it responds.
+    It has no weights to learn: a place counts more the more strongly it responds.
     """
     x = rearrange(x, "n c t v -> n c (t v)")
     weight = reduce(x, "n c p -> n 1 p", "mean").softmax(dim=-1)

@@ -109,7 +109,7 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
         complain(f"{folder} is complete: {done} batches")
         return
     data.steps, data.start = steps, done
-    with interruptible() as stop:
+    with interruptible() as request:
         checkpoint = RunCheckpoint(
             last.parent,
             steps=steps,
@@ -117,7 +117,7 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
             keep_every=settings.keep_every,
             about=about_to_plain(experiment, about),
             data=data.state_dict(),
-            asked=stop,
+            request=request,
             start=content,
         )
         callbacks: list[Any] = [checkpoint]

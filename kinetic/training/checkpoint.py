@@ -1,8 +1,8 @@
-"""Checkpoints that survive everything, and runs that go on from them bit for bit.
+"""Checkpoints that survive kills and full disks, and runs that continue from them bit for bit.
 
 A run is one pass over a stream of batches whose order follows from (seed, number of the batch), and all randomness of a
-step follows from (seed, number of the step). So weights, optimisers and one counter are the whole state, and the
-progress that Lightning counts is not needed to go on.
+step follows from (seed, number of the step). So weights, optimisers and one counter are the whole state; Lightning's
+own progress is not saved.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 
 
 class Interrupted(BaseException):
-    """A signal asked to stop; what was done is saved, and `kinetic fit --resume` goes on.
+    """A signal ended the run; its state is saved, and `kinetic fit --resume` continues.
 
     Attributes:
         number: of the signal
@@ -51,7 +51,7 @@ class Interrupted(BaseException):
 
     @property
     def status(self) -> int:
-        """What the process should end with: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
+        """Exit status for the process: 130 for SIGINT, 143 for SIGTERM, 129 for SIGHUP."""
         return 128 + self.number
 
 
@@ -59,8 +59,8 @@ class NotFinite(RuntimeError):
     """Weights or optimiser states are no longer finite numbers, so they are not saved."""
 
 
-class _Asked:
-    """Which signal has asked to stop, if any."""
+class _StopRequest:
+    """The first signal that asked the run to stop, if any."""
 
     def __init__(self) -> None:
         self.number: int | None = None
@@ -68,7 +68,7 @@ class _Asked:
         self.listens = False
 
     def listen(self) -> None:
-        """Note these signals from now on, instead of whoever did. Raises ValueError outside the main thread."""
+        """Become the handler of these signals. Raises ValueError outside the main thread."""
         for number in self.numbers:
             signal.signal(number, self.note)
         self.listens = True
@@ -80,22 +80,22 @@ class _Asked:
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[_Asked]:
-    """Inside, the first SIGINT, SIGTERM or SIGHUP is only noted, for the training to stop at the end of a batch.
+def interruptible() -> Iterator[_StopRequest]:
+    """Inside, the first SIGINT, SIGTERM or SIGHUP is only noted, and the training stops at the end of a batch.
 
-    A SIGHUP that is ignored, as under nohup, stays ignored. After one of them, SIGINT raises `Interrupted` at once, so
-    that two Ctrl-C end everything; SIGTERM, which batch systems may send more than once, does not. In another thread
-    than the main one nothing changes.
+    A SIGHUP that is ignored, as under nohup, stays ignored. After the first signal, SIGINT raises `Interrupted` at
+    once, so that two Ctrl-C end everything; SIGTERM, which batch systems may send more than once, does not. Outside the
+    main thread nothing changes.
     """
-    asked = _Asked()
-    before = {number: signal.getsignal(number) for number in asked.numbers}
+    request = _StopRequest()
+    handlers = {number: signal.getsignal(number) for number in request.numbers}
     with contextlib.suppress(ValueError):  # not the main thread
-        asked.listen()
+        request.listen()
     try:
-        yield asked
+        yield request
     finally:
-        if asked.listens:
-            for number, handler in before.items():
+        if request.listens:
+            for number, handler in handlers.items():
                 signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
@@ -106,11 +106,11 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The content of a checkpoint, without running anything in it.
+    """The content of a checkpoint; no code in the file runs.
 
     Raises:
-        FileNotFoundError: when there is none
-        ValueError: names the file, for addresses, folders, files cut short, and files that are something else
+        FileNotFoundError: when there is no such file
+        ValueError: naming the file, for addresses, folders, damaged files, and files that are no checkpoint
     """
     content = read_weights(path)
     if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
@@ -131,32 +131,32 @@ def _check_finite(content: Any, name: str = "") -> None:
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path, int] | None:
-    """The whole checkpoint beside `last.ckpt` with the most batches, and how many; None where there is none."""
+    """The readable checkpoint with the most batches, `last.ckpt` apart, and its batches; None where there is none."""
     steps = sorted(folder.glob("step-*.ckpt"), key=lambda file: int(re.sub("[^0-9]", "", file.stem) or 0), reverse=True)
-    found: list[tuple[int, Path]] = []
+    checkpoints: list[tuple[int, Path]] = []
     for file in (*steps, folder / "best.ckpt"):
-        if found and file in steps:
+        if checkpoints and file in steps:
             continue  # it has fewer batches
         with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
-            found.append((int(read_checkpoint(file)["batches"]), file))
-    return (max(found)[1], max(found)[0]) if found else None
+            checkpoints.append((int(read_checkpoint(file)["batches"]), file))
+    return (max(checkpoints)[1], max(checkpoints)[0]) if checkpoints else None
 
 
 class RunCheckpoint(Checkpoint):
-    """Keeps `last.ckpt` of a run, `best.ckpt` when told, and stops at the end of a batch when a signal asks for it.
+    """Writes `last.ckpt` of a run and, on `offer`, `best.ckpt`; stops at the end of a batch after a signal.
 
     The module counts its training batches in the persistent buffer `batches`. Nothing is saved after an exception,
-    since it may have struck between the steps of two optimisers.
+    because it may have come between the steps of two optimisers.
 
     Args:
         folder: where the checkpoints are
         steps: batches of the whole run; the last one is always saved
         save_every: batches from one `last.ckpt` to the next
         keep_every: batches from one `step-N.ckpt` to the next, which is never removed; 0 = none
-        about: plain values that are kept in every checkpoint, and make it complete
-        data: state of the data, compared when the run goes on
-        asked: of `interruptible`
-        start: content of the checkpoint to go on from; None = a new run
+        about: plain values for every checkpoint, such as the settings
+        data: state of the data, compared when the run continues
+        request: from `interruptible`; None = signals do not stop the run
+        start: content of the checkpoint to continue from; None = a new run
     """
 
     def __init__(
@@ -168,24 +168,24 @@ class RunCheckpoint(Checkpoint):
         keep_every: int = 0,
         about: Mapping[str, Any],
         data: Mapping[str, Any],
-        asked: _Asked | None = None,
+        request: _StopRequest | None = None,
         start: Mapping[str, Any] | None = None,
     ) -> None:
         self.folder, self.steps, self.save_every, self.keep_every = folder, steps, save_every, keep_every
-        self.about, self.data, self.asked, self.start = dict(about), dict(data), asked or _Asked(), start
+        self.about, self.data, self.start = dict(about), dict(data), start
+        self.request = request or _StopRequest()
         self.best: float | None = None if start is None else start.get("best")
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.is_global_zero:
-            clear_stale(
-                make_folder(self.folder.parent, self.folder.name), r".+\.ckpt", alone=True
-            )  # of a run that was killed
+            folder = make_folder(self.folder.parent, self.folder.name)
+            clear_stale(folder, r".+\.ckpt", alone=True)  # of a run that was killed
         if self.start is not None:
             _warn_of_changes(self.start, _circumstances(trainer))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.asked.listens:
-            self.asked.listen()  # Lightning's own handler, by now the first, may end a run unsaved, with status 0
+        if self.request.listens:
+            self.request.listen()  # Lightning's handler, installed since, may end a run unsaved, with status 0
         if self.start is not None:
             states = self.start["optimizer_states"]
             if len(states) != len(trainer.optimizers):
@@ -202,25 +202,27 @@ class RunCheckpoint(Checkpoint):
     ) -> None:
         done = int(pl_module.batches)  # type: ignore[arg-type]
         stop = self._stop(trainer, done)
-        if self.keep_every and done % self.keep_every == 0:  # before last.ckpt: a run that goes on from there has it
+        if (
+            self.keep_every and done % self.keep_every == 0
+        ):  # before last.ckpt, so that a run that continues from it has this one
             self._save(trainer, pl_module, f"step-{done}.ckpt")
         if stop or done % self.save_every == 0 or done == self.steps:
             self._save(trainer, pl_module, "last.ckpt")
         if stop and done < self.steps:
-            raise Interrupted(self.asked.number or signal.SIGTERM)
+            raise Interrupted(self.request.number or signal.SIGTERM)
 
     def offer(self, trainer: Trainer, module: LightningModule, value: float) -> None:
-        """Keep `best.ckpt` when the value, of which less is better, is the least so far. NaN never is."""
+        """Write `best.ckpt` if the value is the least so far; less is better, and NaN is never the least."""
         if value < (float("inf") if self.best is None else self.best):
             self.best = value
             self._save(trainer, module, "best.ckpt")
 
     def _stop(self, trainer: Trainer, done: int) -> bool:
-        """Whether any process was asked to stop; several processes agree on it at every tenth batch."""
+        """Whether a signal asked any process to stop; several processes agree on it at every tenth batch."""
         if trainer.world_size == 1:
-            return self.asked.number is not None
+            return self.request.number is not None
         return done % 10 == 0 and bool(
-            trainer.strategy.reduce_boolean_decision(self.asked.number is not None, all=False)
+            trainer.strategy.reduce_boolean_decision(self.request.number is not None, all=False)
         )
 
     def _save(self, trainer: Trainer, module: LightningModule, name: str) -> None:
@@ -239,7 +241,7 @@ class RunCheckpoint(Checkpoint):
 
 
 def _circumstances(trainer: Trainer) -> dict[str, Any]:
-    """What the last bits of a training depend on besides its settings."""
+    """Facts besides the settings on which the last bits of a training depend."""
     return {
         "torch": str(torch.__version__),
         "pytorch-lightning": version("pytorch-lightning"),
@@ -251,7 +253,7 @@ def _circumstances(trainer: Trainer) -> dict[str, Any]:
 
 
 def _device(device: torch.device) -> str:
-    """Its model, or for a CPU the instructions that torch uses of it."""
+    """The model of a GPU, or the instruction set that torch uses on a CPU."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
 
 

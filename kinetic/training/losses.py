@@ -24,7 +24,7 @@ __all__ = [
 
 
 def wasserstein_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """What the critic minimises: mean score of fakes minus mean score of reals (Arjovsky et al. 2017, eq. 2)."""
+    """Loss of the critic: mean score of fakes minus mean score of reals (Arjovsky et al. 2017, eq. 2)."""
     return fake.mean() - real.mean()
 
 
@@ -69,12 +69,12 @@ def _r1(score: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, alpha: Te
 
 
 class Loss(NamedTuple):
-    """A game between critic and generator.
+    """The losses of critic and generator, and the critic's penalty.
 
     Attributes:
-        critic: scores of reals (N,) and fakes (N,) to what the critic minimises
-        generator: scores of fakes (N,) to what the generator minimises
-        penalty: (score, real, fake, alpha) to what keeps the critic smooth
+        critic: scores of reals (N,) and fakes (N,) -> the critic's loss
+        generator: scores of fakes (N,) -> the generator's loss
+        penalty: (score, real, fake, alpha) -> a penalty on steep critics
     """
 
     critic: Callable[[Tensor, Tensor], Tensor]

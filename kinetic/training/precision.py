@@ -1,4 +1,4 @@
-"""What `training.precision: auto` stands for here: float32, or bfloat16 where that is measured to be faster."""
+"""The meaning of `training.precision: auto` on this machine: bfloat16 where it is measurably faster, else float32."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kinetic.settings.experiment import Experiment, TrainingConfig
 __all__ = ["Precision", "choose_precision", "race", "slow_request", "with_precision"]
 
 SIZE = 192
-"""Rows and columns of the matrices that race; large enough to tell, and a few milliseconds where bf16 is emulated."""
+"""Rows and columns of the matrices that race: large enough for a clear result, yet fast where bf16 is emulated."""
 
 FASTER = 1.2
-"""How many times as fast bf16 must be to be taken: below, its conversions cost more than it gains."""
+"""How many times as fast bf16 must be to be chosen; below, its conversions cost more than it gains."""
 
 SLOWER = 0.8
-"""Below this, whoever asked for bf16 by name is warned."""
+"""Below this, a request for bf16 by name gets a warning."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Precision:
 
     Attributes:
         name: 32 or bf16
-        why: what it was chosen for, in words
+        why: the reason for it, in words
     """
 
     name: Literal["32", "bf16"]
@@ -42,10 +42,10 @@ class Precision:
 
 @cache
 def race() -> float:
-    """How many times as fast as in float32 a matrix product is in bfloat16 on this CPU; takes some 20 ms.
+    """Speed of a matrix product in bfloat16 over that in float32 on this CPU; takes some 20 ms.
 
-    A processor without units for bfloat16 emulates it, and is 10 to 150 times slower; no list of names tells which.
-    One thread runs, and its processor time counts, so that other processes do not decide.
+    A processor without units for bfloat16 emulates it, and is 10 to 150 times slower; names of processors do not tell
+    which have them. One thread runs, and its processor time counts, so that other processes have no influence.
     """
     single = torch.ones(SIZE, SIZE)
     half = single.to(torch.bfloat16)
@@ -54,7 +54,7 @@ def race() -> float:
     try:
         _seconds(single), _seconds(half)  # the first products also load code
         best = [_seconds(single), _seconds(half)]
-        if best[1] < 10 * best[0]:  # else it is lost already
+        if best[1] < 10 * best[0]:  # else the result is clear
             for _ in range(12):
                 best = [min(best[0], _seconds(single)), min(best[1], _seconds(half))]
     finally:
@@ -63,13 +63,13 @@ def race() -> float:
 
 
 def _seconds(matrix: Tensor) -> float:
-    begun = time.thread_time()
+    start = time.thread_time()
     torch.mm(matrix, matrix)
-    return time.thread_time() - begun
+    return time.thread_time() - start
 
 
 def choose_precision(training: TrainingConfig) -> Precision:
-    """What `auto` stands for on this machine, with the devices that these settings name."""
+    """The precision for `auto` on this machine, with the devices of these settings."""
     if training.accelerator != "cpu" and torch.cuda.is_available():
         major, minor = torch.cuda.get_device_capability()
         if major >= 8:
@@ -89,14 +89,14 @@ def _choose(factor: float) -> Precision:
 
 
 def with_precision(experiment: Experiment, chosen: Literal["32", "bf16"]) -> Experiment:
-    """The same experiment with `chosen` where it says auto."""
+    """The same experiment, with `chosen` in the place of auto."""
     if experiment.training.precision != "auto":
         return experiment
     return replace(experiment, training=replace(experiment.training, precision=chosen))
 
 
 def slow_request(training: TrainingConfig) -> str | None:
-    """A warning for bf16 that was asked for by name where float32 is faster; None where all is well."""
+    """A warning if the settings name bf16 where float32 is faster; None otherwise."""
     on_cpu = training.accelerator == "cpu" or (training.accelerator == "auto" and not torch.cuda.is_available())
     if training.precision != "bf16" or not on_cpu or (factor := race()) >= SLOWER:
         return None

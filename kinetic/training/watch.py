@@ -1,4 +1,4 @@
-"""What one sees of a training: the table of its metrics, a line of progress, and sheets of samples."""
+"""Output of a training for people: the table of its metrics, a line of progress, and sheets of samples."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def read_metrics(path: Path) -> dict[str, tuple[list[int], list[float]]]:
 
 
 def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
-    """Batches and the cells that are filled, of every complete row; a last line that was cut short is left out."""
+    """Batches and filled cells of every complete row; a last line without its end is left out."""
     text = read_bytes(path, LARGEST).decode(errors="replace")
     text = text[: text.rfind("\n") + 1]
     lines = list(csv.reader(io.StringIO(text)))
@@ -57,11 +57,11 @@ def _rows(path: Path) -> list[tuple[int, dict[str, str]]]:
 class Table:
     """metrics.csv of a run: a row per logged batch, appended at once; a new column rewrites the file.
 
-    It holds nothing that differs between a run and its repetition, so that an interrupted run ends with the same bytes.
+    It holds nothing that differs between a run and its repetition, so an interrupted run ends with the same bytes.
 
     Args:
         path: the file
-        done: batches done when the run goes on; later rows are dropped. 0 starts anew.
+        done: batches done when the run continues; later rows are dropped. 0 = a new table
     """
 
     def __init__(self, path: Path, *, done: int = 0) -> None:
@@ -75,23 +75,23 @@ class Table:
         self._rewrite()
 
     def add(self, batches: int, values: Mapping[str, float]) -> None:
-        """Append a row. Values of a batch that has one already are added to it."""
+        """Append a row, or add values to the last row if it is of the same batch."""
         cells = {name: f"{value:.9g}" for name, value in values.items()}
         if self.rows and self.rows[-1][0] == batches:
             self.rows[-1][1].update(cells)
-            new = True
+            changed = True
         else:
             self.rows.append((batches, cells))
-            new = False
+            changed = False
         missing = [name for name in cells if name not in self.columns]
         self.columns += missing
-        if new or missing:
+        if changed or missing:
             self._rewrite()
         else:
             with open(self.path, "a", encoding="utf-8", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerow(self._line(batches, cells))
                 file.flush()
-                os.fsync(file.fileno())  # no checkpoint may know of batches that the table has lost
+                os.fsync(file.fileno())  # before a checkpoint counts this batch, its row must be safe
 
     def _line(self, batches: int, cells: Mapping[str, str]) -> list[object]:
         return [batches, *(cells.get(name, "") for name in self.columns)]
@@ -106,7 +106,7 @@ class Table:
 
 
 class MetricsTable(Callback):
-    """Writes what the module logs to a `Table` and to further loggers at every `every`-th batch."""
+    """Writes the module's logged values to a `Table` and to further loggers at every `every`-th batch."""
 
     def __init__(self, table: Table, *, every: int) -> None:
         self.table, self.every = table, every
@@ -125,27 +125,27 @@ class MetricsTable(Callback):
 class Progress(Callback):
     """One line: batches done and to do, motions per second, time left, and some of the metrics.
 
-    On a terminal a bar that is redrawn; elsewhere a plain line every ten seconds. Where nobody can read it any more, as
-    when the terminal was closed, it stops, and the training goes on.
+    On a terminal it is a bar, elsewhere a plain line every ten seconds. When the stream is closed, as that of a closed
+    terminal, the output ends and the training continues.
 
     Args:
         steps: batches of the whole run
         motions: per batch
         show: metrics, in order
-        stream: where to; None = standard error
+        stream: destination; None = standard error
     """
 
     def __init__(self, *, steps: int, motions: int, show: Sequence[str], stream: TextIO | None = None) -> None:
         self.steps, self.motions, self.show = steps, motions, tuple(show)
         self.stream = sys.stderr if stream is None else stream
         self.bar: tqdm[Any] | None = None
-        self.gone = False
+        self.closed = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
         self.first = int(pl_module.batches)  # type: ignore[arg-type]
-        self.begun = self.told = time.monotonic()
+        self.start = self.last = time.monotonic()
         if self.stream.isatty():
             self.bar = tqdm(
                 total=self.steps, initial=self.first, file=self.stream, dynamic_ncols=True, unit="batch", desc="fit"
@@ -154,33 +154,33 @@ class Progress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if not trainer.is_global_zero or self.gone:
+        if not trainer.is_global_zero or self.closed:
             return
         try:
             self._show(trainer, int(pl_module.batches))  # type: ignore[arg-type]
         except OSError:
-            self.gone = True
+            self.closed = True
 
     def _show(self, trainer: Trainer, done: int) -> None:
         now = time.monotonic()
         if self.bar is not None:
             self.bar.update(done - self.bar.n)
-        last = done == self.steps
-        if not last and now - self.told < (0.5 if self.bar is not None else 10):
+        final = done == self.steps
+        if not final and now - self.last < (0.5 if self.bar is not None else 10):
             return
-        self.told = now
-        rate = (done - self.first) / max(now - self.begun, 1e-9)
+        self.last = now
+        rate = (done - self.first) / max(now - self.start, 1e-9)
         values = trainer.callback_metrics
         metrics = " ".join(f"{name} {float(values[name]):.3g}" for name in self.show if name in values)
         if self.bar is not None:
-            self.bar.set_postfix_str(f"{rate * self.motions:.0f} motions/s {metrics}", refresh=last)
+            self.bar.set_postfix_str(f"{rate * self.motions:.0f} motions/s {metrics}", refresh=final)
         else:
             left = _clock((self.steps - done) / max(rate, 1e-9))
             share = f"{done}/{self.steps} batches, {rate * self.motions:.0f} motions/s, {left} left"
             print(f"{share}, {metrics}", file=self.stream, flush=True)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self.teardown(trainer, pl_module, "fit")  # Lightning leaves it out then
+        self.teardown(trainer, pl_module, "fit")  # Lightning does not call it after an exception
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         if self.bar is not None:
@@ -196,15 +196,15 @@ def _clock(seconds: float) -> str:
 
 
 class Sampling(Callback):
-    """Looks at the generator every so often: draws it, scores it, and lets the checkpoint keep the best.
+    """Draws and scores samples of the generator at intervals, and lets the checkpoint keep the best.
 
     Args:
         every: batches from one look to the next; 0 = only at the end
         steps: batches of the whole run
-        look: (module, batches done) -> value of which less is better, or None; draws what is to be seen
+        look: (module, batches done) -> value of which less is better, or None; also draws the pictures
         name: of that value in the table
-        table: where it goes
-        checkpoint: who keeps the best; None = nobody
+        table: for the value
+        checkpoint: keeps the best; None = it is not kept
     """
 
     def __init__(

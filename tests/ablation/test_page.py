@@ -1,4 +1,4 @@
-"""The files that an ablation ends in: tables, pictures, and the page with motions of every recipe."""
+"""The files of a finished ablation: tables, pictures, and the page with motions of every recipe."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Here:
 
 @pytest.fixture(scope="module")
 def grid(gan, encoder, tmp_path_factory) -> Path:
-    """An ablation of two recipes, one with a name that is a script, from two seeds."""
+    """An ablation of two recipes from two seeds; the name of one recipe is a script."""
     plain = to_plain(load_experiment(gan / "config.yaml"))
-    made = Ablation(
+    ablation = Ablation(
         [Recipe("Baseline"), Recipe(HOSTILE, {"critic.pooling": "max"}, "Baseline", about=HOSTILE)],
         [Benchmark("by person", {name: plain[name] for name in ("data", "generator", "critic", "training")}, encoder)],
         name="Two recipes",
@@ -45,7 +45,7 @@ def grid(gan, encoder, tmp_path_factory) -> Path:
         scores=ScoresConfig(only=("frechet", "bones"), draws=1, points=2, shown=1),
     )
     folder = tmp_path_factory.mktemp("grids") / "grid"
-    ablate(made, folder, engine=Here(), progress=False)
+    ablate(ablation, folder, engine=Here(), progress=False)
     return folder
 
 
@@ -75,8 +75,8 @@ def test_the_scale_follows_the_real_motions(grid):
 def test_an_exploded_generator_is_marked_and_real_people_keep_their_size(grid, tmp_path):
     shutil.copytree(grid, tmp_path / "wild")
     for file in (tmp_path / "wild").glob("cells/*-Baseline-*/samples.npz"):
-        made = read_motions(file)
-        write_motions(replace(made, motion=made.motion * 30 + 1), file)
+        motions = read_motions(file)
+        write_motions(replace(motions, motion=motions.motion * 30 + 1), file)
     write_pages(tmp_path / "wild")
     (before,), (after,) = (scenes(folder / "report.html") for folder in (grid, tmp_path / "wild"))
     out = {scene_column for clip in after["clips"] if any(clip["leaves"]) for scene_column in [clip["column"]]}
@@ -85,7 +85,7 @@ def test_an_exploded_generator_is_marked_and_real_people_keep_their_size(grid, t
         assert np.all(np.array(new) <= np.array(old) + 1e-9)
 
 
-def test_real_motions_are_held_out_ones_and_are_kept(grid, prepared):
+def test_real_motions_are_held_out_ones_and_are_stored(grid, prepared):
     (file,) = (grid / "real").glob("by_person-*.npz")
     real = read_motions(file)
     assert real.counts() == {"walk": 2, "sit down": 2, "wave": 2}
@@ -93,7 +93,7 @@ def test_real_motions_are_held_out_ones_and_are_kept(grid, prepared):
     assert all(motion.tobytes() in held_out for motion in np.asarray(real.motion))
 
 
-def test_the_page_plays_in_a_browser_and_names_do_not_run(browser, grid):
+def test_the_page_plays_in_a_browser_and_no_name_runs_as_a_script(browser, grid):
     browser.open(grid / "report.html", "#scene=0&row=0")
     assert browser.run("document.body.dataset.errors") == "0"
     assert browser.until("document.querySelector('.frame').value !== '0'"), "nothing moves"
@@ -103,7 +103,7 @@ def test_the_page_plays_in_a_browser_and_names_do_not_run(browser, grid):
     assert browser.run("[...document.images].every((image) => image.naturalWidth > 300)")
 
 
-def test_what_is_written_again_is_the_same(grid):
+def test_a_second_write_gives_the_same_bytes(grid):
     names = ("report.html", "table.md", "scores_by_person.png", "curves_by_person.png")
     before = {name: (grid / name).read_bytes() for name in names}
     write_pages(grid)
@@ -117,7 +117,7 @@ def test_without_any_result_there_is_a_table_and_no_page(grid, tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_real_motions_of_other_data_are_not_taken_for_those_of_now(grid, tmp_path):
+def test_real_motions_of_other_data_are_stored_anew(grid, tmp_path):
     shutil.copytree(grid, tmp_path / "other")
     for config in (tmp_path / "other").glob("cells/*/run/config.yaml"):
         config.write_text(config.read_text().replace("    seed: 0", "    seed: 1"))
@@ -128,7 +128,7 @@ def test_real_motions_of_other_data_are_not_taken_for_those_of_now(grid, tmp_pat
     assert not np.array_equal(read_motions(old).motion, read_motions(new).motion)
 
 
-def test_a_cell_whose_motions_are_gone_leaves_the_page_as_it_is(grid, tmp_path):
+def test_a_recipe_without_stored_motions_is_left_out_of_the_page(grid, tmp_path):
     shutil.copytree(grid, tmp_path / "less")
     for file in (tmp_path / "less").glob("cells/*-Baseline-*/samples.npz"):
         file.unlink()
@@ -142,12 +142,12 @@ def test_a_folder_can_be_moved(grid, tmp_path):
     assert (tmp_path / "moved" / "report.html").read_bytes() == (grid / "report.html").read_bytes()
 
 
-def test_a_grid_says_what_is_there_and_how_long_it_took(grid, tmp_path):
-    found = read_grid(grid)
-    assert (found.name, found.metrics, len(found.findings), dict(found.missing)) == (
+def test_a_grid_has_its_results_missing_cells_and_time(grid, tmp_path):
+    result = read_grid(grid)
+    assert (result.name, result.metrics, len(result.findings), dict(result.missing)) == (
         "Two recipes", ("frechet", "bones"), 4, {},
     )  # fmt: skip
-    assert found.seconds > 0
+    assert result.seconds > 0
     shutil.copytree(grid, tmp_path / "less")
     (home,) = (tmp_path / "less" / "cells").glob("by-person-Baseline-1-*")
     (home / "result.json").unlink()
@@ -157,14 +157,14 @@ def test_a_grid_says_what_is_there_and_how_long_it_took(grid, tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": "kinetic-grid"}', '{"format": "x"}'])
-def test_a_file_that_tells_no_ablation_is_named(tmp_path, content):
+def test_a_file_without_an_ablation_is_named(tmp_path, content):
     (tmp_path / "grid.json").write_text(content)
     with pytest.raises(ValueError, match=r"grid.json: expected what `kinetic ablate` leaves"):
         read_grid(tmp_path)
 
 
-def test_files_of_benchmarks_with_like_names_have_names_of_their_own():
-    found = _file_names(["a b", "a_b_2", "a-b", "A b", "", "äö", "x" * 100, "x" * 101])
-    assert len({name.lower() for name in found.values()}) == 8
-    assert found["a b"] == "a_b"
-    assert all(0 < len(name) <= 63 for name in found.values())
+def test_files_of_benchmarks_with_similar_names_have_unique_names():
+    stems = _file_names(["a b", "a_b_2", "a-b", "A b", "", "äö", "x" * 100, "x" * 101])
+    assert len({name.lower() for name in stems.values()}) == 8
+    assert stems["a b"] == "a_b"
+    assert all(0 < len(name) <= 63 for name in stems.values())

@@ -1,4 +1,4 @@
-"""Pictures of a grid: they show every recipe, its spread and the floor, and say what they lack."""
+"""Pictures of a grid: they show every recipe, its spread and the floor."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,8 @@ from PIL import Image
 
 from kinetic.ablation import pictures
 from kinetic.ablation.pictures import curve_chart, metric_chart
-from kinetic.ablation.table import Finding, RowInfo, table_of
+from kinetic.ablation.statistics import Finding, RowInfo
+from kinetic.ablation.table import table_of
 from kinetic.evaluation.report import Report, Row
 from kinetic.metrics.intervals import interval
 from kinetic.metrics.score import Score
@@ -18,8 +19,8 @@ ROWS = (RowInfo("Baseline"), RowInfo(NASTY, "Baseline"), RowInfo("never run", NA
 
 
 def findings(values=None, floor=0.5, epochs=(1, 2, 4)):
-    """Row -> the scores of seeds 0, 1, ...; the curve of each ends in its score."""
-    found = []
+    """The findings of rows with scores of seeds 0, 1, ...; each curve ends in its score."""
+    cells = []
     for name, scores in (values or {"Baseline": [3.0, 3.5, 4.0], NASTY: [1.0, 1.2, 1.1]}).items():
         for seed, value in enumerate(scores):
             rows = (
@@ -27,12 +28,12 @@ def findings(values=None, floor=0.5, epochs=(1, 2, 4)):
                 Row(Score(value=0.5, metric="recall", **FACTS), Score(value=0.7, metric="recall", **FACTS), "high"),
             )
             curve = tuple((epoch, {"frechet": value * epochs[-1] / epoch}) for epoch in epochs)
-            found.append(Finding("x$sub", name, seed, Report("", rows), None, curve))
-    return found
+            cells.append(Finding("x$sub", name, seed, Report("", rows), None, curve))
+    return cells
 
 
-def table(found):
-    return table_of(found, rows=ROWS, benchmarks=["x$sub", "empty"])
+def table(cells):
+    return table_of(cells, rows=ROWS, benchmarks=["x$sub", "empty"])
 
 
 def pixels(path):
@@ -42,9 +43,9 @@ def pixels(path):
 
 
 def painted(path, colour):
-    """How many pixels have that colour."""
-    wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    return int((np.abs(pixels(path) - wanted).max(axis=-1) < 8).sum())
+    """Number of pixels with this colour."""
+    rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+    return int((np.abs(pixels(path) - rgb).max(axis=-1) < 8).sum())
 
 
 def test_the_best_mean_is_red_and_the_others_blue(tmp_path):
@@ -55,41 +56,41 @@ def test_the_best_mean_is_red_and_the_others_blue(tmp_path):
 
 
 def test_one_seed_has_no_bar(tmp_path):
-    several, one = (
+    two_seeds, one_seed = (
         painted(metric_chart(table(findings({"Baseline": scores})), "x$sub", tmp_path / f"{len(scores)}.png"), RED)
         for scores in ([1.0, 2.0], [1.5])
     )
-    assert one < several / 2
+    assert one_seed < two_seeds / 2
 
 
-def test_a_row_takes_room_though_it_has_no_result(tmp_path):
-    found = findings()
-    full = table_of(found, rows=ROWS, benchmarks=["x$sub"])
-    less = table_of(found, rows=ROWS[:2], benchmarks=["x$sub"])
-    heights = [pixels(metric_chart(each, "x$sub", tmp_path / "a.png")).shape[0] for each in (full, less)]
+def test_a_row_without_results_takes_room(tmp_path):
+    cells = findings()
+    full = table_of(cells, rows=ROWS, benchmarks=["x$sub"])
+    less = table_of(cells, rows=ROWS[:2], benchmarks=["x$sub"])
+    heights = [pixels(metric_chart(grid, "x$sub", tmp_path / "a.png")).shape[0] for grid in (full, less)]
     assert heights[0] > heights[1]
 
 
 @pytest.mark.parametrize("values", [[1.0, 1000.0, 2.0], [0.0, 0.0], [-1.0, 1.0], [1e-9, 1e9]])
 def test_scores_of_any_size_are_drawn(tmp_path, values):
-    found = findings({"Baseline": values, NASTY: values[::-1]})
-    assert painted(metric_chart(table(found), "x$sub", tmp_path / "a.png"), RED) > 30
-    assert painted(curve_chart(found, ROWS, "x$sub", "frechet", tmp_path / "b.png"), BLUE) > 30
+    cells = findings({"Baseline": values, NASTY: values[::-1]})
+    assert painted(metric_chart(table(cells), "x$sub", tmp_path / "a.png"), RED) > 30
+    assert painted(curve_chart(cells, ROWS, "x$sub", "frechet", tmp_path / "b.png"), BLUE) > 30
 
 
-def test_curves_have_a_band_where_there_are_several_seeds(tmp_path):
-    several = curve_chart(findings(), ROWS, "x$sub", "frechet", tmp_path / "a.png")
-    one = curve_chart(findings({"Baseline": [3.0], NASTY: [1.0]}), ROWS, "x$sub", "frechet", tmp_path / "b.png")
+def test_curves_of_several_seeds_have_a_band(tmp_path):
+    three_seeds = curve_chart(findings(), ROWS, "x$sub", "frechet", tmp_path / "a.png")
+    one_seed = curve_chart(findings({"Baseline": [3.0], NASTY: [1.0]}), ROWS, "x$sub", "frechet", tmp_path / "b.png")
     band = "#d3e2ef"  # BLUE at 0.2 on white
-    assert painted(several, band) > 20 * painted(one, band)
+    assert painted(three_seeds, band) > 20 * painted(one_seed, band)
 
 
 @pytest.fixture
 def figures(monkeypatch):
-    """Figures as they are saved."""
-    kept, save = [], pictures.save_figure
-    monkeypatch.setattr(pictures, "save_figure", lambda figure, path: kept.append(figure) or save(figure, path))
-    return kept
+    """All figures that are saved."""
+    saved, save = [], pictures.save_figure
+    monkeypatch.setattr(pictures, "save_figure", lambda figure, path: saved.append(figure) or save(figure, path))
+    return saved
 
 
 def shares(values):
@@ -117,9 +118,9 @@ def test_bars_and_bands_reach_from_one_end_of_the_interval_to_the_other(tmp_path
 
 
 def test_seeds_without_a_common_epoch_are_drawn_one_by_one(tmp_path):
-    found = [*findings({"Baseline": [3.0]}), *findings({"Baseline": [0.0, 9.0]}, epochs=(3, 5))[1:]]
-    both = curve_chart(found, ROWS, "x$sub", "frechet", tmp_path / "a.png")
-    first = curve_chart(found[:1], ROWS, "x$sub", "frechet", tmp_path / "b.png")
+    cells = [*findings({"Baseline": [3.0]}), *findings({"Baseline": [0.0, 9.0]}, epochs=(3, 5))[1:]]
+    both = curve_chart(cells, ROWS, "x$sub", "frechet", tmp_path / "a.png")
+    first = curve_chart(cells[:1], ROWS, "x$sub", "frechet", tmp_path / "b.png")
     assert painted(both, BLUE) > painted(first, BLUE)
 
 
@@ -132,13 +133,13 @@ def test_the_floor_is_a_line_in_each_panel(tmp_path):
 
 
 def test_findings_in_any_order_give_the_same_picture(tmp_path):
-    found = findings()
+    cells = findings()
     for name, draw in {
         "metric": lambda some, to: metric_chart(table(some), "x$sub", to),
         "curve": lambda some, to: curve_chart(some, ROWS, "x$sub", "frechet", to, floor=0.5),
     }.items():
-        one, other = (draw(some, tmp_path / f"{name}{i}.png") for i, some in enumerate((found, found[::-1])))
-        assert one.read_bytes() == other.read_bytes()
+        first, second = (draw(some, tmp_path / f"{name}{i}.png") for i, some in enumerate((cells, cells[::-1])))
+        assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_findings_in_any_order_give_the_same_picture(tmp_path):
         (lambda to: curve_chart(findings(), ROWS, "x$sub", "frechet", to / "a.gif"), "png"),
     ],
 )
-def test_wrong_requests_are_refused_and_leave_nothing(tmp_path, call, message):
+def test_wrong_requests_are_refused_and_leave_no_file(tmp_path, call, message):
     with pytest.raises(ValueError, match=message):
         call(tmp_path)
     assert list(tmp_path.iterdir()) == []

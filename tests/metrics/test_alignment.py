@@ -1,4 +1,4 @@
-"""Alignment of motions: what is done to a motion is undone and named, and what is another motion stays away."""
+"""Alignment of motions: changes are undone and reported, and other motions keep their distance."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from kinetic.skeleton import H36M16, NTU25, NTU25_2D
 @pytest.fixture(scope="module")
 def people():
     """Eight walk, eight wave, eight kick, seen by one camera, (24, 3, 64, 25)."""
-    made = synthesise(["walk", "wave", "kick"], subjects=4, repeats=2, frames=64, seed=0)
-    made = made.select(made.view == 1)
-    return torch.from_numpy(made.motion[made.label.argsort(kind="stable")])
+    motions = synthesise(["walk", "wave", "kick"], subjects=4, repeats=2, frames=64, seed=0)
+    motions = motions.select(motions.view == 1)
+    return torch.from_numpy(motions.motion[motions.label.argsort(kind="stable")])
 
 
 def rotated(motion, degrees):
@@ -40,18 +40,18 @@ def played(motion, tempo, start=0.0):
     return torch.lerp(motion[:, :, low], motion[:, :, low + 1], (place - low)[:, None])
 
 
-def aligned(one, other, skeleton=NTU25):
-    return align(*(Poses.of(x, skeleton).to(torch.float64) for x in (one, other)))
+def aligned(first, second, skeleton=NTU25):
+    return align(*(Poses.of(x, skeleton).to(torch.float64) for x in (first, second)))
 
 
 def test_two_points_that_differ_in_height_alone():
-    one, other = torch.zeros(2, 1, 3, 1, 25)
-    one[..., 0], other[..., 0] = torch.tensor([0.0, 1, 0])[:, None], torch.tensor([0.0, -1, 0])[:, None]
-    found = aligned(one, other)
+    first, second = torch.zeros(2, 1, 3, 1, 25)
+    first[..., 0], second[..., 0] = torch.tensor([0.0, 1, 0])[:, None], torch.tensor([0.0, -1, 0])[:, None]
+    fit = aligned(first, second)
     # Of 25 joints one is 1 m above the others: about the centre the sum of squares is 24 / 25. The best size is the
     # smallest, 1/2, for the inner product is negative: (1 + 1 + 1/4) 24 / 25 over 25 joints.
-    assert found.distance.item() == pytest.approx((2.25 * 24 / 625) ** 0.5)
-    assert found.size.item() == 2
+    assert fit.distance.item() == pytest.approx((2.25 * 24 / 625) ** 0.5)
+    assert fit.size.item() == 2
 
 
 @pytest.mark.parametrize(
@@ -65,58 +65,58 @@ def test_two_points_that_differ_in_height_alone():
         (lambda x: mirror(rotated(1.25 * x, 40.0)) + 1, "turn", -40),
     ],
 )
-def test_what_was_done_is_undone_and_named(people, edit, name, value):
-    found = aligned(edit(people), people)
-    assert found.distance.max() < 1e-6
-    assert getattr(found, name).double() == pytest.approx([value] * 24, abs=1e-3)
+def test_a_change_is_undone_and_reported(people, edit, name, value):
+    fit = aligned(edit(people), people)
+    assert fit.distance.max() < 1e-6
+    assert getattr(fit, name).double() == pytest.approx([value] * 24, abs=1e-3)
 
 
 @pytest.mark.parametrize("shift", [-16, -5, 1, 12])
 def test_a_shift_in_time_is_found(people, shift):
-    found = aligned(rotated(played(people, 1.0, -shift), 70.0), people)
-    moving = (found.shift == shift) & ((found.turn - 70).abs() < 1)
+    fit = aligned(rotated(played(people, 1.0, -shift), 70.0), people)
+    moving = (fit.shift == shift) & ((fit.turn - 70).abs() < 1)
     assert moving.double().mean() > 0.9
-    assert found.distance.max() < 0.02  # smoothing sees what the clip repeats at its end
+    assert fit.distance.max() < 0.02  # smoothing includes the frames that the clip repeats at its end
 
 
 @pytest.mark.parametrize("tempo", [1 / 2, 2 / 3, 4 / 5, 5 / 4])
 def test_another_tempo_is_found(people, tempo):
-    found = aligned(played(people, tempo), people)
+    fit = aligned(played(people, tempo), people)
     apart = aligned(people.roll(8, 0), people)
-    assert found.distance.median() < apart.distance.median() / 5
-    assert (found.tempo == tempo).double().mean() > 0.8
+    assert fit.distance.median() < apart.distance.median() / 5
+    assert (fit.tempo == tempo).double().mean() > 0.8
 
 
 def test_a_motion_is_not_its_reverse(people):
     assert aligned(people.flip(2), people)[0][:8].median() > 0.02  # of those who walk
 
 
-def test_smoothing_takes_most_of_trembling_away(people):
+def test_smoothing_removes_most_of_the_trembling(people):
     noise = 0.01 * torch.randn(people.shape, generator=torch.Generator().manual_seed(0))
-    found = aligned(people + noise, people)
-    assert 0.005 < found.distance.median() < 0.01  # 17 mm a joint, the mean of five frames
+    fit = aligned(people + noise, people)
+    assert 0.005 < fit.distance.median() < 0.01  # 17 mm a joint, the mean of five frames
 
 
 def test_distance_is_at_the_size_of_the_second(people):
-    one, other = people[8:16], people[16:]  # of about one size
-    distance = aligned(one, other).distance
-    torch.testing.assert_close(aligned(0.8 * one, other).distance, distance, rtol=1e-4, atol=0)
-    torch.testing.assert_close(aligned(one, 0.8 * other).distance, 0.8 * distance, rtol=1e-4, atol=0)
+    first, second = people[8:16], people[16:]  # of about one size
+    distance = aligned(first, second).distance
+    torch.testing.assert_close(aligned(0.8 * first, second).distance, distance, rtol=1e-4, atol=0)
+    torch.testing.assert_close(aligned(first, 0.8 * second).distance, 0.8 * distance, rtol=1e-4, atol=0)
 
 
 def test_a_flat_skeleton_is_mirrored_but_not_turned(people):
     flat = people[:, :2]
-    found = aligned(mirror(people)[:, :2], flat, NTU25_2D)
-    assert found.mirrored.all() and found.distance.max() < 1e-6
-    assert (found.turn == 0).all()
+    fit = aligned(mirror(people)[:, :2], flat, NTU25_2D)
+    assert fit.mirrored.all() and fit.distance.max() < 1e-6
+    assert (fit.turn == 0).all()
     assert aligned(-flat, flat, NTU25_2D).distance.min() > 0.2  # upside down is no turn of a picture
 
 
 def test_frames_from_one_to_many():
     for frames in (1, 2, 3, 16, 65, 300):
         x = torch.randn(3, 3, frames, 25, generator=torch.Generator().manual_seed(0))
-        found = aligned(rotated(x, 30.0), x)
-        assert found.distance.max() < 1e-5, frames
+        fit = aligned(rotated(x, 30.0), x)
+        assert fit.distance.max() < 1e-5, frames
         distance, number = nearest_aligned(Poses.of(x[:2], NTU25), Poses.of(x, NTU25))
         assert distance[:, 0].max() < 1e-5 and number[:, 0].tolist() == [0, 1]
 
@@ -139,20 +139,20 @@ def test_with_few_training_motions_the_nearest_are_exact(people):
     assert torch.equal(number[:, 0], every.argmin(dim=1))
 
 
-def test_blocks_do_not_matter(people, monkeypatch):
+def test_distances_do_not_depend_on_blocks(people, monkeypatch):
     poses = Poses.of(people, NTU25)
     whole = nearest_aligned(poses, poses)
     monkeypatch.setattr(module, "QUERIES", 5)
     monkeypatch.setattr(module, "PAIRS", 7)
-    for one, other in zip(nearest_aligned(poses, poses), whole, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-7, rtol=1e-5)
+    for part, expected in zip(nearest_aligned(poses, poses), whole, strict=True):
+        torch.testing.assert_close(part, expected, atol=1e-7, rtol=1e-5)
 
 
-def test_distances_of_pairs_come_some_at_a_time(people, monkeypatch):
+def test_distances_of_pairs_are_computed_in_blocks(people, monkeypatch):
     monkeypatch.setattr(module, "PAIRS", 3)
     poses, rows = Poses.of(people, NTU25), torch.arange(8)
-    found = aligned_distances(poses, poses, rows, rows + 8, torch.float64)
-    torch.testing.assert_close(found, aligned(people[:8], people[8:16]).distance)
+    fit = aligned_distances(poses, poses, rows, rows + 8, torch.float64)
+    torch.testing.assert_close(fit, aligned(people[:8], people[8:16]).distance)
     assert aligned_distances(poses, poses, rows[:0], rows[:0]).shape == (0,)
 
 
@@ -171,12 +171,12 @@ def test_wrong_input_is_refused(people):
 
 
 @pytest.mark.parametrize("name", ["nw_ucla", "utd_mhad", "hdm05"])
-def test_copies_of_real_motions_are_found_whatever_was_done_to_them(shared, name):
+def test_changed_copies_of_real_motions_are_found(shared, name):
     train, _ = read_motions(shared / "data" / "motion" / f"{name}.npz").split("xsub")
     motion = torch.from_numpy(train.motion.copy())
     rows = torch.randperm(len(motion), generator=torch.Generator().manual_seed(0))[:40]
     copies = 1.1 * rotated(mirror(played(motion[rows], 1.0, 6)), 70.0) + 0.5
     distance, number = nearest_aligned(Poses.of(copies, NTU25), Poses.of(motion, NTU25))
     exact = aligned(copies, motion[rows]).distance
-    torch.testing.assert_close(distance[:, 0], torch.minimum(distance[:, 0], exact))  # its model, or one still nearer
+    torch.testing.assert_close(distance[:, 0], torch.minimum(distance[:, 0], exact))  # its original, or a nearer motion
     assert (number[:, 0] == rows).double().mean() > 0.85  # NW-UCLA holds some motions twice

@@ -15,35 +15,35 @@ REAL = torch.tensor([0.0, 0.0, 5.0, 5.0, 5.0])[:, None]
 FAKE_LABEL, REAL_LABEL = torch.tensor([0, 0, 2, 2]), torch.tensor([0, 0, 2, 2, 2])
 
 
-def test_each_class_is_scored_by_itself_and_the_mean_is_over_classes():
-    found = per_class(gap, FAKE, FAKE_LABEL, REAL, REAL_LABEL)
-    assert found.value.tolist() == [2.0, 10.0]
-    assert found.mean == 6
-    assert found.label.tolist() == [0, 2]
-    assert found.n_fake.tolist() == [2, 2] and found.n_real.tolist() == [2, 3]
+def test_each_class_has_a_score_and_the_mean_is_over_classes():
+    scores = per_class(gap, FAKE, FAKE_LABEL, REAL, REAL_LABEL)
+    assert scores.value.tolist() == [2.0, 10.0]
+    assert scores.mean == 6
+    assert scores.label.tolist() == [0, 2]
+    assert scores.n_fake.tolist() == [2, 2] and scores.n_real.tolist() == [2, 3]
 
 
-def test_only_the_classes_asked_for_are_scored():
+def test_only_requested_classes_are_scored():
     assert per_class(gap, FAKE, FAKE_LABEL, REAL, REAL_LABEL, classes=[2]).value.tolist() == [10.0]
 
 
 def test_equal_counts_cut_the_larger_side_and_a_cap_cuts_both():
     real, label = torch.arange(50.0)[:, None], torch.zeros(50, dtype=torch.long)
     fake = real[:20]
-    found = per_class(gap, fake, label[:20], real, label, equal=True)
-    assert (int(found.n_fake), int(found.n_real)) == (20, 20)
-    found = per_class(gap, fake, label[:20], real, label, cap=10)
-    assert (int(found.n_fake), int(found.n_real)) == (10, 10)
+    scores = per_class(gap, fake, label[:20], real, label, equal=True)
+    assert (int(scores.n_fake), int(scores.n_real)) == (20, 20)
+    scores = per_class(gap, fake, label[:20], real, label, cap=10)
+    assert (int(scores.n_fake), int(scores.n_real)) == (10, 10)
     whole = per_class(gap, fake, label[:20], real, label)
     assert (int(whole.n_fake), int(whole.n_real)) == (20, 50)
 
 
-def test_a_part_is_drawn_alike_unless_another_generator_is_given():
+def test_the_same_part_is_drawn_unless_a_generator_is_given():
     real, label = torch.arange(50.0)[:, None], torch.zeros(50, dtype=torch.long)
     cut = {"fake": real, "fake_label": label, "real": real.flip(0), "real_label": label, "cap": 10}
-    one, two = per_class(gap, **cut), per_class(gap, **cut)
+    first, second = per_class(gap, **cut), per_class(gap, **cut)
     other = per_class(gap, **cut, rng=torch.Generator().manual_seed(1))
-    assert one.mean == two.mean != other.mean
+    assert first.mean == second.mean != other.mean
 
 
 def test_scarce_classes_and_odd_input_are_refused():

@@ -71,8 +71,8 @@ def assert_every_form_gives(a, b, expected, rtol=1e-10):
 
 
 def test_two_numbers_differ_by_mean_and_deviation():
-    one = double([[1.0]])
-    assert frechet_distance(double([0.0]), one, double([3.0]), 4 * one) == 9 + 1
+    variance = double([[1.0]])
+    assert frechet_distance(double([0.0]), variance, double([3.0]), 4 * variance) == 9 + 1
 
 
 def test_orthogonal_singular_covariances_are_two_apart():
@@ -87,7 +87,7 @@ def test_moved_and_scaled_cloud_has_the_closed_form():
 
 
 @pytest.mark.parametrize(("n", "d"), [(500, 8), (40, 8), (5, 30), (2, 3)])
-def test_a_set_is_no_distance_from_itself(n, d):
+def test_the_distance_of_a_set_from_itself_is_zero(n, d):
     x = draw(n, d)
     assert 0 <= frechet_from_features(x, x) <= 5e-12
     assert 0 <= frechet_distance(*moments(x), *moments(x)) <= 1e-7
@@ -116,12 +116,12 @@ def test_agrees_with_torchmetrics():
     assert_every_form_gives(a, b, float(other.compute()), rtol=1e-9)
 
 
-def test_scale_moves_the_distance_by_its_square():
+def test_the_distance_grows_with_the_square_of_the_scale():
     a, b = draw(300, 20), draw(200, 20, seed=1)
     assert_every_form_gives(3 * a, 3 * b, 9 * float(frechet_from_features(a, b)))
 
 
-def test_rotation_does_not_matter():
+def test_rotation_does_not_change_the_distance():
     a, b = draw(300, 20), draw(200, 20, seed=1)
     axes = torch.linalg.qr(draw(20, 20, seed=2)).Q
     assert_every_form_gives(a @ axes, b @ axes, float(frechet_from_features(a, b)))
@@ -155,7 +155,7 @@ def test_variances_of_many_magnitudes_cost_few_digits(power):
     assert frechet_distance(*moments(a), *moments(a)) <= 1e-9
 
 
-def test_fewer_motions_than_features_agree_with_their_own_subspace():
+def test_fewer_motions_than_features_agree_with_the_distance_in_their_subspace():
     # Both sets lie in one subspace of 6 of 40 dimensions; a rotation into it changes no distance.
     inside_a, inside_b = draw(50, 6), draw(60, 6, seed=1)
     axes = torch.linalg.qr(draw(40, 6, seed=2)).Q
@@ -174,7 +174,7 @@ def test_symmetric_in_its_arguments():
     torch.testing.assert_close(measured(a, b), measured(b, a))
 
 
-def test_features_far_from_zero_do_not_matter():
+def test_features_far_from_zero_lose_no_digits():
     a, b = draw(100, 6), draw(80, 6, seed=1)
     near = measured(a, b, cut=7)
     torch.testing.assert_close(measured(a + 1000, b + 1000, cut=7), near, rtol=1e-10, atol=0)
@@ -189,22 +189,22 @@ def test_float32_motions_are_summed_in_float64():
 
 
 @pytest.mark.parametrize("cut", [1, 3, 64])
-def test_batches_do_not_matter(cut):
+def test_the_distance_does_not_depend_on_batches(cut):
     a, b = draw(64, 5), draw(50, 5, seed=1)
     torch.testing.assert_close(measured(a, b, cut=cut), frechet_from_features(a, b), rtol=1e-10, atol=0)
 
 
-def test_classes_have_the_closed_form_each():
+def test_each_class_has_the_closed_form():
     # Class 4 of the fakes is moved by 2 in 3 features, class 1 is halved.
     x = cross(3)
     fake, real = torch.cat([x + 2, x / 2]), torch.cat([x, x])
     label = torch.tensor([4] * len(x) + [1] * len(x))
     order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
-    found = frechet_per_class(fake, label, real[order], label[order])
-    assert found.label.tolist() == [1, 4]
-    torch.testing.assert_close(found.value, double([3 / 4, 12]))
-    torch.testing.assert_close(found.mean, double(12.75 / 2))
-    assert found.n_fake.tolist() == found.n_real.tolist() == [6, 6]
+    distances = frechet_per_class(fake, label, real[order], label[order])
+    assert distances.label.tolist() == [1, 4]
+    torch.testing.assert_close(distances.value, double([3 / 4, 12]))
+    torch.testing.assert_close(distances.mean, double(12.75 / 2))
+    assert distances.n_fake.tolist() == distances.n_real.tolist() == [6, 6]
 
 
 def test_classes_with_fewer_motions_than_features_are_exact():
@@ -212,22 +212,22 @@ def test_classes_with_fewer_motions_than_features_are_exact():
     assert frechet_per_class(x, label, x, label).value.max() < 1e-10
 
 
-def test_classes_may_be_compared_at_equal_counts():
+def test_classes_can_be_compared_at_equal_counts():
     fake, real = draw(30, 4), draw(21, 4, seed=1)
-    found = frechet_per_class(fake, torch.arange(30) % 2, real, torch.arange(21) % 2, equal=True)
-    assert found.n_fake.tolist() == found.n_real.tolist() == [11, 10]
+    distances = frechet_per_class(fake, torch.arange(30) % 2, real, torch.arange(21) % 2, equal=True)
+    assert distances.n_fake.tolist() == distances.n_real.tolist() == [11, 10]
     only = frechet_per_class(fake, torch.arange(30) % 2, real, torch.arange(21) % 2, classes=[1], cap=7)
     assert (only.n_fake.tolist(), only.n_real.tolist(), only.label.tolist()) == ([7], [7], [1])
 
 
 def test_classes_with_fewer_motions_than_features_are_counted():
     label = torch.tensor([0] * 5 + [1] * 3 + [2] * 4)
-    found = frechet_per_class(draw(12, 4), label, draw(14, 4, seed=1), torch.cat([label, torch.tensor([1, 2])]))
-    assert scarce_classes(found, 3) is None
-    assert scarce_classes(found, 4) == (
+    distances = frechet_per_class(draw(12, 4), label, draw(14, 4, seed=1), torch.cat([label, torch.tensor([1, 2])]))
+    assert scarce_classes(distances, 3) is None
+    assert scarce_classes(distances, 4) == (
         "1 of 3 classes have fewer motions (least 3) than the 4 features: mostly bias, compare at equal counts only"
     )
-    assert scarce_classes(found, 6).startswith("3 of 3 classes have fewer motions (least 3) than the 6 features")
+    assert scarce_classes(distances, 6).startswith("3 of 3 classes have fewer motions (least 3) than the 6 features")
 
 
 def test_a_class_with_one_motion_is_named():
@@ -237,10 +237,10 @@ def test_a_class_with_one_motion_is_named():
         frechet_per_class(draw(3, 2), torch.tensor([0, 0, 1]), draw(4, 3), torch.tensor([0, 0, 1, 1]))
 
 
-def test_bias_of_alike_sets_is_as_large_as_is_written():
+def test_sets_of_one_distribution_have_the_documented_bias():
     for n, d in ((400, 16), (300, 40)):
-        found = torch.stack([frechet_from_features(plain(n, d, 2 * i), plain(n, d, 2 * i + 1)) for i in range(6)])
-        assert found.mean().item() == pytest.approx(d * (d + 5) / (2 * n), rel=0.1)
+        distances = torch.stack([frechet_from_features(plain(n, d, 2 * i), plain(n, d, 2 * i + 1)) for i in range(6)])
+        assert distances.mean().item() == pytest.approx(d * (d + 5) / (2 * n), rel=0.1)
 
 
 def test_two_points_give_the_line_through_halves_and_whole():
@@ -249,27 +249,27 @@ def test_two_points_give_the_line_through_halves_and_whole():
     halves = [x[_by_content(x)][torch.randperm(len(x), generator=rng)].chunk(2) for x in (fake, real)]
     at_2 = (frechet_from_features(halves[0][0], halves[1][0]) + frechet_from_features(halves[0][1], halves[1][1])) / 2
     expected = 2 * frechet_from_features(fake, real) - at_2
-    found = frechet_infinity(fake, real, points=2, rng=torch.Generator().manual_seed(7))
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=0)
+    distance = frechet_infinity(fake, real, points=2, rng=torch.Generator().manual_seed(7))
+    torch.testing.assert_close(distance, expected, rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize(("n", "m", "d"), [(300, 300, 16), (150, 600, 32), (140, 140, 64)])
 @pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (0.2, 1.1)])
-def test_extrapolation_takes_most_of_the_bias_away(n, m, d, shift, scale):
+def test_extrapolation_removes_most_of_the_bias(n, m, d, shift, scale):
     true = d * shift**2 + d * (scale - 1) ** 2
     pairs = [(plain(n, d, 2 * i) * scale + shift, plain(m, d, 2 * i + 1)) for i in range(4)]
     finite = torch.stack([frechet_from_features(*pair) for pair in pairs])
-    found = torch.stack([frechet_infinity(*pair, points=3) for pair in pairs])
-    assert ((found - true).abs() < (finite - true).abs() / 2).all()
-    assert (found.mean() - true).abs() < (finite.mean() - true).abs() / 5
+    extrapolated = torch.stack([frechet_infinity(*pair, points=3) for pair in pairs])
+    assert ((extrapolated - true).abs() < (finite - true).abs() / 2).all()
+    assert (extrapolated.mean() - true).abs() < (finite.mean() - true).abs() / 5
 
 
-def test_extrapolation_of_alike_sets_keeps_its_sign():
-    found = torch.stack([frechet_infinity(plain(80, 4, i), plain(80, 4, 100 + i), points=2) for i in range(20)])
-    assert found.min() < 0 < found.max()
+def test_extrapolation_keeps_its_sign():
+    distances = torch.stack([frechet_infinity(plain(80, 4, i), plain(80, 4, 100 + i), points=2) for i in range(20)])
+    assert distances.min() < 0 < distances.max()
 
 
-def test_extrapolation_is_the_same_every_time_unless_asked_otherwise():
+def test_extrapolation_is_reproducible_unless_a_generator_is_given():
     fake, real = plain(60, 4, 0), plain(60, 4, 1)
     assert frechet_infinity(fake, real) == frechet_infinity(fake, real)
     other = frechet_infinity(fake, real, rng=torch.Generator().manual_seed(1))
@@ -280,17 +280,17 @@ def test_extrapolation_is_the_same_every_time_unless_asked_otherwise():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("offset", [0, 1e6])
-def test_extrapolation_does_not_hang_on_the_order_of_motions(dtype, offset):
+def test_extrapolation_does_not_depend_on_the_order_of_motions(dtype, offset):
     fake, real = ((plain(n, 8, n) + offset).to(dtype) for n in (301, 200))
-    fake[7] = fake[100] = fake[250]  # copies, of which none may be told from another
+    fake[7] = fake[100] = fake[250]  # copies, whose order is undefined
     expected = frechet_infinity(fake, real)
     for seed in range(5):
         rng = torch.Generator().manual_seed(seed)
-        one, other = (x[torch.randperm(len(x), generator=rng)] for x in (fake, real))
-        torch.testing.assert_close(frechet_infinity(one, other), expected, rtol=1e-9, atol=1e-9)
+        shuffled_fake, shuffled_real = (x[torch.randperm(len(x), generator=rng)] for x in (fake, real))
+        torch.testing.assert_close(frechet_infinity(shuffled_fake, shuffled_real), expected, rtol=1e-9, atol=1e-9)
 
 
-def test_extrapolation_from_too_little_is_refused():
+def test_extrapolation_from_few_motions_is_refused():
     with pytest.raises(ValueError, match="at least 18 motions on each side for 8 features and 5 points, got 18 fake"):
         frechet_infinity(plain(18, 8, 0), plain(17, 8, 1))
     assert torch.isfinite(frechet_infinity(plain(18, 8, 0), plain(18, 8, 1)))
@@ -302,13 +302,13 @@ def test_extrapolation_from_too_little_is_refused():
 
 def test_two_halves_merged_are_the_whole():
     a, b = draw(64, 5), draw(50, 5, seed=1) + 1000
-    one, two = FrechetDistance(flatten, 5), FrechetDistance(flatten, 5)
-    for metric, some in ((one, slice(0, 20)), (two, slice(20, None))):
-        metric.update(motions(a[some]), real=True)
-        metric.update(motions(b[some]), real=False)
-    one.merge_state(two)
-    assert one.counts == (64, 50)
-    torch.testing.assert_close(one.compute(), frechet_from_features(a, b), rtol=1e-10, atol=0)
+    first, second = FrechetDistance(flatten, 5), FrechetDistance(flatten, 5)
+    for metric, rows in ((first, slice(0, 20)), (second, slice(20, None))):
+        metric.update(motions(a[rows]), real=True)
+        metric.update(motions(b[rows]), real=False)
+    first.merge_state(second)
+    assert first.counts == (64, 50)
+    torch.testing.assert_close(first.compute(), frechet_from_features(a, b), rtol=1e-10, atol=0)
 
 
 def test_a_process_without_motions_changes_nothing():
@@ -331,7 +331,7 @@ def test_pickle_keeps_the_motions():
     assert torch.isfinite(again.compute())
 
 
-def test_reset_forgets_real_motions_only_when_asked():
+def test_reset_removes_real_motions_only_on_request():
     for forgets in (True, False):
         metric = FrechetDistance(flatten, 3, reset_real_features=forgets)
         metric.update(motions(draw(10, 3)), real=True)
@@ -340,24 +340,24 @@ def test_reset_forgets_real_motions_only_when_asked():
         assert metric.counts == ((0, 0) if forgets else (10, 0))
 
 
-def test_conversion_leaves_the_sums_alone():
+def test_conversion_does_not_change_the_sums():
     metric = FrechetDistance(flatten, 3).half().float()
     assert metric.real.dtype == torch.float64
     assert torch.nn.ModuleList([metric]).to(torch.bfloat16)[0].real.dtype == torch.float64
     assert metric.set_dtype(torch.float32).real.dtype == torch.float64
 
 
-def test_a_merge_after_compute_is_not_forgotten():
-    one, two = FrechetDistance(flatten, 3), FrechetDistance(flatten, 3)
-    for metric, seed in ((one, 0), (two, 1)):
+def test_a_merge_after_compute_changes_the_result():
+    first, second = FrechetDistance(flatten, 3), FrechetDistance(flatten, 3)
+    for metric, seed in ((first, 0), (second, 1)):
         metric.update(motions(draw(10, 3, seed=seed)), real=True)
         metric.update(motions(draw(10, 3, seed=seed + 5)), real=False)
-    before = one.compute()
-    one.merge_state(two)
-    assert one.compute() != before
+    before = first.compute()
+    first.merge_state(second)
+    assert first.compute() != before
 
 
-def test_network_moves_with_the_metric_and_learns_nothing():
+def test_the_network_moves_with_the_metric_and_gets_no_gradients():
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(6, 2))
     metric = FrechetDistance(network, 2)
     metric.update(torch.randn(4, 3, 2, 1), real=True)
@@ -365,7 +365,7 @@ def test_network_moves_with_the_metric_and_learns_nothing():
     assert not metric.real.requires_grad
 
 
-def test_network_is_in_eval_mode_while_it_is_asked():
+def test_the_network_runs_in_eval_mode():
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.9))
     metric = FrechetDistance(network, 6)
     motion = torch.ones(4, 3, 2, 1)
@@ -409,7 +409,7 @@ def test_fewer_than_two_motions_are_refused(counts):
         frechet_from_features(a, b)
 
 
-def test_nan_is_refused_with_its_rows_and_leaves_the_sums_alone():
+def test_nan_is_refused_with_its_rows_and_does_not_change_the_sums():
     x = draw(6, 3)
     x[1, 0], x[4, 2] = float("nan"), float("inf")
     metric = FrechetDistance(flatten, 3)
@@ -422,7 +422,7 @@ def test_nan_is_refused_with_its_rows_and_leaves_the_sums_alone():
         frechet_distance(x[0], x[:3], x[0], x[:3])
 
 
-def test_nan_made_by_the_network_is_refused():
+def test_nan_from_the_network_is_refused():
     metric = FrechetDistance(lambda motion: motion.flatten(1).log(), 3)
     with pytest.raises(ValueError, match="features of fake motions: 1 of 2 rows"):
         metric.update(motions(torch.tensor([[1.0, 1, 1], [1, -1, 1]])), real=False)

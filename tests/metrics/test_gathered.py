@@ -30,7 +30,7 @@ def draw(n, seed=0, shift=0.0):
 
 
 def first_rows(fake, real):
-    """A score that cares for the order of rows and nothing else."""
+    """A score that depends on the order of rows only."""
     return fake[:5].sum() - real[:7].sum()
 
 
@@ -99,46 +99,46 @@ def refused(metric):
 def work(rank, folder):
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    found = {}
+    results = {}
     for share, rows in SHARES.items():
         for name, make in METRICS.items():
             metric = make()
             for real in SIDES:
                 feed(metric, rows[real][rank], real=real, cut=7)
-            found[share, name] = numbers(metric.compute())
+            results[share, name] = numbers(metric.compute())
     metric = METRICS["kernel"]()
-    found["empty"] = refused(metric)
+    results["empty"] = refused(metric)
     feed(metric, ALL if rank == 0 else NONE, real=True, cut=9)
-    found["no fakes"] = refused(metric)
+    results["no fakes"] = refused(metric)
     feed(metric, NONE if rank == 0 else ALL, real=False, cut=9)
-    found["then fakes"] = numbers(metric.compute())
-    found["kept"] = len(metric.real), len(metric.fake)
-    found["whole result"] = numbers(metric.result())
+    results["then fakes"] = numbers(metric.compute())
+    results["kept"] = len(metric.real), len(metric.fake)
+    results["whole result"] = numbers(metric.result())
     metric.reset()
     feed(metric, ALL, real=True, cut=1000)
     metric.update(torch.zeros(2, 3 + rank, 2, 2), real=False)
-    found["shapes"] = refused(metric)
+    results["shapes"] = refused(metric)
     metric = METRICS["frechet"]()
     feed(metric, ALL if rank == 0 else NONE, real=True, cut=9)
-    found["no fakes for frechet"] = refused(metric)
+    results["no fakes for frechet"] = refused(metric)
     feed(metric, NONE if rank == 0 else ALL, real=False, cut=9)
-    found["then fakes for frechet"] = numbers(metric.compute())
+    results["then fakes for frechet"] = numbers(metric.compute())
     mixed = Gathered(first_rows)
     for real, (motion, _) in SIDES.items():
         mixed.update(motion[BEGIN if rank == 0 else END].to(torch.float32 if rank == 0 else torch.float64), real=real)
-    found["mixed"] = mixed.compute()
+    results["mixed"] = mixed.compute()
     together = MetricCollection(pair_of("frechet", Network(1.0), Network(3.0)))
     together.update(SIDES[True][0][:rank], real=True)  # none in one of the processes
     for real, rows in ((True, (slice(1, 30), END)), (False, (END, BEGIN))):
         together.update(SIDES[real][0][rows[rank]], real=real)
-    found["together"] = together.compute()
-    torch.save(found, f"{folder}/{rank}.pt")
+    results["together"] = together.compute()
+    torch.save(results, f"{folder}/{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
 @pytest.fixture(scope="module")
 def ranks(tmp_path_factory):
-    """What each of two processes found."""
+    """The results of two processes."""
     folder = tmp_path_factory.mktemp("ranks")
     torch.multiprocessing.set_forkserver_preload(["kinetic.metrics.frechet", "kinetic.metrics.mmd"])  # torch, once
     torch.multiprocessing.start_processes(work, (str(folder),), nprocs=2, start_method="forkserver")
@@ -147,31 +147,31 @@ def ranks(tmp_path_factory):
 
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("name", METRICS)
-def test_two_processes_find_what_one_finds(ranks, name, share):
-    for found in ranks:
-        assert_same(found[share, name], whole(name))
+def test_two_processes_have_the_result_of_one(ranks, name, share):
+    for results in ranks:
+        assert_same(results[share, name], whole(name))
 
 
-def test_all_processes_refuse_a_missing_side_and_go_on(ranks):
-    for found, kept in zip(ranks, [(7, 0), (0, 6)], strict=True):
-        assert found["empty"].endswith("got no real ones")
-        assert found["no fakes"].endswith("got no fake ones")
-        assert found["no fakes for frechet"].endswith("got 61 real and 0 fake")
-        assert_same(found["then fakes"], whole("kernel"))
-        assert_same(found["then fakes for frechet"], whole("frechet"))
-        assert_same(found["whole result"], whole("kernel"))
-        assert found["kept"] == kept
+def test_all_processes_refuse_a_missing_side_and_continue(ranks):
+    for results, kept in zip(ranks, [(7, 0), (0, 6)], strict=True):
+        assert results["empty"].endswith("got no real ones")
+        assert results["no fakes"].endswith("got no fake ones")
+        assert results["no fakes for frechet"].endswith("got 61 real and 0 fake")
+        assert_same(results["then fakes"], whole("kernel"))
+        assert_same(results["then fakes for frechet"], whole("frechet"))
+        assert_same(results["whole result"], whole("kernel"))
+        assert results["kept"] == kept
 
 
 def test_all_processes_refuse_rows_of_different_shapes(ranks):
-    for found in ranks:
-        assert "rows of different shapes: (12,), (16,)" in found["shapes"]
+    for results in ranks:
+        assert "rows of different shapes: (12,), (16,)" in results["shapes"]
 
 
 def test_two_networks_in_a_collection_have_their_own_results_in_two_processes(ranks):
-    for found in ranks:
-        assert_same(numbers(found["together"]["one"]), whole("frechet"))
-        assert_same(numbers(found["together"]["other"]), 9 * whole("frechet"))
+    for results in ranks:
+        assert_same(numbers(results["together"]["one"]), whole("frechet"))
+        assert_same(numbers(results["together"]["other"]), 9 * whole("frechet"))
 
 
 def test_processes_with_other_types_agree_on_the_wider_one(ranks):
@@ -184,7 +184,7 @@ def test_processes_with_other_types_agree_on_the_wider_one(ranks):
 
 @pytest.mark.parametrize("cut", [1, 13])
 @pytest.mark.parametrize("name", METRICS)
-def test_batches_and_order_of_arrival_do_not_matter(name, cut):
+def test_the_result_does_not_depend_on_batches_and_order_of_arrival(name, cut):
     metric = METRICS[name]()
     for real in (False, True):
         feed(
@@ -207,7 +207,7 @@ def test_merged_halves_are_the_whole(name):
 
 @pytest.mark.filterwarnings("ignore:The ``compute`` method")
 @pytest.mark.parametrize("name", METRICS)
-def test_pickle_keeps_the_rows_and_reset_forgets_them(name):
+def test_pickle_keeps_the_rows_and_reset_removes_them(name):
     metric = METRICS[name]()
     for real in SIDES:
         feed(metric, ALL, real=real, cut=10)
@@ -237,7 +237,7 @@ def test_converting_a_module_around_it_changes_no_row_and_no_result(name, conver
     assert_same(numbers(model.metric.compute()), whole(name))
 
 
-def test_score_sees_labels_in_order_and_each_beside_its_motion():
+def test_the_score_gets_sorted_labels_with_their_motions():
     def score(fake, fake_label, real, real_label):
         assert torch.equal(fake_label, fake_label.sort().values)
         assert torch.equal(fake[:, 0], fake_label.double())
@@ -251,31 +251,31 @@ def test_score_sees_labels_in_order_and_each_beside_its_motion():
     assert metric.compute() == 2 * 30 + 10 * 0.5
 
 
-def test_order_does_not_hang_on_the_rounding_of_features():
+def test_the_order_does_not_depend_on_the_rounding_of_features():
     motion, _ = draw(50)
-    seen = []
+    values = []
     for error in (0, 1e-12):
         metric = Gathered(lambda fake, real: fake[:5].clone(), features=lambda m, e=error: m.flatten(1) * (1 + e))
         metric.update(motion, real=False)
         metric.update(motion, real=True)
-        seen.append(metric.compute())
-    torch.testing.assert_close(seen[0], seen[1], rtol=1e-11, atol=0)
+        values.append(metric.compute())
+    torch.testing.assert_close(values[0], values[1], rtol=1e-11, atol=0)
 
 
-def test_scores_per_class_become_their_mean_and_stay_at_hand():
+def test_compute_returns_the_mean_and_result_the_scores_per_class():
     metric = METRICS["mmd of classes"]()
     for real in SIDES:
         feed(metric, ALL, real=real, cut=10)
     assert isinstance(metric.compute(), Tensor)
     assert metric.compute() == metric.result().mean
     assert metric.result().label.tolist() == [0, 1, 2]
-    one = torch.tensor([1])
-    found = PerClass(torch.tensor(5.0), torch.tensor([5.0]), one, one, one)
-    metric = Gathered(lambda fake, real: found)
+    count = torch.tensor([1])
+    results = PerClass(torch.tensor(5.0), torch.tensor([5.0]), count, count, count)
+    metric = Gathered(lambda fake, real: results)
     metric.update(torch.zeros(1, 1), real=True)
     metric.update(torch.zeros(1, 1), real=False)
     assert metric.compute() == 5
-    assert metric.result() is found
+    assert metric.result() is results
 
 
 def test_results_with_several_numbers_pass_through():
@@ -286,7 +286,7 @@ def test_results_with_several_numbers_pass_through():
         assert metric.compute() == result
 
 
-def test_empty_batches_are_nothing():
+def test_empty_batches_change_nothing():
     metric = Gathered(first_rows)
     metric.update(torch.zeros(0, 3, 2, 2), real=True)
     with pytest.raises(ValueError, match="got no real ones"):
@@ -297,29 +297,29 @@ def test_empty_batches_are_nothing():
         metric.compute()
 
 
-def test_wrong_input_is_refused_and_nothing_is_kept():
+def test_wrong_input_is_refused_and_not_stored():
     metric = Gathered(first_labels, features=lambda m: m.flatten(1).log(), labelled=True)
     metric.update(torch.ones(2, 3), torch.tensor([0, 1]), real=True)
-    two = torch.tensor([0, 1])
+    label = torch.tensor([0, 1])
     with pytest.raises(ValueError, match="real motions: 1 of 2 rows hold NaN or infinity: rows 1"):
-        metric.update(torch.tensor([[1.0], [float("nan")]]), two, real=True)
+        metric.update(torch.tensor([[1.0], [float("nan")]]), label, real=True)
     with pytest.raises(ValueError, match="features of fake motions: 1 of 2 rows"):
-        metric.update(torch.tensor([[1.0], [0.0]]), two, real=False)
+        metric.update(torch.tensor([[1.0], [0.0]]), label, real=False)
     with pytest.raises(ValueError, match="needs labels"):
         metric.update(torch.ones(2, 3), real=True)
     with pytest.raises(ValueError, match="whole numbers"):
         metric.update(torch.ones(2, 3), torch.zeros(3), real=True)
     with pytest.raises(ValueError, match=r"real rows have shape \(4,\), those before had \(3,\)"):
-        metric.update(torch.ones(2, 4), two, real=True)
+        metric.update(torch.ones(2, 4), label, real=True)
     with pytest.raises(ValueError, match="expected a batch"):
-        metric.update(torch.ones(2), two, real=True)
+        metric.update(torch.ones(2), label, real=True)
     with pytest.raises(ValueError, match="2 motions gave 1 rows"):
         Gathered(first_rows, features=lambda m: m[:1]).update(torch.ones(2, 3), real=True)
     assert [len(metric.real), len(metric.real_label), len(metric.real_digest)] == [1, 1, 1]
     assert [len(metric.fake), len(metric.fake_label), len(metric.fake_digest)] == [0, 0, 0]
 
 
-def test_a_call_with_one_batch_is_refused_and_loses_nothing():
+def test_a_call_with_one_batch_is_refused_and_keeps_the_rows():
     metric = Gathered(first_rows)
     metric.update(torch.ones(2, 3), real=True)
     with pytest.raises(TypeError, match="call update"):
@@ -360,12 +360,12 @@ class Network(nn.Module):
         return self(motion) + 1
 
 
-def pair_of(kind, one, other):
+def pair_of(kind, first, second):
     """Two metrics of two networks."""
     if kind == "frechet":
-        return {"one": FrechetDistance(one, D), "other": FrechetDistance(other, D)}
+        return {"one": FrechetDistance(first, D), "other": FrechetDistance(second, D)}
     score = kernel_distance if kind == "kernel" else first_rows
-    return {"one": Gathered(score, features=one), "other": Gathered(score, features=other)}
+    return {"one": Gathered(score, features=first), "other": Gathered(score, features=second)}
 
 
 FIRST_BATCHES = {"empty": torch.zeros(0, 3, 2, 2), "zero": torch.zeros(4, 3, 2, 2), "ordinary": draw(4, seed=5)[0]}
@@ -385,10 +385,10 @@ def test_metrics_of_two_networks_in_a_collection_have_their_own_results(kind, fi
         for metric in (*alone.values(), together):
             metric.update(batch, real=i < 2)
         together = copy(together)
-    found = together.compute()
+    results = together.compute()
     for name, metric in alone.items():
-        assert_same(numbers(found[name]), numbers(metric.compute()))
-    assert not torch.equal(numbers(found["one"]), numbers(found["other"]))
+        assert_same(numbers(results[name]), numbers(metric.compute()))
+    assert not torch.equal(numbers(results["one"]), numbers(results["other"]))
     together.reset()
     for real, (motion, _) in SIDES.items():
         together.update(motion, real=real)
@@ -426,11 +426,11 @@ def test_scores_of_one_network_share_its_features_and_have_their_own_results(fir
         for metric in alone.values():
             metric.update(batch, real=i < 8)
     assert len(together.compute_groups) == 1
-    for name, found in together.compute().items():
-        assert_same(numbers(found), numbers(alone[name].compute()))
+    for name, results in together.compute().items():
+        assert_same(numbers(results), numbers(alone[name].compute()))
 
 
-def test_metrics_that_forget_different_things_do_not_share():
+def test_metrics_with_different_resets_do_not_share_a_state():
     network = Network(1.0)
     keeps = {name: FrechetDistance(network, D, reset_real_features=name == "forgets") for name in ("forgets", "keeps")}
     together = MetricCollection(keeps)
@@ -469,7 +469,7 @@ def test_features_are_computed_in_eval_mode_without_gradients():
     torch.testing.assert_close(metric.real[0], network.eval()(motion).detach(), rtol=0, atol=0)
 
 
-def test_mode_comes_back_when_the_network_fails():
+def test_the_mode_is_restored_when_the_network_fails():
     network = nn.Linear(3, 1)
     with pytest.raises(RuntimeError):
         evaluated(network, torch.zeros(2, 4))
@@ -507,10 +507,10 @@ def test_it_works_inside_a_lightning_module(tmp_path, precision):
         accelerator="cpu", precision=precision, logger=False, enable_progress_bar=False, default_root_dir=tmp_path
     )
     model = Model()
-    (found,) = trainer.validate(model, torch.utils.data.DataLoader(batches, batch_size=None), verbose=False)
+    (results,) = trainer.validate(model, torch.utils.data.DataLoader(batches, batch_size=None), verbose=False)
     if precision == "64-true":
         expected = frechet_from_features(SIDES[False][0].flatten(1), SIDES[True][0].flatten(1))
-        assert found["frechet"] == pytest.approx(expected.item(), rel=1e-5)  # logged in float32
+        assert results["frechet"] == pytest.approx(expected.item(), rel=1e-5)  # logged in float32
         for name in ("kernel", "mmd of classes"):
-            assert found[name.split()[0]] == pytest.approx(whole(name).item(), rel=1e-5)
+            assert results[name.split()[0]] == pytest.approx(whole(name).item(), rel=1e-5)
     assert model.frechet.real.dtype == torch.float64

@@ -1,4 +1,4 @@
-"""Intervals of means: hand-worked numbers, Student's and Wilson's as special cases, and no end outside the bounds."""
+"""Intervals of means: numbers worked out by hand, Student's and Wilson's as special cases, ends inside the bounds."""
 
 import math
 
@@ -21,7 +21,7 @@ def test_unbounded_values_have_students_interval():
     assert interval(values.tolist(), confidence=0.8) == pytest.approx(expected, rel=1e-12)
 
 
-def test_one_value_has_no_interval_and_equal_ones_have_one_of_no_width():
+def test_one_value_has_no_interval_and_equal_values_have_one_of_width_0():
     assert interval([0.5]) is None and interval([]) is None
     for value in (0.0, 0.1, 1.0):
         assert interval([value] * 7, bounds=SHARE) == (value, value) == interval([value] * 7)
@@ -47,8 +47,8 @@ def test_a_share_of_independent_trials_has_the_interval_of_wilson():
     trials, hits = 40, 37
     wilson = stats.binomtest(hits, trials).proportion_ci(0.95, method="wilson")
     m = hits / trials
-    found = interval_from(m, m * (1 - m) / trials, 1e9, bounds=SHARE)  # so much freedom makes t the normal quantile
-    assert found == pytest.approx((wilson.low, wilson.high), rel=1e-6)
+    ends = interval_from(m, m * (1 - m) / trials, 1e9, bounds=SHARE)  # so much freedom makes t the normal quantile
+    assert ends == pytest.approx((wilson.low, wilson.high), rel=1e-6)
 
 
 @pytest.mark.parametrize("seed", range(50))

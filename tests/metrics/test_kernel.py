@@ -18,7 +18,7 @@ def draw(n, d=6, seed=0, shift=0.0):
 
 
 def literal(fake, real, degree=3, coefficient=1.0, gamma=None):
-    """The estimate as it is written, for two lists of vectors."""
+    """The formula in plain loops, for two lists of vectors."""
     gamma = 1 / len(fake[0]) if gamma is None else gamma
 
     def kernel(a, b):
@@ -50,7 +50,7 @@ def test_agrees_with_torchmetrics(shift):
 
 
 @pytest.mark.parametrize("block", [1, 7, 40, 100])
-def test_blocks_do_not_matter(monkeypatch, block):
+def test_the_distance_does_not_depend_on_blocks(monkeypatch, block):
     fake, real = draw(11, shift=0.2), draw(9, seed=1)
     whole = kernel_distance(fake, real)
     monkeypatch.setattr(module, "BLOCK", block)
@@ -75,21 +75,21 @@ def test_numbers_are_compared_by_their_first_three_moments():
     assert kernel_distance(2 * fake, real).item() == pytest.approx(3 / 4 + 3 + 1.75**2, rel=0.03)
 
 
-def test_alike_sets_scatter_about_zero_and_keep_their_sign():
-    each = torch.stack([kernel_distance(draw(100, seed=i), draw(60, seed=1000 + i)) for i in range(60)])
-    assert (each < 0).sum() >= 20
-    assert (each > 0).sum() >= 10
-    assert each.mean().abs() < 3 * each.std() / 60**0.5
+def test_sets_of_one_distribution_scatter_about_zero():
+    distances = torch.stack([kernel_distance(draw(100, seed=i), draw(60, seed=1000 + i)) for i in range(60)])
+    assert (distances < 0).sum() >= 20
+    assert (distances > 0).sum() >= 10
+    assert distances.mean().abs() < 3 * distances.std() / 60**0.5
 
 
-def test_order_and_sides_do_not_matter():
+def test_the_distance_does_not_depend_on_order_and_sides():
     fake, real = draw(30, shift=0.3), draw(40, seed=1)
     there = kernel_distance(fake, real)
     torch.testing.assert_close(kernel_distance(real, fake), there)
     torch.testing.assert_close(kernel_distance(fake.flip(0), real.roll(7, 0)), there)
 
 
-def test_rotation_does_not_matter():
+def test_rotation_does_not_change_the_distance():
     fake, real = draw(30, shift=0.3), draw(40, seed=1)
     axes = torch.linalg.qr(draw(6, seed=2)).Q
     torch.testing.assert_close(kernel_distance(fake @ axes, real @ axes), kernel_distance(fake, real))
@@ -97,9 +97,9 @@ def test_rotation_does_not_matter():
 
 def test_it_grows_with_noise():
     real = draw(400, seed=1)
-    each = [kernel_distance(draw(400) * (1 + noise), real).item() for noise in (0.0, 0.2, 0.5, 1.0)]
-    assert each == sorted(each)
-    assert each[0] < 0.01 < each[1]
+    distances = [kernel_distance(draw(400) * (1 + noise), real).item() for noise in (0.0, 0.2, 0.5, 1.0)]
+    assert distances == sorted(distances)
+    assert distances[0] < 0.01 < distances[1]
 
 
 def test_float32_features_are_compared_in_float64():
@@ -126,7 +126,7 @@ def test_one_subset_of_all_is_the_distance():
     assert std == 0
 
 
-def test_subsets_are_the_same_every_time_unless_asked_otherwise():
+def test_subsets_are_reproducible_unless_a_generator_is_given():
     fake, real = draw(50, shift=0.2), draw(40, seed=1)
     once, again = (kernel_distance_subsets(fake, real, subsets=3, size=9) for _ in range(2))
     assert once == again
@@ -167,13 +167,13 @@ def test_wrong_input_is_refused():
 def test_each_class_has_the_kernel_distance_of_its_motions():
     fake, real = draw(9), draw(12, seed=1)
     fake_label, real_label = torch.arange(9) % 2, torch.arange(12) % 2
-    found = kernel_per_class(fake, fake_label, real, real_label)
+    distances = kernel_per_class(fake, fake_label, real, real_label)
     expected = [kernel_distance(fake[fake_label == k], real[real_label == k]) for k in (0, 1)]
-    assert found.value.tolist() == [each.item() for each in expected] and found.n_fake.tolist() == [5, 4]
-    assert found.mean.item() == pytest.approx(sum(each.item() for each in expected) / 2, rel=1e-12)
+    assert distances.value.tolist() == [value.item() for value in expected] and distances.n_fake.tolist() == [5, 4]
+    assert distances.mean.item() == pytest.approx(sum(value.item() for value in expected) / 2, rel=1e-12)
 
 
-def test_classes_that_changed_places_are_far_apart_though_the_sets_are_alike():
+def test_swapped_classes_are_far_apart_in_equal_sets():
     label = torch.arange(80) % 2
     shift = 4.0 * label[:, None]
     fake, real = draw(80) + shift, draw(80, seed=1) + shift.flip(0)

@@ -36,23 +36,23 @@ def brute_force(fake, real, k):
     return in_real.any(0).mean(), in_fake.any(1).mean(), in_real.sum() / (k * len(fake)), in_real.any(1).mean()
 
 
-def assert_found(found, expected):
-    assert isinstance(found, Manifold)
-    assert [float(x) for x in found] == pytest.approx([float(x) for x in expected], rel=1e-12)
+def assert_manifold(result, expected):
+    assert isinstance(result, Manifold)
+    assert [float(x) for x in result] == pytest.approx([float(x) for x in expected], rel=1e-12)
 
 
 def test_points_on_a_line():
     # Real balls reach 1; that of 2 is empty. Fake balls reach 3.4, 3.4, 1, 1, and the first two hold all that is real.
-    found = manifold(line(0.5, 3.9, 10, 11), line(0, 1, 2, 3), neighbours=1)
-    assert_found(found, (2 / 4, 4 / 4, (2 + 1) / 4, 3 / 4))
+    result = manifold(line(0.5, 3.9, 10, 11), line(0, 1, 2, 3), neighbours=1)
+    assert_manifold(result, (2 / 4, 4 / 4, (2 + 1) / 4, 3 / 4))
 
 
 def test_the_second_neighbour_reaches_further():
     # Real balls reach 2, 1, 1, 2: 4.5 is in one; 1.5 is in all four.
-    found = manifold(line(4.5, 1.5, 20), line(0, 1, 2, 3), neighbours=2)
-    assert found.density.item() == pytest.approx((1 + 4 + 0) / (2 * 3))
-    assert found.precision.item() == pytest.approx(2 / 3)
-    assert found.coverage == 1
+    result = manifold(line(4.5, 1.5, 20), line(0, 1, 2, 3), neighbours=2)
+    assert result.density.item() == pytest.approx((1 + 4 + 0) / (2 * 3))
+    assert result.precision.item() == pytest.approx(2 / 3)
+    assert result.coverage == 1
 
 
 def test_the_surface_of_a_ball_is_inside():
@@ -62,21 +62,21 @@ def test_the_surface_of_a_ball_is_inside():
 
 def test_a_motion_is_not_its_own_neighbour_but_its_copy_is():
     # Copies have a ball of radius 0, which holds what lies on it.
-    assert_found(manifold(line(0, 5), line(0, 0), neighbours=1), (1 / 2, 1, 2 / 2, 1))
-    assert_found(manifold(line(0.1, 5), line(0, 0), neighbours=1), (0, 1, 0, 0))
+    assert_manifold(manifold(line(0, 5), line(0, 0), neighbours=1), (1 / 2, 1, 2 / 2, 1))
+    assert_manifold(manifold(line(0.1, 5), line(0, 0), neighbours=1), (0, 1, 0, 0))
 
 
 @pytest.mark.parametrize(("n", "m", "d", "k"), [(30, 40, 3, 1), (25, 25, 8, 5), (12, 40, 2, 3)])
 def test_agrees_with_brute_force(n, m, d, k):
     fake, real = draw(n, d, shift=0.5), draw(m, d, seed=1)
-    assert_found(manifold(fake, real, neighbours=k), brute_force(fake, real, k))
+    assert_manifold(manifold(fake, real, neighbours=k), brute_force(fake, real, k))
 
 
-def test_agrees_with_brute_force_where_everything_is_a_tie():
+def test_agrees_with_brute_force_on_ties():
     rng = torch.Generator().manual_seed(0)
     fake, real = (torch.randint(4, (40, 3), generator=rng).double() for _ in range(2))
     for offset in (0, 7777):
-        assert_found(manifold(fake + offset, real + offset, neighbours=4), brute_force(fake, real, 4))
+        assert_manifold(manifold(fake + offset, real + offset, neighbours=4), brute_force(fake, real, 4))
 
 
 @pytest.mark.parametrize("offset", [0, 1e3])
@@ -84,21 +84,21 @@ def test_agrees_with_brute_force_where_everything_is_a_tie():
 def test_a_set_with_itself_fills_every_ball(n, d, k, offset):
     # Each ball holds its centre and k others, of which the last is on the surface: none may be lost to rounding.
     x = draw(n, d, shift=offset)
-    assert_found(manifold(x.flip(0), x, neighbours=k), (1, 1, (k + 1) / k, 1))
+    assert_manifold(manifold(x.flip(0), x, neighbours=k), (1, 1, (k + 1) / k, 1))
     single = x.float()
-    assert_found(manifold(single, single, neighbours=k), (1, 1, (k + 1) / k, 1))
+    assert_manifold(manifold(single, single, neighbours=k), (1, 1, (k + 1) / k, 1))
 
 
 def test_sets_far_apart_share_nothing():
-    assert_found(manifold(draw(30, shift=100), draw(20)), (0, 0, 0, 0))
+    assert_manifold(manifold(draw(30, shift=100), draw(20)), (0, 0, 0, 0))
 
 
 def test_collapse_to_one_motion_keeps_precision_and_loses_the_rest():
     real = draw(200)
-    found = manifold(real[:1] + 1e-3 * draw(200, seed=1), real)
-    assert found.precision == 1
-    assert found.recall < 0.02
-    assert found.coverage < 0.2
+    result = manifold(real[:1] + 1e-3 * draw(200, seed=1), real)
+    assert result.precision == 1
+    assert result.recall < 0.02
+    assert result.coverage < 0.2
 
 
 def test_one_outlier_among_the_fakes_raises_recall_but_not_coverage():
@@ -106,9 +106,9 @@ def test_one_outlier_among_the_fakes_raises_recall_but_not_coverage():
     fake = real[:1] + 1e-3 * draw(200, seed=1)
     before = manifold(fake, real)
     fake[0] += 100
-    found = manifold(fake, real)
-    assert found.recall > before.recall + 0.8
-    assert found.coverage <= before.coverage
+    result = manifold(fake, real)
+    assert result.recall > before.recall + 0.8
+    assert result.coverage <= before.coverage
 
 
 def exactly(fake, real, k):
@@ -132,17 +132,17 @@ def exactly(fake, real, k):
 
 @pytest.mark.parametrize("side", ["fake", "real", "both"])
 @pytest.mark.parametrize("power", [3, 6, 9, 12, 15, 20, 30, 100])
-def test_one_absurd_motion_on_either_side_is_scored_as_in_exact_numbers(power, side):
+def test_an_extreme_motion_on_either_side_gives_the_exact_scores(power, side):
     fake, real = ((100 * draw(n, 3, seed=n)).round() for n in (40, 50))
     away = (10.0**power * draw(1, 3, seed=7)).round()
     fake = torch.cat([fake, away]) if side != "real" else fake
     real = torch.cat([real, away]) if side != "fake" else real
-    assert_found(manifold(fake, real, neighbours=3), exactly(fake, real, 3))
+    assert_manifold(manifold(fake, real, neighbours=3), exactly(fake, real, 3))
 
 
 @pytest.mark.parametrize("d", [3, 64])
 @pytest.mark.parametrize("away", [1e3, 1e9, 1e16, 1e30])
-def test_one_absurd_motion_moves_no_score_by_more_than_its_share(away, d):
+def test_an_extreme_motion_changes_no_score_by_more_than_its_share(away, d):
     fake, real = draw(300, d, shift=0.3), draw(400, d, seed=1)
     before = manifold(fake, real)
     with_fake = manifold(torch.cat([fake, away * draw(1, d, seed=2)]), real)
@@ -151,16 +151,16 @@ def test_one_absurd_motion_moves_no_score_by_more_than_its_share(away, d):
     with_real = manifold(fake, torch.cat([real, away * draw(1, d, seed=2)]))
     for name in ("recall", "coverage"):
         assert abs(getattr(with_real, name) - getattr(before, name)) <= 1 / 401 + 1e-12
-    # The absurd motion's own ball holds what lies beyond its 5 nearest: by the definition 5 motions' share or so.
+    # By definition the ball of the extreme motion holds all but its 5 nearest: about the share of 5 motions.
     assert abs(with_real.density - before.density) < 5 / 300
     assert abs(with_real.precision - before.precision) < 10 / 300
     assert abs(with_fake.recall - before.recall) < 10 / 400
 
 
 @pytest.mark.parametrize("away", [1e3, 1e9, 1e30])
-def test_a_set_with_itself_fills_every_ball_though_one_motion_is_absurd(away):
+def test_a_set_with_itself_fills_every_ball_also_with_an_extreme_motion(away):
     x = torch.cat([draw(200, 20), away * draw(1, 20, seed=2)])
-    assert_found(manifold(x.flip(0), x), (1, 1, 6 / 5, 1))
+    assert_manifold(manifold(x.flip(0), x), (1, 1, 6 / 5, 1))
 
 
 def test_features_whose_squares_overflow_are_refused():
@@ -186,7 +186,7 @@ def test_ordinary_features_get_the_values_of_prdc(n, m, d, k, dtype):
         in_real.sum(dim=0).double().mean() / k,
         in_real.any(dim=1).double().mean(),
     )
-    assert_found(manifold(fake, real, neighbours=k), expected)
+    assert_manifold(manifold(fake, real, neighbours=k), expected)
 
 
 def test_noise_lowers_precision_and_missing_parts_lower_recall_and_coverage():
@@ -199,27 +199,27 @@ def test_noise_lowers_precision_and_missing_parts_lower_recall_and_coverage():
     assert half.coverage < noisy[0].coverage - 0.1
 
 
-def test_sets_drawn_alike_have_the_density_and_coverage_that_are_to_be_expected():
+def test_sets_of_one_distribution_have_the_expected_density_and_coverage():
     n, m, k = 60, 90, 3
-    found = [manifold(draw(n, 2, seed=i), draw(m, 2, seed=1000 + i), neighbours=k) for i in range(100)]
-    density, coverage = (torch.stack([getattr(x, name) for x in found]) for name in ("density", "coverage"))
+    result = [manifold(draw(n, 2, seed=i), draw(m, 2, seed=1000 + i), neighbours=k) for i in range(100)]
+    density, coverage = (torch.stack([getattr(x, name) for x in result]) for name in ("density", "coverage"))
     expected = 1 - math.prod((m - i) / (n + m - i) for i in range(1, k + 1))
     assert density.mean().item() == pytest.approx(1, abs=4 * density.std().item() / 10)
     assert coverage.mean().item() == pytest.approx(expected, abs=4 * coverage.std().item() / 10)
 
 
-def test_order_does_not_matter_and_every_motion_counts():
+def test_the_result_does_not_depend_on_order_and_every_motion_counts():
     fake, real = draw(50, shift=0.4), draw(80, seed=1)
-    found = manifold(fake, real)
-    assert_found(manifold(fake.flip(0), real.roll(31, 0)), found)
+    result = manifold(fake, real)
+    assert_manifold(manifold(fake.flip(0), real.roll(31, 0)), result)
     extended = manifold(torch.cat([fake, draw(30, seed=2, shift=100)]), real)
-    assert extended.precision.item() == pytest.approx(found.precision.item() * 50 / 80)
+    assert extended.precision.item() == pytest.approx(result.precision.item() * 50 / 80)
 
 
-def test_place_scale_and_axes_do_not_matter():
+def test_the_result_does_not_depend_on_place_scale_and_axes():
     fake, real = draw(50, shift=0.4), draw(80, seed=1)
     axes = torch.linalg.qr(draw(5, seed=2)).Q
-    assert_found(manifold(3 * fake @ axes + 10, 3 * real @ axes + 10), manifold(fake, real))
+    assert_manifold(manifold(3 * fake @ axes + 10, 3 * real @ axes + 10), manifold(fake, real))
 
 
 def test_swapping_the_sides_swaps_precision_and_recall():
@@ -229,11 +229,11 @@ def test_swapping_the_sides_swaps_precision_and_recall():
 
 
 @pytest.mark.parametrize("block", [1, 60, 500])
-def test_blocks_do_not_matter(monkeypatch, block):
+def test_the_result_does_not_depend_on_blocks(monkeypatch, block):
     fake, real = draw(30, shift=0.4), draw(41, seed=1)
     whole = manifold(fake, real)
     monkeypatch.setattr(module, "BLOCK", block)
-    assert_found(manifold(fake, real), whole)
+    assert_manifold(manifold(fake, real), whole)
 
 
 def test_every_number_is_float64():

@@ -1,4 +1,4 @@
-"""The list of scores: what every one of them must do, whatever it measures."""
+"""The list of scores: properties that all of them have."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ from kinetic.metrics.memory import Memory
 from kinetic.skeleton import COCO17, NTU25
 
 CLASSES = 2
-FROM_FEATURES = {name for each in MEASURES if "features" in each.needs for name in each.scores}
+FROM_FEATURES = {name for row in MEASURES if "features" in row.needs for name in row.scores}
 
 
 def motions(n=40, seed=0, *, shift=0.0, t=8):
@@ -36,19 +36,19 @@ def case():
     return Case(sample(seed=0), sample(seed=1), sample(n=60, seed=2), NTU25)
 
 
-def number(found):
-    return float(found.mean if isinstance(found, PerClass) else found)
+def number(value):
+    return float(value.mean if isinstance(value, PerClass) else value)
 
 
 def scores(case):
     return {name: number(value) for name, value in measure(case).items()}
 
 
-def test_every_score_is_there_once_and_finite(case):
-    found = scores(case)
-    assert list(found) == list(BETTER)
-    assert len(BETTER) == sum(len(each.scores) for each in MEASURES)
-    assert all(np.isfinite(value) for value in found.values())
+def test_every_score_occurs_once_and_is_finite(case):
+    by_name = scores(case)
+    assert list(by_name) == list(BETTER)
+    assert len(BETTER) == sum(len(row.scores) for row in MEASURES)
+    assert all(np.isfinite(value) for value in by_name.values())
     values = [each.mean if isinstance(each, PerClass) else each for each in measure(case).values()]
     assert all(value.dtype == torch.float64 for value in values)
 
@@ -67,14 +67,16 @@ def test_the_same_case_has_the_same_scores(case):
     assert scores(case) == scores(case)
 
 
-def test_what_is_alike_scores_as_well_as_can_be(case):
-    found = scores(dataclasses.replace(case, fake=case.real))
+def test_equal_sets_have_the_best_scores(case):
+    values = scores(dataclasses.replace(case, fake=case.real))
     for name in ("frechet", "frechet_class", "mmd_frame", "mmd_sequence", "bones", "speed", "jerk", "skating"):
-        assert found[name] == pytest.approx(0, abs=1e-6), name
-    assert found["c2st"] <= 0.5 and found["kernel_class"] <= 0
-    assert found["precision"] == found["recall"] == found["coverage"] == found["variance"] == 1
-    assert found["copying"] == 0.5
-    assert found["kernel"] <= 0 and found["mmd2_frame"] <= 0  # unbiased: below 0 where sets are more alike than chance
+        assert values[name] == pytest.approx(0, abs=1e-6), name
+    assert values["c2st"] <= 0.5 and values["kernel_class"] <= 0
+    assert values["precision"] == values["recall"] == values["coverage"] == values["variance"] == 1
+    assert values["copying"] == 0.5
+    assert (
+        values["kernel"] <= 0 and values["mmd2_frame"] <= 0
+    )  # unbiased: below 0 where sets are more alike than chance
 
 
 SIGHTLESS = {"accuracy", "diversity", "multimodality", "vendi", "apd", "variance"}
@@ -97,7 +99,7 @@ def noises():
 @pytest.mark.parametrize("name", sorted(set(BETTER) - SIGHTLESS - {"recall"}))  # noise surrounds everything: recall 1
 def test_scores_of_likeness_worsen_as_noise_grows(noises, name):
     sign = -1 if BETTER[name] == "high" else 1
-    low, middle, high = (sign * found[name] for found in noises)
+    low, middle, high = (sign * values[name] for values in noises)
     assert low < middle <= high
 
 
@@ -111,22 +113,22 @@ def test_moving_everybody_changes_no_score_of_coordinates(case):
         assert after[name] == pytest.approx(before[name], rel=1e-6, abs=1e-9), name
 
 
-def test_measures_go_without_what_is_not_there_and_say_why(case):
+def test_scores_that_cannot_be_computed_are_left_out_with_a_reason(case):
     plain = [Sample(side.motion, side.label) for side in (case.fake, case.real, case.train)]
     why = {}
-    found = measure(Case(*plain, NTU25), reasons=why)
-    assert not FROM_FEATURES & set(found) and "accuracy" not in found and {"mmd_frame", "skating"} <= set(found)
+    values = measure(Case(*plain, NTU25), reasons=why)
+    assert not FROM_FEATURES & set(values) and "accuracy" not in values and {"mmd_frame", "skating"} <= set(values)
     assert why["frechet"] == "without a feature network" and "recognition network" in why["accuracy"]
-    assert set(why) | set(found) == set(BETTER)
+    assert set(why) | set(values) == set(BETTER)
     few, why = dataclasses.replace(case, fake=case.fake.select(torch.tensor([0, 1, 2]))), {}
-    found = measure(few, reasons=why)
-    assert {"accuracy", "diversity", "copying", "bones"} <= set(found)
+    values = measure(few, reasons=why)
+    assert {"accuracy", "diversity", "copying", "bones"} <= set(values)
     assert "class 1 has 1 fake" in why["mmd_frame"] and "neighbours" in why["recall"]
-    one, why = dataclasses.replace(case, fake=case.fake.select(torch.tensor([0]))), {}
-    assert "accuracy" in measure(one, reasons=why) and "at least 2" in why["frechet"]
+    single, why = dataclasses.replace(case, fake=case.fake.select(torch.tensor([0]))), {}
+    assert "accuracy" in measure(single, reasons=why) and "at least 2" in why["frechet"]
 
 
-def test_what_is_not_finite_is_an_error_and_no_gap_in_the_table(case):
+def test_nan_and_infinity_are_errors(case):
     broken = case.fake.motion.clone()
     broken[3, 0, 0, 0] = torch.nan
     with pytest.raises(ValueError, match="generated motions: 1 of 40 rows hold NaN or infinity: rows 3"):
@@ -135,15 +137,15 @@ def test_what_is_not_finite_is_an_error_and_no_gap_in_the_table(case):
         measure(dataclasses.replace(case, real=dataclasses.replace(case.real, features=case.real.seen / 0)))
 
 
-def test_flat_people_skate_nowhere(case):
+def test_flat_skeletons_have_no_skating_score(case):
     flat = [dataclasses.replace(side, motion=side.motion[:, :2, :, :17]) for side in (case.fake, case.real, case.train)]
-    found = scores(Case(*flat, COCO17))
-    assert "skating" not in found and "bones" in found
+    values = scores(Case(*flat, COCO17))
+    assert "skating" not in values and "bones" in values
 
 
 def test_scores_are_chosen_by_name():
     assert choose(None) == MEASURES
-    assert [list(each.scores) for each in choose(["recall", "accuracy"])] == [
+    assert [list(row.scores) for row in choose(["recall", "accuracy"])] == [
         ["precision", "recall", "density", "coverage"],
         ["accuracy"],
     ]
@@ -151,46 +153,46 @@ def test_scores_are_chosen_by_name():
         choose(["fid"])
 
 
-def test_a_score_of_features_says_what_it_misses(case):
+def test_a_score_of_features_without_a_network_says_so(case):
     bare = dataclasses.replace(case, fake=Sample(case.fake.motion, case.fake.label))
     with pytest.raises(ValueError, match="without a feature network"):
         choose(["frechet"])[0].compute(bare)
 
 
-def test_a_case_of_some_motions_knows_what_is_near_without_looking_again(case, monkeypatch):
+def test_a_case_of_some_motions_keeps_their_neighbours(case, monkeypatch):
     whole = dataclasses.replace(case, memories=Memories(case.real, case.train, NTU25))
     for space in ("coordinates", "features"):
         whole.near(space)
     fake, real = torch.arange(0, len(case.fake.label), 2), torch.arange(1, len(case.real.label), 3)
     monkeypatch.setattr(Memory, "look", None)
-    some = whole.select(fake, real)
+    part = whole.select(fake, real)
     for space in ("coordinates", "features"):
-        assert torch.equal(some.near(space).fake.first, whole.near(space).fake.first[fake])
-        assert torch.equal(some.near(space).real.copied, whole.near(space).real.copied[real])
-    assert torch.equal(some.fake.label, case.fake.label[fake]) and len(some.real.motion) == len(real)
+        assert torch.equal(part.near(space).fake.first, whole.near(space).fake.first[fake])
+        assert torch.equal(part.near(space).real.copied, whole.near(space).real.copied[real])
+    assert torch.equal(part.fake.label, case.fake.label[fake]) and len(part.real.motion) == len(real)
     assert whole.select().near("features").fake is whole.near("features").fake
 
 
-def test_a_case_of_other_motions_forgets_what_was_near(case):
+def test_a_case_of_other_motions_has_new_neighbours(case):
     case.near("features")
     other = dataclasses.replace(case, fake=case.real)
     assert other.near("features").fake.first is not case.near("features").fake.first
 
 
-def test_real_motions_are_looked_up_once_for_all_cases(case, monkeypatch):
-    asked = []
+def test_neighbours_of_real_motions_are_searched_once_for_all_cases(case, monkeypatch):
+    queries = []
     plain = Memory.look
 
     def look(self, motion, left_out=None):
-        asked.append(motion)
+        queries.append(motion)
         return plain(self, motion, left_out)
 
     monkeypatch.setattr(Memory, "look", look)
     memories = Memories(case.real, case.train, NTU25)
     for fake in (case.fake, case.real, case.fake):
         measure(Case(fake, case.real, case.train, NTU25, memories=memories), choose(["copying", "duplicates"]))
-    assert len(asked) == 2  # once for each set of fakes; the real ones are known
-    assert all(motion is case.fake.motion for motion in asked)
+    assert len(queries) == 2  # once for each set of fakes; those of real motions are cached
+    assert all(motion is case.fake.motion for motion in queries)
 
 
 def test_copies_of_held_out_motions_are_found_by_their_memories(case):
@@ -200,8 +202,8 @@ def test_copies_of_held_out_motions_are_found_by_their_memories(case):
         assert memories.held_out(case.fake, space).copied.double().mean() < 0.1
 
 
-def test_when_half_of_the_held_out_motions_are_training_motions_copying_says_so(case):
+def test_copying_is_left_out_when_half_of_the_held_out_motions_are_training_motions(case):
     leaky = dataclasses.replace(case, real=case.train)
     reasons = {}
-    found = measure(leaky, choose(["copying", "duplicates"]), reasons=reasons)
-    assert "duplicates" in found and "at least half of the test motions" in reasons["copying"]
+    values = measure(leaky, choose(["copying", "duplicates"]), reasons=reasons)
+    assert "duplicates" in values and "at least half of the test motions" in reasons["copying"]

@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy against literal loops, closed forms, and what each estimator can and cannot tell."""
+"""Maximum mean discrepancy against plain loops and closed forms; properties and faults of each estimator."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def kernel(a, b, bandwidth):
 
 
 def literal_paired(x, y, bandwidth):
-    """The paired U-statistic as it is written, for two lists of vectors."""
+    """The paired U-statistic in plain loops, for two lists of vectors."""
     m, total = len(x), 0.0
     for i in range(m):
         for j in range(m):
@@ -134,11 +134,11 @@ def literal_published(fake, real, mode):
 
 def literal_mugl(fake, real, mode):
     pairs = list(zip(samples(fake, mode), samples(real, mode), strict=True))
-    best, found = 0.0, []
+    best, running = 0.0, []
     for bandwidth in BANDWIDTHS:
         best = max(best, sum(literal_biased(x, y, bandwidth) for x, y in pairs) / len(pairs))
-        found.append(best)
-    return sum(found) / len(found)
+        running.append(best)
+    return sum(running) / len(running)
 
 
 def test_bandwidths_are_fourteen_decades():
@@ -164,7 +164,7 @@ def test_paired_agrees_with_the_literal_loops(mode, m, shift):
 @pytest.mark.parametrize("shift", [0.0, 0.02, 0.1, 0.5])
 @pytest.mark.parametrize("m", [2, 5, 30])
 @pytest.mark.parametrize("scale", [0.01, 0.3, 30.0])
-def test_sagcn_is_what_the_class_of_its_authors_computes(mode, m, shift, scale):
+def test_sagcn_agrees_with_the_class_of_its_authors(mode, m, shift, scale):
     for seed in range(4):
         fake, real = draw(m, 2 * seed, scale=scale), draw(m, 2 * seed + 1, scale=scale, shift=shift * scale)
         expected, _ = literal_sagcn(fake, real, mode)
@@ -198,10 +198,10 @@ def test_sagcn_scores_0_where_every_bandwidth_is_lost_and_warns_once_for_all_cla
     x = torch.tensor([[0.0], [1.0]])[:, :, None, None]
     fake, real, label = torch.cat([x, x]), torch.cat([x.flip(0), x + 3]), torch.tensor([0, 0, 1, 1])
     with pytest.warns(PublishedFault, match="in 1 of 2 classes; 1 lost all of them and scores 0") as caught:
-        found = mmd_per_class(fake, label, real, label, estimator="sagcn")
+        scores = mmd_per_class(fake, label, real, label, estimator="sagcn")
     assert len(caught) == 1 and caught[0].filename == __file__
-    assert found.value[0] == 0 and found.value[1].item() == pytest.approx(mmd(x, x + 3).item(), rel=1e-9)
-    assert found.n_fake.tolist() == found.n_real.tolist() == [2, 2]
+    assert scores.value[0] == 0 and scores.value[1].item() == pytest.approx(mmd(x, x + 3).item(), rel=1e-9)
+    assert scores.n_fake.tolist() == scores.n_real.tolist() == [2, 2]
 
 
 @quiet
@@ -217,8 +217,8 @@ def test_published_agrees_with_the_literal_loops(mode, shift):
 @pytest.mark.parametrize(("m", "shift"), [(1, 0.5), (5, 0.0), (7, 0.5)])
 def test_mugl_agrees_with_the_literal_loops(mode, m, shift):
     fake, real = draw(m), draw(m, seed=1, shift=shift)
-    found = mmd(fake, real, mode=mode, estimator="mugl").item()
-    assert found == pytest.approx(literal_mugl(fake, real, mode), rel=1e-10)
+    score = mmd(fake, real, mode=mode, estimator="mugl").item()
+    assert score == pytest.approx(literal_mugl(fake, real, mode), rel=1e-10)
 
 
 @pytest.mark.parametrize("mode", ["frame", "sequence"])
@@ -230,17 +230,17 @@ def test_unbiased_agrees_with_the_literal_loops(mode, m, n):
     assert mmd(fake, real, mode=mode, estimator="unbiased").item() == pytest.approx(by_median, rel=1e-9)
     chosen = [3.0, 0.2, 0.7]
     swept = sum(literal_unbiased(x, y, b) for x, y in pairs for b in chosen) / len(pairs) / len(chosen)
-    found = mmd(fake, real, mode=mode, estimator="unbiased", bandwidths=chosen).item()
-    assert found == pytest.approx(swept, rel=1e-9)
+    score = mmd(fake, real, mode=mode, estimator="unbiased", bandwidths=chosen).item()
+    assert score == pytest.approx(swept, rel=1e-9)
 
 
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
-def test_every_bandwidth_is_right_whatever_the_unit(scale):
+def test_every_bandwidth_is_exact_in_any_unit(scale):
     # Metres, millimetres and kilometres: series, powers of other kernels, and kernels that are 0 all occur.
     x, y = draw(6, c=1, t=1, scale=scale), draw(6, seed=1, c=1, t=1, scale=scale, shift=0.1 * scale)
     expected = [literal_paired(*samples(x, "sequence"), *samples(y, "sequence"), b) for b in BANDWIDTHS]
-    found = paired_statistic(by_sequence(x), by_sequence(y)).flatten().tolist()
-    assert found == pytest.approx(expected, rel=1e-9, abs=1e-14)
+    statistics = paired_statistic(by_sequence(x), by_sequence(y)).flatten().tolist()
+    assert statistics == pytest.approx(expected, rel=1e-9, abs=1e-14)
 
 
 def test_bandwidths_come_in_any_order_and_one_by_one():
@@ -261,7 +261,7 @@ def test_a_kernel_far_down_the_decades_is_as_exact_as_the_first():
 
 @quiet
 @pytest.mark.parametrize("block", [1, 7, 40, 2**20])
-def test_blocks_do_not_matter(monkeypatch, block):
+def test_scores_do_not_depend_on_blocks(monkeypatch, block):
     x, y = draw(9, t=5), draw(9, seed=1, t=5)
 
     def everything():
@@ -312,7 +312,7 @@ def test_gaussians_have_the_closed_form(deviation, delta, bandwidth, expected):
     assert unbiased_statistic(x, y[:, :2000], [bandwidth]).item() == pytest.approx(closed, rel=0.06)
 
 
-def test_alike_sets_give_a_signed_statistic_and_a_score_of_zero_not_nan():
+def test_a_negative_statistic_gives_a_score_of_zero_not_nan():
     # Two points on either side, swapped: the cross term is 1 and the others less, so U < 0 at every bandwidth.
     x = torch.tensor([[0.0], [1.0]])[:, :, None, None]
     y = x.flip(0)
@@ -332,7 +332,7 @@ def test_a_negative_frame_counts_as_zero_in_the_mean():
 
 @pytest.mark.parametrize("mode", ["frame", "sequence"])
 @pytest.mark.parametrize("count", [2, 20, 300])
-def test_a_set_is_no_distance_from_itself(mode, count):
+def test_the_distance_of_a_set_from_itself_is_zero(mode, count):
     x = draw(count) + 3
     assert mmd(x, x, mode=mode) == 0
     assert mmd(x, x, mode=mode, estimator="mugl") < 1e-11
@@ -341,7 +341,7 @@ def test_a_set_is_no_distance_from_itself(mode, count):
 
 @quiet
 @pytest.mark.parametrize("estimator", ["paired", "sagcn", "mugl", "unbiased"])
-def test_position_in_space_and_order_of_motions_do_not_matter(estimator):
+def test_scores_do_not_depend_on_position_and_order_of_motions(estimator):
     x, y = draw(10).double(), draw(10, seed=1, shift=0.1).double()
     score = partial(mmd, estimator=estimator)
     torch.testing.assert_close(score(x + 100, y + 100), score(x, y), rtol=1e-9, atol=0)
@@ -351,7 +351,7 @@ def test_position_in_space_and_order_of_motions_do_not_matter(estimator):
 
 
 @quiet
-def test_motions_are_left_as_they_are():
+def test_motions_are_not_changed():
     x, y = draw(5, c=1).double().requires_grad_(), draw(5, seed=1, c=1).double()
     before = x.detach().clone(), y.clone()
     for estimator in ("paired", "sagcn", "mugl", "unbiased"):
@@ -420,14 +420,14 @@ def test_published_calls_a_collapsed_model_perfect(mode):
 
 @quiet
 @pytest.mark.parametrize("mode", ["frame", "sequence"])
-def test_published_sees_no_garbage_behind_a_copy(mode):
+def test_published_ignores_all_motions_after_the_first(mode):
     real = toy(50, 0)
     garbage = torch.cat([real[:1], 5 * torch.randn(49, 3, 16, 25, generator=torch.Generator().manual_seed(1))])
     assert mmd(garbage, real, mode=mode, estimator="published") == 0
     assert mmd(garbage, real, mode=mode) > 0.9
 
 
-def test_published_tells_how_much_vanished():
+def test_published_warns_with_the_number_of_lost_bandwidths():
     fake, real = draw(1, v=6), draw(1, seed=2, v=6, shift=0.3)
     value, lost = literal_published(fake, real, "frame")
     assert 0 < lost < 14
@@ -435,7 +435,7 @@ def test_published_tells_how_much_vanished():
         assert mmd(fake, real, estimator="published").item() == pytest.approx(value, rel=1e-10)
 
 
-def test_published_tells_when_nothing_is_left():
+def test_published_warns_when_all_bandwidths_are_lost():
     # Joints on the same two places, swapped: U < 0 at bandwidths that see a difference, and 0 at the others.
     x = torch.tensor([0.0, 0.05]).view(1, 1, 1, 2)
     with pytest.warns(PublishedFault, match="1 lost all of them and scores 0, as if perfect"):
@@ -445,36 +445,36 @@ def test_published_tells_when_nothing_is_left():
         assert mmd(x, x, estimator="published") == 0  # nothing vanished: U = 0
 
 
-def test_one_warning_tells_of_all_classes():
+def test_one_warning_covers_all_classes():
     x = torch.tensor([0.0, 0.05]).view(1, 1, 1, 2)
     fake = torch.cat([x, x, x])
     real = torch.cat([x.flip(3), x.flip(3), x + 1])
     label = torch.tensor([0, 1, 2])
     fake, real, label = torch.cat([fake[:1], fake]), torch.cat([real[:1], real]), torch.cat([label[:1], label])
     with pytest.warns(PublishedFault) as caught:
-        found = mmd_per_class(fake, label, real, label, estimator="published")
+        scores = mmd_per_class(fake, label, real, label, estimator="published")
     assert len(caught) == 1 and caught[0].filename == __file__
     text = str(caught[0].message)
     assert "of 42 bandwidths" in text and "in 2 of 3 classes; 2 lost all of them and score 0" in text
-    assert found.value[:2].tolist() == [0, 0] and found.value[2] > 1
+    assert scores.value[:2].tolist() == [0, 0] and scores.value[2] > 1
 
 
 @quiet
 def test_published_takes_the_first_of_each_class_but_skips_index_0_for_all_but_the_first():
     fake, real = draw(6, v=6), draw(6, seed=1, v=6, shift=0.5)
     fake_label, real_label = torch.tensor([0, 1, 0, 1, 1, 0]), torch.tensor([1, 0, 0, 1, 1, 0])
-    found = mmd_per_class(fake, fake_label, real, real_label, estimator="published")
+    scores = mmd_per_class(fake, fake_label, real, real_label, estimator="published")
     expected = [literal_published(fake[f : f + 1], real[r : r + 1], "frame")[0] for f, r in ((0, 1), (1, 3))]
-    assert found.value.tolist() == pytest.approx(expected, rel=1e-10)
-    assert found.label.tolist() == [0, 1]
-    assert found.n_fake.tolist() == found.n_real.tolist() == [1, 1]
+    assert scores.value.tolist() == pytest.approx(expected, rel=1e-10)
+    assert scores.label.tolist() == [0, 1]
+    assert scores.n_fake.tolist() == scores.n_real.tolist() == [1, 1]
     # The other way round class 1 is the first, for which index 0 counts, and class 0 loses it.
     turned = mmd_per_class(fake, fake_label, real, real_label, estimator="published", classes=[1, 0])
     expected = [literal_published(fake[f : f + 1], real[r : r + 1], "frame")[0] for f, r in ((1, 0), (2, 1))]
     assert turned.value.tolist() == pytest.approx(expected, rel=1e-10)
 
 
-def test_published_refuses_what_it_cannot_find():
+def test_published_refuses_a_class_without_motions():
     label = torch.tensor([1, 0])
     with pytest.raises(ValueError, match="class 1 has 0 fake and 0 real"):  # it stands at index 0 only
         mmd_per_class(draw(2), label, draw(2), label, estimator="published")
@@ -486,8 +486,8 @@ def test_published_refuses_what_it_cannot_find():
 
 @pytest.mark.parametrize("m", [20, 50, 100])
 def test_mugl_has_a_floor_of_two_over_m(m):
-    found = mmd(draw(m, v=25), draw(m, seed=1, v=25), estimator="mugl").item()
-    assert 2 / m <= found < 2.5 / m
+    score = mmd(draw(m, v=25), draw(m, seed=1, v=25), estimator="mugl").item()
+    assert 2 / m <= score < 2.5 / m
 
 
 def test_mugl_is_blind_to_labels_and_says_so():
@@ -499,20 +499,20 @@ def test_mugl_is_blind_to_labels_and_says_so():
 @pytest.mark.parametrize(("m", "n"), [(3, 3), (2, 4)])
 def test_unbiased_is_exactly_zero_on_average_over_all_labellings(m, n):
     union = draw(m + n)
-    found = []
+    scores = []
     for chosen in itertools.combinations(range(m + n), m):
         rest = [i for i in range(m + n) if i not in chosen]
-        found.append(mmd(union[list(chosen)], union[rest], estimator="unbiased").item())
-    assert sum(found) / len(found) == pytest.approx(0, abs=1e-12)
-    assert min(found) < -1e-3 < 1e-3 < max(found)
+        scores.append(mmd(union[list(chosen)], union[rest], estimator="unbiased").item())
+    assert sum(scores) / len(scores) == pytest.approx(0, abs=1e-12)
+    assert min(scores) < -1e-3 < 1e-3 < max(scores)
 
 
 def test_unbiased_is_zero_on_average_over_samples_and_the_others_are_not():
     sets = [(draw(12, 2 * i), draw(12, 2 * i + 1)) for i in range(200)]
-    found = torch.stack([mmd(*each, estimator="unbiased") for each in sets])
-    error = found.std() / len(found) ** 0.5
-    assert found.mean().abs() < 3 * error and error < 2e-3
-    assert 0.3 < (found < 0).double().mean() < 0.8
+    scores = torch.stack([mmd(*each, estimator="unbiased") for each in sets])
+    error = scores.std() / len(scores) ** 0.5
+    assert scores.mean().abs() < 3 * error and error < 2e-3
+    assert 0.3 < (scores < 0).double().mean() < 0.8
     for name in ("paired", "mugl"):
         assert torch.stack([mmd(*each, estimator=name) for each in sets[:20]]).mean() > 20 * error
 
@@ -549,8 +549,8 @@ def test_p_value_is_the_share_of_relabellings_that_differ_as_much(mode, bandwidt
     union, rng = torch.cat([fake, real]), torch.Generator().manual_seed(3)
     orders = [torch.arange(12), *(torch.randperm(12, generator=rng) for _ in range(50))]
     score = partial(mmd, mode=mode, estimator="unbiased", bandwidths=bandwidths)
-    found = torch.stack([score(union[order[:5]], union[order[5:]]) for order in orders])
-    expected = (found >= found[0] - 1e-12).double().mean()
+    scores = torch.stack([score(union[order[:5]], union[order[5:]]) for order in orders])
+    expected = (scores >= scores[0] - 1e-12).double().mean()
     rng = torch.Generator().manual_seed(3)
     p = permutation_test(fake, real, mode=mode, permutations=50, bandwidths=bandwidths, rng=rng)
     assert p == expected and p.dtype == torch.float64
@@ -574,7 +574,7 @@ def test_p_value_is_the_smallest_there_is_under_a_shift_and_one_where_all_is_the
     assert permutation_test(same, same, permutations=10) == 1
 
 
-def test_p_value_is_drawn_the_same_every_time_unless_told_otherwise():
+def test_the_p_value_is_reproducible_unless_a_generator_is_given():
     fake, real = draw(10), draw(10, seed=1)
     assert permutation_test(fake, real) == permutation_test(fake, real)
     others = {permutation_test(fake, real, rng=torch.Generator().manual_seed(i)).item() for i in range(5)}
@@ -585,7 +585,7 @@ def test_p_value_is_drawn_the_same_every_time_unless_told_otherwise():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_counts_that_an_estimator_cannot_do_with_are_refused():
+def test_too_few_motions_are_refused():
     with pytest.raises(ValueError, match="as many fake as real, got 3, 4"):
         mmd(draw(3), draw(4))
     for name in PAIRED:
@@ -644,35 +644,35 @@ def test_another_estimator_is_one_entry_in_a_dictionary(monkeypatch):
 def test_classes_are_scored_apart_and_averaged():
     label = torch.tensor([3, 0] * 6)
     fake, real = draw(12, shift=0.2), draw(12, seed=1)
-    found = mmd_per_class(fake, label, real, label)
-    assert isinstance(found, PerClass)
-    assert found.label.tolist() == [0, 3]
-    assert found.n_fake.tolist() == found.n_real.tolist() == [6, 6]
-    assert found.value[1] == mmd(fake[label == 3], real[label == 3])
-    assert found.mean == found.value.mean()
+    scores = mmd_per_class(fake, label, real, label)
+    assert isinstance(scores, PerClass)
+    assert scores.label.tolist() == [0, 3]
+    assert scores.n_fake.tolist() == scores.n_real.tolist() == [6, 6]
+    assert scores.value[1] == mmd(fake[label == 3], real[label == 3])
+    assert scores.mean == scores.value.mean()
     only = mmd_per_class(fake, label, real, label, classes=[3])
-    assert only.mean == found.value[1]
+    assert only.mean == scores.value[1]
 
 
 def test_counts_are_equal_and_capped_and_the_part_is_the_same_every_time():
     fake, real = draw(30), draw(9, seed=1)
     fake_label, real_label = torch.arange(30) % 2, torch.arange(9) % 2
-    found = mmd_per_class(fake, fake_label, real, real_label)
-    assert found.n_fake.tolist() == found.n_real.tolist() == [5, 4]
+    scores = mmd_per_class(fake, fake_label, real, real_label)
+    assert scores.n_fake.tolist() == scores.n_real.tolist() == [5, 4]
     assert mmd_per_class(fake, fake_label, real, real_label, cap=3).n_fake.tolist() == [3, 3]
-    assert torch.equal(mmd_per_class(fake, fake_label, real, real_label).value, found.value)
+    assert torch.equal(mmd_per_class(fake, fake_label, real, real_label).value, scores.value)
     other = mmd_per_class(fake, fake_label, real, real_label, rng=torch.Generator().manual_seed(1))
-    assert not torch.equal(other.value, found.value)
+    assert not torch.equal(other.value, scores.value)
 
 
 def test_unbiased_uses_all_motions_of_a_class():
     fake, real = draw(30), draw(9, seed=1)
     fake_label, real_label = torch.arange(30) % 2, torch.arange(9) % 2
     bandwidths = (b for b in (0.5, 2.0))  # used for every class, though it can be read once
-    found = mmd_per_class(fake, fake_label, real, real_label, estimator="unbiased", bandwidths=bandwidths)
-    assert found.n_fake.tolist() == [15, 15] and found.n_real.tolist() == [5, 4]
+    scores = mmd_per_class(fake, fake_label, real, real_label, estimator="unbiased", bandwidths=bandwidths)
+    assert scores.n_fake.tolist() == [15, 15] and scores.n_real.tolist() == [5, 4]
     alone = mmd(fake[fake_label == 1], real[real_label == 1], estimator="unbiased", bandwidths=[0.5, 2.0])
-    assert found.value[1] == alone
+    assert scores.value[1] == alone
 
 
 def test_a_class_without_motions_is_named_not_skipped():
@@ -699,9 +699,9 @@ def test_benchmark_compares_with_the_literal_form():
 def test_a_typical_bandwidth_is_the_median_within_classes():
     motion, label = draw(9), torch.tensor([0, 0, 0, 0, 1, 1, 1, 1, 2])
     motion[4:8] += 5  # far from the others, and as wide
-    found = typical_bandwidth(motion, label, mode="sequence")
+    bandwidth = typical_bandwidth(motion, label, mode="sequence")
     both = sorted(literal_median([], samples(motion[label == k], "sequence")[0]) for k in (0, 1))
-    assert found == pytest.approx(both[0], rel=1e-9)
+    assert bandwidth == pytest.approx(both[0], rel=1e-9)
     frames = [literal_median([], each) for k in (0, 1) for each in samples(motion[label == k], "frame")]
     assert typical_bandwidth(motion, label) == pytest.approx(sorted(frames)[(len(frames) - 1) // 2], rel=1e-9)
     with pytest.raises(ValueError, match="a class with two motions"):

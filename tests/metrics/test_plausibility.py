@@ -68,7 +68,7 @@ def test_rigid_people_have_rigid_bones(people):
     assert bone_variation(people, NTU25).max() < 1e-4
 
 
-def test_bones_notice_a_joint_that_slips(people):
+def test_a_slipping_joint_raises_the_bone_variation(people):
     slipped = people.clone()
     slipped[:, :, 20:, 4] += 0.05
     assert (bone_variation(slipped, NTU25) > bone_variation(people, NTU25) + 0.001).all()
@@ -90,7 +90,7 @@ def test_constant_speed_is_that_speed():
     torch.testing.assert_close(speed(motion, double([10.0, 20.0])), double([1.0, 4.0]))
 
 
-def test_jerk_of_a_cubic_is_constant_and_that_of_a_parabola_is_nothing():
+def test_jerk_of_a_cubic_is_constant_and_that_of_a_parabola_is_zero():
     t = torch.arange(10, dtype=torch.float64)
     motion = along_x(torch.stack([t**3, 5 * t**2 + t]))
     torch.testing.assert_close(jerk(motion), double([6.0, 0.0]), rtol=0, atol=1e-9)
@@ -99,11 +99,11 @@ def test_jerk_of_a_cubic_is_constant_and_that_of_a_parabola_is_nothing():
 
 def test_jerk_of_noise_has_the_closed_form():
     # A third difference of noise has variance 1 + 9 + 9 + 1; its norm in 3 dimensions has mean sqrt(8 / pi).
-    found = jerk(noise(40, 3, 200, 10)).mean()
-    assert found.item() == pytest.approx(20**0.5 * (8 / torch.pi) ** 0.5, rel=0.02)
+    mean = jerk(noise(40, 3, 200, 10)).mean()
+    assert mean.item() == pytest.approx(20**0.5 * (8 / torch.pi) ** 0.5, rel=0.02)
 
 
-def test_jerk_sees_the_trembling_of_repeated_frames_and_speed_does_not(people):
+def test_repeated_frames_raise_jerk_and_not_speed(people):
     assert (jerk(upsampled(people)) > 5 * jerk(people)).all()
     assert ((speed(upsampled(people)) / speed(people) - 1).abs() < 0.1).all()
 
@@ -138,14 +138,14 @@ def test_only_horizontal_movement_of_feet_is_skating():
     assert torch.equal(foot_skating(changed, NTU25), foot_skating(other, NTU25))
 
 
-def test_walkers_hold_their_feet_and_sliding_shows_with_its_speed(people):
+def test_skating_of_a_walk_is_small_and_that_of_sliding_is_its_speed(people):
     assert foot_skating(people, NTU25, 30.0).max() < 0.03
-    found = foot_skating(sliding(people, 0.5 / 30), NTU25, 30.0)
-    assert 0.3 < found.min()
-    assert found.max() < 0.55
+    skating = foot_skating(sliding(people, 0.5 / 30), NTU25, 30.0)
+    assert 0.3 < skating.min()
+    assert skating.max() < 0.55
 
 
-def test_a_slanted_camera_makes_little_difference(people):
+def test_a_slanted_camera_changes_skating_little(people):
     turned = people.clone()
     tilt = double(0.35)
     turned[:, 1] = tilt.cos() * people[:, 1] - tilt.sin() * people[:, 2]
@@ -171,7 +171,7 @@ def test_skating_needs_feet_and_a_floor():
 
 
 @pytest.mark.parametrize("name", QUANTITIES)
-def test_place_and_direction_do_not_matter(people, name):
+def test_quantities_do_not_depend_on_place_and_direction(people, name):
     quantity = QUANTITIES[name]
     motion = people.double() + noise(*people.shape, scale=0.01)
     angle = double(0.7)
@@ -185,13 +185,13 @@ def test_place_and_direction_do_not_matter(people, name):
 def test_quantities_grow_with_noise_and_a_frozen_body_has_none(people, name):
     quantity = QUANTITIES[name]
     still = people[:, :, :1].expand_as(people)
-    found = [quantity(still + noise(*people.shape, scale=s), NTU25).mean() for s in (0.0, 0.01, 0.02, 0.04)]
-    assert found[0] < 1e-6
-    assert found[0] < found[1] < found[2] < found[3]
+    means = [quantity(still + noise(*people.shape, scale=s), NTU25).mean() for s in (0.0, 0.01, 0.02, 0.04)]
+    assert means[0] < 1e-6
+    assert means[0] < means[1] < means[2] < means[3]
 
 
 @pytest.mark.parametrize("name", QUANTITIES)
-def test_chunks_and_precision_do_not_matter(people, monkeypatch, name):
+def test_quantities_do_not_depend_on_chunks_and_precision(people, monkeypatch, name):
     quantity = QUANTITIES[name]
     whole = quantity(people, NTU25)
     assert whole.shape == (len(people),)
@@ -239,17 +239,17 @@ def test_a_gap_of_one_is_one_standard_deviation():
 
 def test_gap_is_blind_to_order_unit_and_place_but_not_to_spread():
     real, fake = noise(60), noise(40, seed=1) * 2 + 1
-    found = gap(fake, real)
-    torch.testing.assert_close(gap(fake.flip(0), real.flip(0)), found)
-    torch.testing.assert_close(gap(fake * 1000 + 3, real * 1000 + 3), found)
+    expected = gap(fake, real)
+    torch.testing.assert_close(gap(fake.flip(0), real.flip(0)), expected)
+    torch.testing.assert_close(gap(fake * 1000 + 3, real * 1000 + 3), expected)
     assert gap(real, real) == 0
     wide = (real - real.mean()) * 3 + real.mean()
     assert gap(wide, real) > 1
 
 
-def test_gap_of_two_samples_of_one_distribution_is_as_small_as_said():
-    found = torch.stack([gap(noise(100, seed=2 * i), noise(400, seed=2 * i + 1)) for i in range(30)]).mean()
-    assert found.item() == pytest.approx(1.3 * (1 / 100 + 1 / 400) ** 0.5, rel=0.2)
+def test_two_samples_of_one_distribution_have_the_documented_gap():
+    mean = torch.stack([gap(noise(100, seed=2 * i), noise(400, seed=2 * i + 1)) for i in range(30)]).mean()
+    assert mean.item() == pytest.approx(1.3 * (1 / 100 + 1 / 400) ** 0.5, rel=0.2)
 
 
 def test_gap_is_the_distance_of_scipy_by_the_deviation():
@@ -269,7 +269,7 @@ def test_values_that_cannot_be_compared_are_refused():
         gap(double([0.0]), double([0.1, 0.1, 0.1]))
 
 
-def test_real_people_are_alike_and_faults_stand_out(shared):
+def test_gaps_between_real_people_are_small_and_those_of_faults_large(shared):
     motions = read_motions(shared / "data" / "motion" / "utd_mhad.npz")
     x = torch.from_numpy(motions.motion.copy())
     some = torch.from_numpy(motions.subject % 2 == 0)

@@ -24,25 +24,25 @@ def test_three_of_six_are_recognised():
     assert accuracy(PREDICTED, LABEL).dtype == torch.float64
 
 
-def test_rows_are_what_was_asked_for_and_columns_what_was_recognised():
+def test_rows_are_requested_classes_and_columns_recognised_ones():
     assert confusion(PREDICTED, LABEL, 4).tolist() == [[2, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 1], [0, 0, 1, 0]]
 
 
-def test_classes_weigh_the_same_however_many_motions_they_have():
-    found = class_accuracy(PREDICTED, LABEL)
-    assert found.label.tolist() == [0, 2, 3]
-    assert found.count.tolist() == [3, 2, 1]
-    assert found.value.tolist() == pytest.approx([2 / 3, 1 / 2, 0])
-    assert found.mean.item() == pytest.approx((2 / 3 + 1 / 2) / 3)
+def test_classes_have_equal_weight():
+    result = class_accuracy(PREDICTED, LABEL)
+    assert result.label.tolist() == [0, 2, 3]
+    assert result.count.tolist() == [3, 2, 1]
+    assert result.value.tolist() == pytest.approx([2 / 3, 1 / 2, 0])
+    assert result.mean.item() == pytest.approx((2 / 3 + 1 / 2) / 3)
 
 
 def test_chosen_classes_are_scored_in_their_order():
-    found = class_accuracy(PREDICTED, LABEL, classes=[2, 0])
-    assert found.label.tolist() == [2, 0]
-    assert found.value.tolist() == pytest.approx([1 / 2, 2 / 3])
+    result = class_accuracy(PREDICTED, LABEL, classes=[2, 0])
+    assert result.label.tolist() == [2, 0]
+    assert result.value.tolist() == pytest.approx([1 / 2, 2 / 3])
 
 
-def test_a_motion_of_another_class_recognised_as_this_one_changes_nothing_here():
+def test_a_motion_of_another_class_recognised_as_this_one_does_not_change_its_accuracy():
     predicted = PREDICTED.clone()
     predicted[5] = 0
     assert class_accuracy(predicted, LABEL, classes=[0]).value == class_accuracy(PREDICTED, LABEL, classes=[0]).value
@@ -58,17 +58,17 @@ def test_agrees_with_torchmetrics(classes):
     torch.testing.assert_close(accuracy(predicted, label).float(), expected)
 
 
-def test_confusion_holds_the_other_two():
+def test_accuracy_follows_from_the_confusion():
     predicted, label = draw(500, 9)
     counts = confusion(predicted, label, 9)
-    found = class_accuracy(predicted, label)
+    result = class_accuracy(predicted, label)
     assert counts.sum() == 500
-    torch.testing.assert_close(counts.diagonal() / counts.sum(dim=1).double(), found.value)
+    torch.testing.assert_close(counts.diagonal() / counts.sum(dim=1).double(), result.value)
     assert counts.trace().double() / 500 == accuracy(predicted, label)
-    torch.testing.assert_close((found.value * found.count).sum() / 500, accuracy(predicted, label))
+    torch.testing.assert_close((result.value * result.count).sum() / 500, accuracy(predicted, label))
 
 
-def test_order_of_motions_does_not_matter():
+def test_the_result_does_not_depend_on_the_order_of_motions():
     predicted, label = draw(100, 5)
     order = torch.randperm(100, generator=torch.Generator().manual_seed(1))
     assert torch.equal(confusion(predicted[order], label[order], 5), confusion(predicted, label, 5))
@@ -79,7 +79,7 @@ def test_small_integers_do_not_overflow():
     assert confusion(label, label, 120)[119, 119] == 3
 
 
-def test_classes_that_nobody_asked_for_have_a_row_of_zeros_and_no_accuracy():
+def test_classes_without_motions_have_a_row_of_zeros_and_no_accuracy():
     counts = confusion(torch.tensor([0, 1]), torch.tensor([0, 0]), 3)
     assert counts.sum(dim=1).tolist() == [2, 0, 0]
     with pytest.raises(ValueError, match="there is none of class 1, 5"):
@@ -91,7 +91,7 @@ def test_classes_that_nobody_asked_for_have_a_row_of_zeros_and_no_accuracy():
 def test_numbers_out_of_range_are_named():
     with pytest.raises(ValueError, match="classes recognised must be numbers from 0 to 2, got 3"):
         confusion(PREDICTED, LABEL.clamp(max=2), 3)
-    with pytest.raises(ValueError, match="classes asked for must be numbers from 0 to 3, got -1"):
+    with pytest.raises(ValueError, match="classes requested must be numbers from 0 to 3, got -1"):
         confusion(PREDICTED, LABEL - 1, 4)
 
 
@@ -103,7 +103,7 @@ def test_wrong_input_is_refused(score):
         score(torch.rand(6), LABEL)
     with pytest.raises(ValueError, match="classes recognised: expected 6 whole numbers"):
         score(torch.rand(6, 4), LABEL)
-    with pytest.raises(ValueError, match="classes asked for: expected 6 whole numbers"):
+    with pytest.raises(ValueError, match="classes requested: expected 6 whole numbers"):
         score(PREDICTED, LABEL.double())
     with pytest.raises(ValueError, match="at least one motion"):
         score(PREDICTED[:0], LABEL[:0])

@@ -33,23 +33,23 @@ def test_all_halves_of_few_people():
     assert halves([7, 9])[1] == 1 and halves(range(5))[1] == 1.5
 
 
-def test_of_many_people_some_halves_are_drawn():
+def test_of_many_people_random_halves_are_drawn():
     group = np.arange(40) % 20
     rows, factor = halves(group, count=30)
     assert len(rows) == 30 and factor == 1
     for each in rows:
         assert len(set(group[each])) == 10 and len(each) == 20  # whole people
     again, _ = halves(group, count=30)
-    assert all(np.array_equal(one, other) for one, other in zip(rows, again, strict=True))
+    assert all(np.array_equal(a, b) for a, b in zip(rows, again, strict=True))
     assert not np.array_equal(rows[0], halves(group, count=30, seed=1)[0][0])
 
 
 @pytest.mark.parametrize("people", [4, 5, 9])
-def test_for_a_mean_it_is_the_variance_of_the_mean_over_people(people):
+def test_the_variance_of_a_mean_is_that_over_people(people):
     values = np.random.default_rng(0).standard_normal(people)
     rows, factor = halves(range(people), count=200)
-    found = half_sample_variance([values[each].mean() for each in rows], factor)
-    assert found == pytest.approx(values.var(ddof=1) / people, rel=1e-12)
+    variance = half_sample_variance([values[each].mean() for each in rows], factor)
+    assert variance == pytest.approx(values.var(ddof=1) / people, rel=1e-12)
 
 
 def test_joined_variances():
@@ -78,25 +78,27 @@ def case_of(real):
     return Case(people(30, 4, seed=99), real, people(10, 4, seed=98), NTU25)
 
 
-def test_variance_over_people_is_that_of_new_people():
+def test_the_variance_over_people_agrees_with_that_of_new_people():
     # The distance between features of two motions of a class (multimodality) does not look at the real side.
     wanted = choose(["kernel", "multimodality"])
-    found = [
+    variances = [
         variance_over_people(
             case_of(people(30, 6, seed=seed)), wanted, np.arange(180) // 6, halves=20, rng=np.random.default_rng(0)
         )
         for seed in range(20)
     ]
-    assert all(each["multimodality"].value == 0 and each["kernel"].freedom == 29 for each in found)
+    assert all(each["multimodality"].value == 0 and each["kernel"].freedom == 29 for each in variances)
     real = np.var([float(kernel_distance(case_of(None).fake.seen, people(30, 6, seed=s).seen)) for s in range(200)])
-    assert 0.7 < np.mean([each["kernel"].value for each in found]) / real < 1.8  # a little too much, as it is curved
+    assert (
+        0.7 < np.mean([each["kernel"].value for each in variances]) / real < 1.8
+    )  # a little too much, as it is curved
 
 
-def test_a_half_without_a_class_leaves_generated_motions_of_it_out():
+def test_generated_motions_of_a_class_that_a_half_lacks_are_left_out():
     real = people(4, 6, seed=1)
     only = dataclasses.replace(real, label=(torch.arange(24) // 12).long())  # two people do one thing, two the other
     told = []
-    found = variance_over_people(
+    variances = variance_over_people(
         case_of(only),
         choose(["kernel_class"]),
         np.arange(24) // 6,
@@ -104,7 +106,7 @@ def test_a_half_without_a_class_leaves_generated_motions_of_it_out():
         rng=np.random.default_rng(0),
         tell=lambda: told.append(0),
     )
-    assert found["kernel_class"].value > 0 and len(told) == 6
+    assert variances["kernel_class"].value > 0 and len(told) == 6
 
 
 def test_variance_over_draws_is_smaller_for_more_motions():

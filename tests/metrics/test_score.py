@@ -19,7 +19,7 @@ SCORE = Score(
 
 def test_scores_with_equal_labels_are_compared_by_value():
     other = replace(SCORE, value=1.0, interval=(0.9, 1.2))
-    assert SCORE.comparable(other)
+    SCORE.check_comparable(other)
     assert other < SCORE
     assert not other > SCORE
     assert SCORE - other == 0.5
@@ -28,7 +28,7 @@ def test_scores_with_equal_labels_are_compared_by_value():
 @pytest.mark.parametrize("change", [{"n_fake": 100}, {"truncation": 0.95}, {"network_hash": "def"}, {"seeds": (0,)}])
 def test_one_differing_field_forbids_comparison_and_is_named(change):
     other = replace(SCORE, **change)
-    assert not SCORE.comparable(other)
+    assert SCORE.differences(other)
     for compare in (lambda: other > SCORE, lambda: SCORE - other, lambda: SCORE.check_comparable(other)):
         with pytest.raises(ValueError, match=next(iter(change))):
             compare()
@@ -41,13 +41,13 @@ def test_the_refusal_lists_every_differing_field_with_both_values():
 
 def test_fields_can_be_ignored_by_name_only():
     other = replace(SCORE, seeds=(), truncation=None)
-    assert SCORE.comparable(other, ignore=("seeds", "truncation"))
+    assert not SCORE.differences(other, ignore=("seeds", "truncation"))
     with pytest.raises(ValueError, match="no seed;"):
-        SCORE.comparable(other, ignore=("seed",))
+        SCORE.differences(other, ignore=("seed",))
 
 
 @pytest.mark.parametrize("interval", [None, (1.25, 1.75), (0.0, 2.0)])
-def test_dictionary_survives_json(interval):
+def test_a_score_is_the_same_after_json(interval):
     score = replace(SCORE, interval=interval)
     assert score.to_dict()["interval"] == (None if interval is None else list(interval))
     assert Score.from_dict(json.loads(json.dumps(score.to_dict()))) == score
@@ -95,13 +95,13 @@ def test_intervals_that_are_not_symmetric_and_those_of_shares_are_shown_by_their
     assert str(replace(SCORE, metric=metric, interval=interval)).startswith(text)
 
 
-def test_half_of_a_width_is_known_where_an_interval_is_symmetric_to_rounding():
+def test_the_half_width_needs_an_interval_symmetric_to_rounding():
     assert half_width(0.3, (0.2, 0.4)) == pytest.approx(0.1) and half_width(2.0, (2.0, 2.0)) == 0
     assert half_width(1e9, (1e9 - 0.1, 1e9 + 0.1)) == pytest.approx(0.1)
     assert half_width(0.3, (0.2, 0.41)) is None
 
 
-def test_scores_have_their_bounds_and_others_none():
+def test_known_scores_have_bounds_and_unknown_ones_none():
     assert bounds_of("recall") == bounds_of("copying_features") == bounds_of("c2st") == (0, 1)
     assert bounds_of("frechet") == (0, float("inf")) and bounds_of("vendi") == (1, float("inf"))
     free = {"frechet_infinity", "kernel", "mmd2_frame", "mmd2_sequence"}  # unbiased or extrapolated: may be negative

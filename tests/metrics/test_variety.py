@@ -25,7 +25,7 @@ def test_three_points_have_three_distances():
     assert pairwise_distance(double([[0.0, 0.0], [3.0, 4.0], [0.0, 4.0]])) == (5 + 4 + 3) / 3
 
 
-def test_within_classes_pairs_come_first_and_classes_weigh_the_same():
+def test_distances_are_averaged_within_classes_and_then_over_classes():
     x = double([[0.0], [2.0], [10.0], [11.0], [12.0]])
     label = torch.tensor([4, 4, 1, 1, 1])
     assert pairwise_distance(x, label) == (2 + (1 + 1 + 2) / 3) / 2
@@ -38,7 +38,7 @@ def test_agrees_with_scipy_on_whole_motions():
 
 
 @pytest.mark.parametrize("block", [1, 2, 7, 19, 20])
-def test_blocks_do_not_matter(monkeypatch, block):
+def test_the_distance_does_not_depend_on_blocks(monkeypatch, block):
     x = draw(20)
     whole = pairwise_distance(x)
     monkeypatch.setattr(module, "BLOCK", block)
@@ -50,7 +50,7 @@ def test_a_motion_is_never_paired_with_itself():
     assert pairwise_distance(double([[0.0], [1.0]])) == 1
 
 
-def test_place_does_not_matter_and_scale_does():
+def test_the_distance_depends_on_scale_and_not_on_place():
     x = draw(30)
     torch.testing.assert_close(pairwise_distance(x + 1000), pairwise_distance(x), rtol=1e-9, atol=0)
     torch.testing.assert_close(pairwise_distance(x * 3), pairwise_distance(x) * 3, rtol=1e-12, atol=0)
@@ -58,9 +58,9 @@ def test_place_does_not_matter_and_scale_does():
 
 def test_float32_far_from_zero_keeps_its_digits():
     x = (draw(30) + 1000).float()
-    found = pairwise_distance(x)
-    assert found.dtype == torch.float64
-    assert found.item() == pytest.approx(pdist(x.double().numpy()).mean(), rel=1e-9)
+    distance = pairwise_distance(x)
+    assert distance.dtype == torch.float64
+    assert distance.item() == pytest.approx(pdist(x.double().numpy()).mean(), rel=1e-9)
 
 
 def test_copies_of_one_motion_have_no_variety():
@@ -69,7 +69,7 @@ def test_copies_of_one_motion_have_no_variety():
     assert pairwise_distance(x, torch.arange(50) % 2) == 0
 
 
-def test_order_does_not_matter():
+def test_the_distance_does_not_depend_on_order():
     x, label = draw(20), torch.arange(20) % 3
     order = torch.randperm(20, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(pairwise_distance(x[order], label[order]), pairwise_distance(x, label))
@@ -109,36 +109,36 @@ def test_ratio_is_that_of_squared_distances_of_pairs():
         sum(float((a - b).square().sum()) for a, b in combinations(x, 2)) / (len(x) * (len(x) - 1) / 2)
         for x in (fake, real)
     ]
-    one = torch.zeros(9, dtype=torch.long)
-    found = variance_ratio(fake, one[:7], real, one)
-    assert found.value.item() == pytest.approx(squares[0] / squares[1], rel=1e-12)
-    assert (found.n_fake.item(), found.n_real.item()) == (7, 9)
+    label = torch.zeros(9, dtype=torch.long)
+    ratios = variance_ratio(fake, label[:7], real, label)
+    assert ratios.value.item() == pytest.approx(squares[0] / squares[1], rel=1e-12)
+    assert (ratios.n_fake.item(), ratios.n_real.item()) == (7, 9)
 
 
 def test_half_and_double_cancel_out():
     x = draw(10)
     both, label = torch.cat([x, x + 5]), torch.arange(20) // 10
     fake = torch.cat([x * 2**0.5, x / 2**0.5])
-    found = variance_ratio(fake, label, both, label)
-    torch.testing.assert_close(found.value, double([2.0, 0.5]))
-    assert found.mean.item() == pytest.approx(1, rel=1e-12)
+    ratios = variance_ratio(fake, label, both, label)
+    torch.testing.assert_close(ratios.value, double([2.0, 0.5]))
+    assert ratios.mean.item() == pytest.approx(1, rel=1e-12)
 
 
 def test_distance_between_classes_does_not_hide_a_collapse():
     x, label = draw(20), torch.arange(20) % 2
     x[label == 1] += 100
     fake = torch.stack([x[label == k][0] for k in label.tolist()]) + draw(20, seed=1, scale=0.1)
-    found = variance_ratio(fake, label, x, label)
-    assert (found.value < COLLAPSED).all()
+    ratios = variance_ratio(fake, label, x, label)
+    assert (ratios.value < COLLAPSED).all()
     assert fake.var(dim=0).sum() > 0.9 * x.var(dim=0).sum()
 
 
-def test_a_class_that_is_one_motion_makes_both_numbers_zero():
+def test_a_class_of_one_repeated_motion_has_ratio_zero_and_so_has_the_mean():
     x, label = draw(20), torch.arange(20) % 2
     fake = torch.where(label[:, None] == 1, 1.0, x)
-    found = variance_ratio(fake, label, x, label)
-    assert found.value.tolist() == pytest.approx([1, 0])
-    assert found.mean == 0
+    ratios = variance_ratio(fake, label, x, label)
+    assert ratios.value.tolist() == pytest.approx([1, 0])
+    assert ratios.mean == 0
 
 
 def test_real_motions_without_variance_are_refused_by_class():
@@ -167,7 +167,7 @@ def test_latents_and_frames_are_averaged_as_squares():
     assert joint_deviation(motion).item() == pytest.approx((2 / 4) ** 0.5)
 
 
-def test_deviation_of_noise_is_that_of_its_coordinates_together():
+def test_the_deviation_of_noise_joins_its_coordinates():
     rng = torch.Generator().manual_seed(0)
     scale = torch.tensor([0.1, 0.2, 0.4])
     place = torch.randn(6, 1, 3, 8, 3, generator=rng) * 5  # differs between latents, not between repetitions
@@ -186,13 +186,13 @@ def test_deviation_needs_repetitions(shape):
         joint_deviation(torch.zeros(shape))
 
 
-def test_real_people_do_not_look_collapsed_and_copies_of_one_motion_do(shared):
+def test_copies_of_one_motion_are_collapsed_and_real_people_are_not(shared):
     motions = read_motions(shared / "data" / "motion" / "nw_ucla.npz")
     x, label = (torch.from_numpy(values.copy()) for values in (motions.motion, motions.label))
     some = torch.from_numpy(motions.subject % 2 == 0)
-    found = variance_ratio(x[some], label[some], x[~some], label[~some])
-    assert found.value.min() > 2 * COLLAPSED
-    assert 0.7 < found.mean < 1.4
+    ratios = variance_ratio(x[some], label[some], x[~some], label[~some])
+    assert ratios.value.min() > 2 * COLLAPSED
+    assert 0.7 < ratios.mean < 1.4
     first = torch.stack([x[label == k][0] for k in range(len(motions.class_names))])[label]
     noisy = first + 0.01 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
     assert variance_ratio(noisy, label, x, label).value.max() < COLLAPSED / 10
@@ -223,7 +223,7 @@ def test_length_rotation_order_and_repetition_do_not_change_a_vendi_score():
         torch.testing.assert_close(vendi_score(same), vendi_score(x), rtol=1e-9, atol=0)
 
 
-def test_noise_around_one_motion_is_no_variety_seen_from_elsewhere():
+def test_noise_around_one_motion_has_a_vendi_score_near_one_about_another_center():
     real = draw(40)
     collapsed = real[:1] + draw(40, seed=1, scale=1e-3)
     assert vendi_score(collapsed, center=real.mean(dim=0)) < 1.01 < 5 < vendi_score(real, center=real.mean(dim=0))

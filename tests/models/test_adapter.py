@@ -1,4 +1,4 @@
-"""Networks from elsewhere: what their features are, and which checkpoints they are filled from."""
+"""Adapted networks: their features, and the checkpoints that they accept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JOINTS, CLASSES, WIDTH = 5, 7, 6
 
 
 class Net(nn.Module):
-    """In the manner of CTR-GCN: bodies are normalised together, folded into the batch, and averaged before `fc`."""
+    """Like CTR-GCN: bodies are normalised together, moved into the batch, and averaged before `fc`."""
 
     def __init__(self, bodies=2):
         super().__init__()
@@ -59,7 +59,7 @@ class Folded(nn.Module):
 
 
 class Step(nn.Module):
-    """`fc` on whatever `step` makes of the motions."""
+    """`fc` on the result of `step`."""
 
     def __init__(self, step, width):
         super().__init__()
@@ -91,7 +91,7 @@ def plain(network, **options):
 # Layouts
 
 
-def test_layouts_put_axes_where_networks_look_for_them():
+def test_layouts_have_the_axes_of_their_networks():
     motion = torch.arange(2 * 3 * 4 * 5.0).view(2, 3, 4, 5)
     assert LAYOUTS["motion"](motion) is motion
     for name, bodies in (("ctrgcn", 2), ("ctrgcn_one", 1)):
@@ -117,14 +117,14 @@ def test_a_layout_without_a_body_is_refused(layout):
 # Features
 
 
-def test_features_are_what_the_last_layer_is_given():
+def test_features_are_the_inputs_of_the_last_layer():
     network = seeded(Net)
     features = adapted(network).features(motions())
     assert features.shape == (4, WIDTH)
     assert torch.equal(features, network.before_last(as_ctrgcn(motions())))
 
 
-def test_scores_are_the_networks_own_and_the_last_layer_on_the_features():
+def test_scores_are_the_last_layer_on_the_features():
     network = seeded(Net)
     wrapped = adapted(network)
     assert torch.equal(wrapped(motions()), network(as_ctrgcn(motions())))
@@ -150,7 +150,7 @@ def test_persons_that_stay_in_the_batch_are_averaged():
     torch.testing.assert_close(alone(motions()), scores)
 
 
-def test_places_that_a_convolution_sees_are_averaged():
+def test_places_of_a_convolution_are_averaged():
     network = nn.Sequential(nn.Conv2d(3, CLASSES, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     torch.testing.assert_close(plain(network, head="0").features(motions()), motions().mean((2, 3)))
 
@@ -160,7 +160,7 @@ def test_rows_of_frames_are_averaged():
     torch.testing.assert_close(plain(network).features(motions()), motions().mean((2, 3)))
 
 
-def test_a_head_called_by_keyword_is_seen():
+def test_a_head_can_be_called_by_keyword():
     class Named(Step):
         def forward(self, x):
             return self.fc(input=self.step(x))
@@ -169,7 +169,7 @@ def test_a_head_called_by_keyword_is_seen():
     assert torch.equal(features, motions().mean((2, 3)))
 
 
-def test_a_layout_may_normalise_too():
+def test_a_layout_can_normalise():
     def centred(motion):
         return as_ctrgcn(motion - motion[:, :, :1, :1])
 
@@ -194,7 +194,7 @@ def test_evaluation_mode_is_kept():
     assert weights_hash(seeded(Net)) == weights_hash(network)  # no statistic has moved
 
 
-def test_it_feeds_a_metric_and_survives_copies():
+def test_it_can_be_copied_and_used_in_a_metric():
     wrapped = adapted()
     metric = FrechetDistance(wrapped.features, wrapped.width)
     for real in (True, False):
@@ -204,14 +204,14 @@ def test_it_feeds_a_metric_and_survives_copies():
         assert torch.equal(other.features(motions()), wrapped.features(motions()))
 
 
-def test_a_hash_tells_layouts_and_heads_apart():
+def test_the_hash_changes_with_layout_and_head():
     network = seeded(Net)
     facts = {"name": "ctr-gcn", "data": "ntu60"}
     two, one = (Adapted(network, **facts, layout=LAYOUTS[name]).hash for name in ("ctrgcn", "ctrgcn_one"))
     assert two != one and two == Adapted(network, **facts, layout=LAYOUTS["ctrgcn"]).hash
 
 
-def test_no_hook_stays_behind():
+def test_no_hook_remains():
     network = seeded(Net)
     wrapped = adapted(network)
     wrapped.features(motions())
@@ -220,7 +220,7 @@ def test_no_hook_stays_behind():
     assert not network.fc._forward_pre_hooks
 
 
-def test_a_score_can_say_what_its_features_are():
+def test_a_score_holds_name_data_and_hash_of_its_network():
     names = tuple("abcdefg")
     wrapped = adapted(frames=8, class_names=names)
     assert (wrapped.name, wrapped.data, wrapped.width, wrapped.classes) == ("ctr-gcn", "ntu60 xsub train", WIDTH, 7)
@@ -242,15 +242,18 @@ def first_frames_last(x):
     ],
     ids=["random", "by batch", "frames first"],
 )
-def test_features_that_change_from_look_to_look_are_refused(step):
-    with torch.random.fork_rng(devices=[]), pytest.raises(ValueError, match="ctr-gcn.*seen again"):
+def test_features_that_change_with_the_batch_are_refused(step):
+    with (
+        torch.random.fork_rng(devices=[]),
+        pytest.raises(ValueError, match="ctr-gcn.*changed by .* in a smaller batch"),
+    ):
         plain(Step(step, 3)).features(motions(n=4, t=8))
 
 
-def test_a_single_motion_does_not_settle_whether_features_are_steady():
+def test_the_check_is_repeated_after_a_single_motion():
     wrapped = plain(Step(lambda x: x.mean((2, 3)) - x.mean((0, 2, 3)) + 1, 3))
     wrapped.features(motions(1))
-    with pytest.raises(ValueError, match="seen again"):
+    with pytest.raises(ValueError, match="in a smaller batch"):
         wrapped.features(motions(4))
 
 
@@ -287,31 +290,31 @@ def test_a_head_that_is_not_called_once_is_refused(step, times):
         plain(Odd(None, 3)).features(motions())
 
 
-def test_a_head_that_sees_other_rows_is_refused():
+def test_a_head_with_other_rows_is_refused():
     with pytest.raises(ValueError, match=r"shape \(3, 3\), whose first axis is not 4 motions"):
         plain(Step(lambda x: x.mean((2, 3))[:3], 3)).features(motions())
 
 
 @pytest.mark.parametrize(
-    ("give", "found"),
+    ("give", "output"),
     [(lambda y: y[None], r"shape \(1, 4, 7\)"), (lambda y: (y, y), "a tuple")],
     ids=["shape", "tuple"],
 )
-def test_scores_of_another_form_are_refused(give, found):
+def test_scores_of_another_form_are_refused(give, output):
     class Odd(Step):
         def forward(self, x):
             return give(super().forward(x))
 
     wrapped = plain(Odd(lambda x: x.mean((2, 3)), 3))
     assert wrapped.features(motions()).shape == (4, 3)
-    with pytest.raises(ValueError, match=rf"expected scores \(4, 7\), the network gives {found}"):
+    with pytest.raises(ValueError, match=rf"expected scores \(4, 7\), the network gives {output}"):
         wrapped(motions())
 
 
 @pytest.mark.parametrize(
     ("network", "options", "message"),
     [
-        (Net(), {"head": "fcc"}, "no layer 'fcc'; the last that it has: first, fc"),
+        (Net(), {"head": "fcc"}, "no layer 'fcc'; its last layers are: first, fc"),
         (Net(), {"head": "blocks"}, "'blocks' must be an nn.Linear or a convolution of one point"),
         (Net(), {"head": "blocks.0"}, "'blocks.0' must be"),
         (Folded(), {}, "Folded has no nn.Linear; pass head.* it has fcn"),
@@ -328,7 +331,7 @@ def test_networks_without_a_last_layer_are_refused(network, options, message):
 
 
 class Recognizer(nn.Module):
-    """As pyskl names its parts."""
+    """A network with the names of pyskl."""
 
     def __init__(self):
         super().__init__()
@@ -337,7 +340,7 @@ class Recognizer(nn.Module):
 
 
 class Flat(nn.Module):
-    """The parts of a recognizer without the names of the parts."""
+    """The layers of a recognizer at the top level, without the names of its two parts."""
 
     def __init__(self, recognizer):
         super().__init__()
@@ -368,7 +371,7 @@ def test_checkpoints_of_all_shapes_fill_the_network(tmp_path, lead, key):
     assert same(network, source)
 
 
-def test_checkpoints_of_the_old_form_without_counters_fill_the_network(tmp_path):
+def test_old_checkpoints_without_counters_fill_the_network(tmp_path):
     source, network = seeded(Net), seeded(Net, seed=1)
     state = {name: value for name, value in source.state_dict().items() if "num_batches" not in name}
     load_checkpoint_weights(network, save(state, tmp_path / "x.pth", _use_new_zipfile_serialization=False))
@@ -386,7 +389,7 @@ def test_a_pyskl_checkpoint_fills_a_recognizer_and_one_without_its_parts(tmp_pat
 
 
 def test_names_that_fit_are_not_shortened(tmp_path):
-    """A network may itself have parts that are named like a wrapper."""
+    """A network can have parts with the name of a wrapper."""
     source = nn.ModuleDict({"module": nn.Linear(2, 2), "backbone": nn.ModuleDict({"module": nn.Linear(2, 2)})})
     network = copy.deepcopy(source)
     network["module"].weight.data += 1
@@ -394,7 +397,7 @@ def test_names_that_fit_are_not_shortened(tmp_path):
     assert same(network, source)
 
 
-def test_prefixes_are_the_callers(tmp_path):
+def test_the_caller_can_choose_prefixes(tmp_path):
     source = seeded(Net)
     state = {("student." if "fc" in name else "teacher.") + name: value for name, value in source.state_dict().items()}
     path, network = save(state, tmp_path / "x.pth"), seeded(Net, seed=1)
@@ -402,7 +405,7 @@ def test_prefixes_are_the_callers(tmp_path):
         load_checkpoint_weights(network, path)
     load_checkpoint_weights(network, path, prefixes=("student.", "teacher."))
     assert same(network, source)
-    with pytest.raises(ValueError, match="several, got the one string 'student.'"):
+    with pytest.raises(ValueError, match="must be a sequence of strings, got the string 'student.'"):
         load_checkpoint_weights(network, path, prefixes="student.")
 
 
@@ -488,7 +491,7 @@ def with_a_name_that_moves_the_cursor(state):
         (with_a_name_that_moves_the_cursor, r"1 are unexpected \('\\x1b\[2Jxxx.{0,80} \.\.\.\)"),
     ],
 )
-def test_spoilt_weights_are_refused_and_leave_the_network_alone(tmp_path, spoil, message):
+def test_damaged_weights_are_refused_and_leave_the_network_unchanged(tmp_path, spoil, message):
     network = seeded(Net, seed=1)
     before, state = weights_hash(network), dict(seeded(Net).state_dict())
     spoil(state)
@@ -497,7 +500,7 @@ def test_spoilt_weights_are_refused_and_leave_the_network_alone(tmp_path, spoil,
     assert weights_hash(network) == before
 
 
-def test_names_are_given_as_the_file_has_them(tmp_path):
+def test_errors_show_names_as_the_file_has_them(tmp_path):
     state = with_lead(seeded(Net).state_dict(), "module.")
     state["module.fc2.bias"] = state.pop("module.fc.bias")
     with pytest.raises(ValueError, match=r"1 are missing \(fc.bias\), 1 are unexpected \(module.fc2.bias\)"):
@@ -512,7 +515,7 @@ def test_two_names_that_would_become_one_are_refused(tmp_path):
 
 def test_a_checkpoint_with_objects_says_what_to_do(tmp_path):
     content = {"state_dict": Net().state_dict(), "meta": argparse.Namespace(config="x")}
-    message = r"x.pth: holds argparse.Namespace beside plain tensors.*trusted.*torch.save\(checkpoint\['state_dict'\]"
+    message = r"x.pth: holds argparse.Namespace beside plain tensors.*trust .*torch.save\(checkpoint\['state_dict'\]"
     with pytest.raises(ValueError, match=message):
         load_checkpoint_weights(Net(), save(content, tmp_path / "x.pth"))
 
@@ -543,7 +546,7 @@ def test_a_table_that_holds_itself_is_refused(tmp_path):
 @pytest.mark.parametrize(
     "name", ["https://example.org/x.pth", "folder", "cut.pth", "text.pth", "list.pth", "empty.pth"]
 )
-def test_what_is_no_checkpoint_is_refused_by_name(tmp_path, name):
+def test_a_file_that_is_no_checkpoint_is_refused_by_name(tmp_path, name):
     (tmp_path / "folder").mkdir()
     save(Net().state_dict(), tmp_path / "whole.pth")
     (tmp_path / "cut.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:900])

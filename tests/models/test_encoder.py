@@ -1,4 +1,4 @@
-"""The recognition network: shapes, what it does not see, and what it refuses."""
+"""The recognition network: shapes, what its features do not depend on, and what it refuses."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_features_of_a_motion_do_not_depend_on_its_batch():
     torch.testing.assert_close(network.features(motion)[2:3], network.features(motion[2:3]), rtol=1e-4, atol=1e-5)
 
 
-def test_place_does_not_matter_but_movement_does():
+def test_features_depend_on_movement_and_not_on_place():
     network, motion = encoder(), motions()
     moved = motion + torch.tensor([3.0, -1, 5]).view(1, 3, 1, 1)
     torch.testing.assert_close(network.features(moved), network.features(motion), rtol=1e-3, atol=1e-4)
@@ -62,14 +62,14 @@ def test_place_does_not_matter_but_movement_does():
 
 
 @pytest.mark.parametrize("facing", [False, True])
-def test_direction_matters_unless_told_otherwise(facing):
+def test_features_depend_on_direction_unless_facing(facing):
     network, motion = encoder(facing=facing), motions()
     turned = turn(motion, torch.tensor([0.3, 1.5, math.pi]))
     change = (network.features(turned) - network.features(motion)).abs().max()
     assert (change < 1e-4) == facing
 
 
-def test_facing_lays_the_trunk_along_x():
+def test_facing_turns_the_trunk_along_x():
     network = encoder(facing=True)
     across = network.normalise(motions())[:, :, 0] @ network.across
     assert (across[:, 0] > 0).all()
@@ -94,7 +94,7 @@ def test_gradients_reach_the_motion():
     assert motion.grad.abs().sum() > 0
 
 
-def test_hash_names_the_weights():
+def test_hash_changes_with_the_weights():
     one, same = encoder(), encoder()
     assert one.hash == same.hash
     assert len(one.hash) == 12
@@ -103,7 +103,7 @@ def test_hash_names_the_weights():
     assert one.hash != same.hash
 
 
-def test_fresh_networks_survive_saving(tmp_path):
+def test_a_network_is_the_same_after_saving(tmp_path):
     one = encoder()
     torch.save(one.state_dict(), tmp_path / "encoder.pt")
     other = Encoder(NTU25, classes=5, frames=16, widths=SMALL).eval()

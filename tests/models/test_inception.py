@@ -1,4 +1,4 @@
-"""The image network against pytorch-fid's own, and what it refuses.
+"""The image network compared with that of pytorch-fid, and what it refuses.
 
 `reference/inception_features.npy`, (4, 64), is every 32nd feature that pytorch-fid 0.2.0 gave, on the `inception.py` of
 torchvision 0.29.2 and torch 2.13.0, for the weights of `seeded` (loaded strictly, in place of the downloaded ones) and
@@ -79,7 +79,7 @@ def test_features_are_those_of_pytorch_fid(network):
     torch.testing.assert_close(features[:, ::32], reference()[:2], rtol=1e-4, atol=1e-4)
 
 
-def test_motions_in_the_published_range_give_what_pytorch_fid_gives(network):
+def test_motions_in_the_published_range_have_the_features_of_pytorch_fid(network):
     features = InceptionFeatures(network).features(2 * images() - 1)
     torch.testing.assert_close(features[:, ::32], reference()[2:], rtol=1e-4, atol=1e-4)
 
@@ -100,26 +100,26 @@ def counting(x):
     ids=["5b", "6c", "7b", "7c"],
 )
 @torch.no_grad()
-def test_torchvision_pools_otherwise(network, monkeypatch, block, pool):
+def test_the_pooling_of_torchvision_differs(network, monkeypatch, block, pool):
     monkeypatch.setattr(network.get_submodule(block), "pool", pool)
     expected = reference()[:1]
     assert ((network.features(images()[:1])[:, ::32] - expected).abs() > 1e-4 + 1e-4 * expected).any()
 
 
 def test_rows_are_frames_and_columns_are_joints(network):
-    seen = []
-    hook = network.Conv2d_1a_3x3.register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    inputs = []
+    hook = network.Conv2d_1a_3x3.register_forward_pre_hook(lambda module, args: inputs.append(args[0]))
     over_time = torch.linspace(-1, 1, 8).view(1, 1, -1, 1).expand(1, 3, 8, 5)
     for range_fault in (True, False):
         InceptionFeatures(network, range_fault=range_fault).features(over_time)
     hook.remove()
-    for x, lowest in zip(seen, (-3, -1), strict=True):
+    for x, lowest in zip(inputs, (-3, -1), strict=True):
         assert x.shape == (1, 3, 299, 299)
         assert x.std(dim=3).max() < 1e-5
         torch.testing.assert_close(x[0, 0, [0, -1], 0], torch.tensor([lowest, 1.0]))
 
 
-def test_chunks_do_not_matter(network, monkeypatch):
+def test_features_do_not_depend_on_chunks(network, monkeypatch):
     whole = InceptionFeatures(network).features(motions(2))
     monkeypatch.setattr(inception, "CHUNK", 1)
     torch.testing.assert_close(InceptionFeatures(network).features(motions(2)), whole, rtol=1e-4, atol=1e-4)
@@ -141,14 +141,14 @@ def test_scores_are_the_last_layer_on_the_features(network):
     torch.testing.assert_close(scores, network.fc(network.features(images()[:1])))
 
 
-def test_training_is_out_of_reach(network):
+def test_the_network_stays_in_evaluation_mode(network):
     features = InceptionFeatures(network).train()
     assert not any(module.training for module in features.modules())
     assert not features.features(motions(1).requires_grad_()).requires_grad
     assert not Inception().train().Mixed_6a.training
 
 
-def test_a_score_can_say_what_its_features_are(network):
+def test_a_score_holds_name_data_and_hash_of_its_network(network):
     faulty, right = InceptionFeatures(network), InceptionFeatures(network, range_fault=False)
     assert faulty.width == right.width == 2048
     assert faulty.hash == right.hash == network.hash
@@ -175,7 +175,7 @@ def test_a_missing_file_says_what_to_pass(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["https://example.org/x.pth", "folder", "text.pth", "other.pth"])
-def test_what_is_not_its_weights_is_refused_by_name(tmp_path, name):
+def test_another_file_is_refused_by_name(tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "text.pth").write_text("weights")
     torch.save({"fc.weight": torch.zeros(1008, 2048)}, tmp_path / "other.pth")

@@ -25,9 +25,9 @@ def critic(**options):
 
 def test_published_sizes():
     generator = Generator(PYRAMID, classes=60)
-    extra = sum(p.numel() for p in Critic(PYRAMID, classes=60).parameters())
+    critic = Critic(PYRAMID, classes=60)
     assert sum(p.numel() for p in generator.parameters()) == 3_944_401
-    assert extra == 3_332_115
+    assert sum(p.numel() for p in critic.parameters()) == 3_332_115
 
 
 @pytest.mark.parametrize("skeleton", [NTU25, H36M16, COCO17], ids=lambda s: s.name)
@@ -50,12 +50,12 @@ def test_any_skeleton_length_and_dimension(skeleton, frames, channels):
 )  # fmt: skip
 def test_each_generator_option_changes_the_motion(options):
     z, label = torch.randn(3, 8), torch.tensor([0, 1, 2])
-    made = []
-    for chosen in ({}, options):
+    motions = []
+    for choice in ({}, options):
         torch.manual_seed(2)
-        generator = Generator(PYRAMID, classes=3, **SMALL, **chosen).eval()
-        made.append(generator(z, label, [torch.zeros(3, 1, t, v) for t, v in generator.noise_shapes]))
-    assert not torch.allclose(made[0], made[1])
+        generator = Generator(PYRAMID, classes=3, **SMALL, **choice).eval()
+        motions.append(generator(z, label, [torch.zeros(3, 1, t, v) for t, v in generator.noise_shapes]))
+    assert not torch.allclose(motions[0], motions[1])
 
 
 def test_switches_that_are_off_equal_the_baseline_bit_for_bit(batch):
@@ -84,21 +84,21 @@ def test_critic_noise_falls_on_down_sampled_maps_only_while_training(batch):
     assert torch.equal(noisy.eval()(*batch), noisy(*batch))
 
 
-def test_a_users_own_pooling_is_taken(batch):
+def test_any_callable_can_pool(batch):
     def first(x):
         return x[:, :, 0, 0]
 
     assert critic(pooling=first)(*batch).shape == (4,)
 
 
-def test_velocity_and_bones_are_what_they_say():
+def test_velocity_is_the_change_of_a_frame_and_bones_start_at_the_parent():
     model = critic(features=("velocity", "bone"))
     x = torch.randn(25, 2, 6, 3)
-    shown = model._look(x)
-    torch.testing.assert_close(shown[:, :, 3, 3:6], x[:, :, 3] - x[:, :, 2])
-    assert shown[:, :, 0, 3:6].abs().max() == 0
-    torch.testing.assert_close(shown[5, ..., 6:], x[5] - x[4])
-    assert shown[NTU25.center, ..., 6:].abs().max() < 1e-6
+    inputs = model._inputs(x)
+    torch.testing.assert_close(inputs[:, :, 3, 3:6], x[:, :, 3] - x[:, :, 2])
+    assert inputs[:, :, 0, 3:6].abs().max() == 0
+    torch.testing.assert_close(inputs[5, ..., 6:], x[5] - x[4])
+    assert inputs[NTU25.center, ..., 6:].abs().max() < 1e-6
 
 
 def test_mapping_starts_are_the_same_function_up_to_scale():
@@ -112,8 +112,8 @@ def test_mapping_starts_are_the_same_function_up_to_scale():
 
 def test_published_mapping_grows_and_equalized_does_not():
     x = torch.randn(200, 572)
-    grown = MappingNetwork(572, 1)(x).std() / x.std()
-    assert 10 < grown < 25
+    growth = MappingNetwork(572, 1)(x).std() / x.std()
+    assert 10 < growth < 25
     assert MappingNetwork(572, 8, start="equalized")(x).square().mean().sqrt().item() == pytest.approx(1.0, rel=0.3)
 
 
@@ -146,16 +146,16 @@ def test_centre_is_kept_until_a_weight_changes():
     assert not torch.equal(generator.center(), second)
 
 
-def test_same_seed_same_sample_and_mode_is_restored():
+def test_a_seed_fixes_the_sample_and_the_mode_is_restored():
     generator = Generator(PYRAMID, classes=3, **SMALL).train()
     with torch.no_grad():
         for block in generator.blocks:
             block.noise.fill_(1.0)
-    one, two = (generator.sample(5, generator=torch.Generator().manual_seed(7)) for _ in range(2))
-    assert torch.equal(one, two) and generator.training
+    first, second = (generator.sample(5, generator=torch.Generator().manual_seed(7)) for _ in range(2))
+    assert torch.equal(first, second) and generator.training
 
 
-def test_sample_leaves_in_the_units_of_the_scaler():
+def test_samples_have_the_units_of_the_scaler():
     class Double(torch.nn.Module):
         def inverse(self, x):
             return 2 * x
@@ -206,12 +206,12 @@ def test_golden_outputs_of_the_published_networks(shared):
     assert penalty.item() == pytest.approx(golden["gradient_penalty"].item(), abs=1e-5)
 
 
-def test_a_critic_that_projects_labels_judges_what_it_saw_once():
+def test_a_critic_that_projects_labels_observes_motions_once_for_all_labels():
     critic = Critic(PYRAMID, classes=3, frames=16, widths=(8, 8, 8, 8, 16, 16), label="project")
     motion, label = torch.randn(4, 3, 16, 25), torch.tensor([0, 1, 2, 0])
-    seen = critic.observe(motion)
+    features = critic.observe(motion)
     for shift in range(3):
-        told = (label + shift) % 3
-        torch.testing.assert_close(critic.judge(seen, told), critic(motion, told))
+        other = (label + shift) % 3
+        torch.testing.assert_close(critic.judge(features, other), critic(motion, other))
     with pytest.raises(ValueError, match="painted labels"):
         Critic(PYRAMID, classes=3, frames=16, widths=(8, 8, 8, 8, 16, 16)).observe(motion)

@@ -1,4 +1,4 @@
-"""Tensors from strangers: nothing in a file is run, and what it claims is compared before it is believed."""
+"""Weight files: no code in them runs, and their claims are checked before anything is allocated."""
 
 import io
 import pickle
@@ -70,14 +70,14 @@ def test_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path, monkeypat
         ({"a": torch.ones(2, device="meta")}, "a is no plain tensor"),
     ],
 )
-def test_what_is_no_table_of_plain_tensors_is_refused(content, message):
+def test_only_a_table_of_plain_tensors_is_accepted(content, message):
     with pytest.raises(ValueError, match=f"x.pth: .*{message}"):
         named_tensors("x.pth", content)
 
 
-def test_a_tensor_must_be_like_the_one_it_replaces():
-    own = torch.zeros(2, 3)
-    check_like("x.pth", "a", torch.ones(2, 3, dtype=torch.float64), own)
+def test_a_tensor_must_have_the_shape_and_type_of_the_expected_one():
+    expected = torch.zeros(2, 3)
+    check_like("x.pth", "a", torch.ones(2, 3, dtype=torch.float64), expected)
     for value, message in (
         (torch.ones(3, 2), r"a must have shape \(2, 3\), found \(3, 2\)"),
         (torch.ones(2, 3, dtype=torch.long), "a must hold torch.float32, found torch.int64"),
@@ -86,15 +86,15 @@ def test_a_tensor_must_be_like_the_one_it_replaces():
         (torch.full((2, 3), 1e300, dtype=torch.float64), "infinite"),
     ):
         with pytest.raises(ValueError, match=f"x.pth: .*{message}"):
-            check_like("x.pth", "a", value, own)
+            check_like("x.pth", "a", value, expected)
 
 
-def test_names_of_strangers_stay_on_one_line():
+def test_names_from_a_file_stay_on_one_line():
     assert shortened("a\nb") == r"'a\nb'" and len(shortened("x" * 1000)) == 80
     assert some_names([]) == "" and some_names(["a", "b", "c", "d"]) == " (a, b, c, ...)"
 
 
-def test_a_file_that_names_other_classes_says_which(tmp_path):
+def test_the_error_names_a_class_that_is_not_a_tensor(tmp_path):
     torch.save({"state_dict": {}, "meta": zipfile.ZipInfo("a")}, tmp_path / "x.pth")
     with pytest.raises(
         ValueError, match=r"x\.pth: holds zipfile\.ZipInfo beside plain tensors.*save the weights alone"
@@ -109,13 +109,13 @@ def test_hash_is_that_of_the_encoder():
 
 def test_hash_changes_with_weights_and_statistics_and_takes_any_precision():
     network = Encoder(NTU25, classes=2, frames=16, widths=(4,)).bfloat16()
-    found = {weights_hash(network)}
+    hashes = {weights_hash(network)}
     network.head.bias.data[0] += 1
-    found.add(weights_hash(network))
+    hashes.add(weights_hash(network))
     network.norm.running_var[0] += 1
-    found.add(weights_hash(network))
-    assert len(found) == 3
-    assert all(len(each) == 12 for each in found)
+    hashes.add(weights_hash(network))
+    assert len(hashes) == 3
+    assert all(len(digits) == 12 for digits in hashes)
 
 
 PROTOCOL = b"\x80\x02"
@@ -205,12 +205,12 @@ def test_tensors_that_share_their_numbers_cannot_claim_many_times_the_file(tmp_p
         read_weights(tmp_path / "many.pth")
 
 
-def test_what_is_written_is_read_back_and_any_zip_reader_reads_it(tmp_path):
+def test_a_written_file_is_read_back_also_by_torch_and_zip_readers(tmp_path):
     content = {"w": torch.arange(5.0), "b": torch.ones(2, dtype=torch.int64)}
     write_weights(tmp_path / "a.pth", content)
     again, plain = read_weights(tmp_path / "a.pth"), torch.load(tmp_path / "a.pth", weights_only=True)
-    for found in (again, plain):
-        assert found.keys() == content.keys() and all(torch.equal(found[key], content[key]) for key in content)
+    for table in (again, plain):
+        assert table.keys() == content.keys() and all(torch.equal(table[key], content[key]) for key in content)
     with zipfile.ZipFile(tmp_path / "a.pth") as archive:
         assert archive.testzip() is None and archive.comment.startswith(b"kinetic sha256 ")
     damaged = bytearray((tmp_path / "a.pth").read_bytes())

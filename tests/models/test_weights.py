@@ -51,14 +51,14 @@ def test_sizes_are_inferred(tmp_path):
 @pytest.mark.parametrize("options", [{"mapping": "equalized"}, {"upsampling": "linear"}, {"padding": "edge"},
                                      {"output": "linear"},
                                      {"partition": "full"}, {"halved_top": False}])  # fmt: skip
-def test_a_generator_that_the_layout_cannot_tell_is_not_written(tmp_path, options):
+def test_a_generator_with_unpublished_options_is_not_written(tmp_path, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         save_published_generator(small_generator(**options), tmp_path / "g.pth")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("options", [{"label": "project"}, {"features": ("bone",)}, {"partition": "full"}])
-def test_a_critic_that_the_layout_cannot_tell_is_not_written(tmp_path, options):
+def test_a_critic_with_unpublished_options_is_not_written(tmp_path, options):
     with pytest.raises(ValueError, match=next(iter(options))):
         save_published_critic(small_critic(**options), tmp_path / "c.pth")
 
@@ -95,7 +95,7 @@ def with_integers(tensors):
      (with_a_wrong_shape, "edge_importance.4.*11, 11.*11, 10"), (with_a_nan, "label_emb.weight.*NaN"),
      (with_integers, "float32.*int64")],
 )  # fmt: skip
-def test_spoilt_weights_are_refused(tmp_path, tensors, spoil, message):
+def test_damaged_weights_are_refused(tmp_path, tensors, spoil, message):
     spoil(tensors)
     torch.save(tensors, tmp_path / "bad.pth")
     with pytest.raises(ValueError, match=f"bad.pth.*{message}"):
@@ -110,7 +110,7 @@ def test_a_shape_larger_than_its_file_is_refused(tmp_path, tensors):
 
 
 @pytest.mark.parametrize("width", [300_000, 3_000_000])
-def test_a_width_that_only_one_shape_claims_is_refused_before_it_is_built(tmp_path, tensors, width):
+def test_a_width_that_only_one_shape_claims_is_refused_before_a_network_is_built(tmp_path, tensors, width):
     """A mapping network of that width would take hundreds of gigabytes."""
     tensors["mlp.mlp.0.weight"] = torch.zeros(1, width)
     torch.save(tensors, tmp_path / "wide.pth")
@@ -125,7 +125,7 @@ def test_weights_of_another_skeleton_are_refused(tmp_path, tensors):
 
 
 @pytest.mark.parametrize("name", ["https://example.org/x.pth", "folder", "cut.pth", "text.pth", "list.pth"])
-def test_what_is_not_a_weight_file_is_refused_by_name(tmp_path, name):
+def test_another_file_is_refused_by_name(tmp_path, name):
     (tmp_path / "folder").mkdir()
     torch.save({"a": torch.zeros(1000)}, tmp_path / "whole.pth")
     (tmp_path / "cut.pth").write_bytes((tmp_path / "whole.pth").read_bytes()[:900])

@@ -49,8 +49,8 @@ def test_graph_conv_equals_its_literal_form(kind, inputs, outputs):
     constant = torch.randn(4, 5, dtype=torch.float64) if kind == "constant" else None
     maps = [None if m is None else torch.as_tensor(m, dtype=torch.float32).double() for m in (spread, select)]
     expected = literal_graph_conv(module, x, *maps, constant)
-    found = from_joints_first(module(to_joints_first(x), constant))
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    y = from_joints_first(module(to_joints_first(x), constant))
+    torch.testing.assert_close(y, expected, rtol=1e-10, atol=1e-10)
 
 
 def test_groups_without_edges_are_not_computed_but_keep_their_weights():
@@ -75,7 +75,7 @@ def test_temporal_conv_equals_convolution_then_nearest_resize(frames):
 
 
 @pytest.mark.parametrize("frames", [16, 8])
-def test_temporal_conv_may_repeat_the_ends(frames):
+def test_temporal_conv_can_repeat_the_ends(frames):
     module = TemporalConv(3, 5, kernel=5, padding="edge").double()
     x = torch.randn(2, 3, 16, 7, dtype=torch.float64)
     beyond = functional.pad(x, (0, 0, 2, 2), mode="replicate")
@@ -84,11 +84,11 @@ def test_temporal_conv_may_repeat_the_ends(frames):
     )
     torch.testing.assert_close(from_joints_first(module(to_joints_first(x), frames)), expected)
     still = torch.randn(7, 2, 1, 3, dtype=torch.float64).expand(-1, -1, 16, -1)
-    torch.testing.assert_close(module(still)[:, :, 0], module(still)[:, :, 8])  # the ends are no special place
+    torch.testing.assert_close(module(still)[:, :, 0], module(still)[:, :, 8])  # the ends are like the middle
 
 
 @pytest.mark.parametrize(("options", "message"), [({"kernel": 4}, "odd"), ({"padding": "wrap"}, "zeros or edge")])
-def test_temporal_conv_refuses_what_it_does_not_know(options, message):
+def test_temporal_conv_refuses_unknown_options(options, message):
     with pytest.raises(ValueError, match=message):
         TemporalConv(3, 3, **options)
 
@@ -99,8 +99,8 @@ def test_resize_equals_interpolation(kind, frames, to):
     x = torch.randn(2, 3, frames, 5)
     mode = "nearest" if kind == "nearest" else "bilinear"
     expected = functional.interpolate(x, size=(to, 5), mode=mode)
-    found = from_joints_first(Resize(frames, to, kind=kind)(to_joints_first(x)))
-    torch.testing.assert_close(found, expected)
+    y = from_joints_first(Resize(frames, to, kind=kind)(to_joints_first(x)))
+    torch.testing.assert_close(y, expected)
 
 
 def test_uneven_thinning_is_refused():

@@ -6,7 +6,7 @@ from kinetic.nn.noise import GaussianNoise, LabelEmbedding, QuantileNoise, plain
 
 
 class Linear(torch.nn.Module):
-    """A stand-in generator: every entry of the motion is a known multiple of the latent."""
+    """A simple generator: every entry of the motion is a fixed multiple of the latent."""
 
     def __init__(self):
         super().__init__()
@@ -26,7 +26,7 @@ def test_noise_is_off_by_default_and_in_eval():
 
 
 @pytest.mark.parametrize(("shared", "different"), [("call", 1), ("sample", 2), ("entry", 120)])
-def test_noise_is_shared_as_it_says(shared, different):
+def test_noise_is_shared_per_call_or_sample_or_entry(shared, different):
     x = torch.zeros(5, 2, 4, 3)
     y = GaussianNoise(1.0, shared=shared)(x)
     assert len(y.unique()) == different
@@ -44,12 +44,12 @@ def test_noise_has_its_standard_deviation_and_fades():
 
 
 @pytest.mark.parametrize("wrong", [{"std": -1.0}, {"std": float("nan")}, {"decay": 0}, {"shared": "joint"}])
-def test_noise_refuses(wrong):
+def test_noise_refuses_wrong_options(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         GaussianNoise(**wrong)
 
 
-def test_label_embedding_is_smooth_only_while_training():
+def test_label_embedding_is_disturbed_only_while_training():
     plain, smooth = LabelEmbedding(4, 100), LabelEmbedding(4, 100, smoothing=2.0)
     smooth.load_state_dict(plain.state_dict())
     label = torch.tensor([0, 3, 3])
@@ -66,7 +66,7 @@ def test_mask_keeps_the_largest_changes(q):
     assert quantile_mask(a, b, q).nonzero().min() == int(np.ceil(q * 99))
 
 
-def test_plain_draw_is_the_generator():
+def test_plain_draw_returns_the_motions_of_the_generator():
     z, label = torch.randn(4, 7), torch.zeros(4, dtype=torch.int64)
     assert torch.equal(plain_draw(Linear(), z, label), Linear()(z, label))
 
@@ -96,6 +96,6 @@ def test_quantile_noise_passes_gradients_to_the_latent():
 
 
 @pytest.mark.parametrize("wrong", [{"q": 1.5}, {"std": -1.0}, {"kind": "times"}])
-def test_quantile_noise_refuses(wrong):
+def test_quantile_noise_refuses_wrong_options(wrong):
     with pytest.raises(ValueError):
         QuantileNoise(**wrong)

@@ -36,6 +36,6 @@ def test_attention_looks_at_the_strongest_place():
 @pytest.mark.parametrize("name", POOLING)
 def test_pooling_ignores_the_order_of_joints_and_frames(name):
     x = torch.randn(2, 3, 4, 5, dtype=torch.float64)
-    turned = x[..., torch.randperm(5)][:, :, torch.randperm(4)]
-    assert torch.allclose(POOLING[name](x), POOLING[name](turned))
+    shuffled = x[..., torch.randperm(5)][:, :, torch.randperm(4)]
+    assert torch.allclose(POOLING[name](x), POOLING[name](shuffled))
     assert POOLING[name](x).shape == (2, 3)

@@ -1,4 +1,4 @@
-"""Runs that are really killed and go on: the same bits at the end, and never a file lost."""
+"""Runs that are killed and continued: they end with the same bits and lose no file."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class Game(LightningModule):
                 self.descend(generator_optimizer, -self.critic(fake).mean())
         self.batches += 1
         self.log("loss/critic", loss.detach())
-        if done >= 7:  # a column that comes late
+        if done >= 7:  # a column that the first rows lack
             self.log("late", float(done))
 
     def descend(self, optimizer, loss: Tensor) -> None:
@@ -154,7 +154,7 @@ def train(
     callback: Callback | None = None,
     workers: int = 0,
 ) -> None:
-    """A small run in this folder, or the rest of it."""
+    """A small run in a folder, or the rest of one."""
     last = folder / "checkpoints" / "last.ckpt"
     content = read_checkpoint(last) if last.exists() else None
     done = 0 if content is None else content["batches"]
@@ -163,7 +163,7 @@ def train(
         module.load_state_dict(content["state_dict"])
     folder.mkdir(exist_ok=True)
     table = Table(folder / "metrics.csv", done=done)
-    with interruptible() as asked, warnings.catch_warnings():
+    with interruptible() as request, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module=r"(pytorch_lightning|torch)\..*")
         checkpoint = RunCheckpoint(
             last.parent,
@@ -172,7 +172,7 @@ def train(
             keep_every=20,
             about={},
             data=data.state_dict(),
-            asked=asked,
+            request=request,
             start=content,
         )
         trainer = Trainer(
@@ -200,7 +200,7 @@ def in_a_process(folder: Path, make: type[LightningModule], pause: float, limit:
 
 
 def started(folder: Path, make: type[LightningModule] = Game, *, pause: float = 0, limit: int = 0, **options):
-    """A process that trains; forked from one that has torch loaded, so that it begins at once."""
+    """A process that trains, forked from one that has loaded torch, so that it starts at once."""
     forking = multiprocessing.get_context("forkserver")
     forking.set_forkserver_preload(
         ["kinetic.training.batches", "kinetic.training.checkpoint", "kinetic.training.watch"]
@@ -244,7 +244,7 @@ def assert_same(a, b, name="content"):
 
 @pytest.fixture(autouse=True)
 def one_thread():
-    """The last bits depend on how many there are."""
+    """The last bits depend on the number of threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -253,7 +253,7 @@ def one_thread():
 
 @pytest.fixture(scope="module", params=[Game, Classifier])
 def whole(request, tmp_path_factory):
-    """A run that nobody interrupts, and its module."""
+    """An uninterrupted run, and its module."""
     folder = tmp_path_factory.mktemp("whole")
     assert status(started(folder, request.param)) == 0
     return folder, request.param
@@ -266,7 +266,7 @@ def test_a_run_keeps_last_and_every_20th(whole):
     assert len(saved(folder)["optimizer_states"]) == (2 if make is Game else 1)
 
 
-def test_killed_at_random_moments_it_ends_with_the_same_bits(whole, tmp_path):
+def test_a_run_killed_at_random_moments_ends_with_the_same_bits(whole, tmp_path):
     expected, make = whole
     rng, kills, code = random.Random(0), 0, None
     while code != 0:
@@ -304,7 +304,7 @@ def test_a_signal_saves_at_the_end_of_the_batch(number, expected, tmp_path):
     assert 6 <= saved(tmp_path)["batches"] < STEPS
 
 
-def test_a_signal_just_after_a_batch_was_looked_at_stops_the_next(tmp_path):
+def test_a_signal_after_the_check_of_a_batch_stops_the_next(tmp_path):
     """Lightning's own handler would end the run there, unsaved and with status 0."""
 
     class Late(Game):
@@ -319,10 +319,10 @@ def test_a_signal_just_after_a_batch_was_looked_at_stops_the_next(tmp_path):
 
 
 def test_after_sigterm_only_ctrl_c_stops_at_once():
-    with interruptible() as asked:
+    with interruptible() as request:
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
-        assert asked.number == signal.SIGTERM
+        assert request.number == signal.SIGTERM
         with pytest.raises(Interrupted) as stopped:
             signal.raise_signal(signal.SIGINT)
     assert stopped.value.status == 130
@@ -337,8 +337,8 @@ def test_under_nohup_a_hangup_stays_ignored(tmp_path):
     assert saved(tmp_path)["batches"] == 3
 
 
-def test_a_training_whose_terminal_is_closed_saves_and_goes_on_later(tmp_path):
-    """Who cannot be told any more is not told: the end of the terminal is no error of the training."""
+def test_a_training_whose_terminal_is_closed_saves_its_state(tmp_path):
+    """Progress that cannot be printed any more is no error of the training."""
     folder, (master, slave) = tmp_path / "run", os.openpty()
     process = subprocess.Popen(
         command(tmp_path, folder, "--training.steps", "3000"),
@@ -346,7 +346,7 @@ def test_a_training_whose_terminal_is_closed_saves_and_goes_on_later(tmp_path):
         stdout=slave,
         stderr=slave,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)),  # it becomes the process's own
+        preexec_fn=lambda: (os.setsid(), fcntl.ioctl(0, termios.TIOCSCTTY, 0)),  # its controlling terminal
     )
     os.close(slave)
     wait_for_rows(process, folder, 3)
@@ -373,7 +373,7 @@ def test_nothing_is_saved_after_an_exception(tmp_path):
     assert saved(tmp_path)["batches"] == 3
 
 
-def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     def spoil(trainer, module):
         module.critic[3].weight.data[0, 2] = math.nan
 
@@ -383,7 +383,7 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
     assert names(tmp_path / "checkpoints") == ["last.ckpt"]
 
 
-def test_optimiser_states_that_are_no_numbers_are_not_saved(tmp_path):
+def test_optimiser_states_that_are_not_finite_are_not_saved(tmp_path):
     def spoil(trainer, module):
         for state in trainer.optimizers[1].state.values():
             state["exp_avg_sq"].fill_(math.inf)
@@ -394,7 +394,7 @@ def test_optimiser_states_that_are_no_numbers_are_not_saved(tmp_path):
 
 
 @pytest.mark.parametrize("limit", [3_000, 20_000])
-def test_a_disk_that_is_full_after_some_bytes_costs_nothing(limit, tmp_path):
+def test_a_full_disk_leaves_the_last_checkpoint_as_it_was(limit, tmp_path):
     assert status(started(tmp_path, steps=6)) == 0
     last = tmp_path / "checkpoints" / "last.ckpt"
     before = last.read_bytes()
@@ -415,15 +415,15 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_leftovers_of_killed_runs_are_removed(tmp_path):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
-    theirs = (folder / "mine.tmp", folder / ".mine.ckpt.tmp", folder / ".mine.999999998.tmp")
-    for path in (folder / ".last.ckpt.999999999.tmp", *theirs, tmp_path / ".metrics.csv.999999999.tmp"):
+    foreign = (folder / "mine.tmp", folder / ".mine.ckpt.tmp", folder / ".mine.999999998.tmp")
+    for path in (folder / ".last.ckpt.999999999.tmp", *foreign, tmp_path / ".metrics.csv.999999999.tmp"):
         path.write_bytes(b"half")
     train(tmp_path, steps=3)
     assert names(folder) == [".mine.999999998.tmp", ".mine.ckpt.tmp", "last.ckpt", "mine.tmp"]
     assert names(tmp_path) == ["checkpoints", "metrics.csv"]
 
 
-def test_other_circumstances_are_told(tmp_path):
+def test_changed_circumstances_are_reported(tmp_path):
     train(tmp_path, steps=3)
     content = saved(tmp_path)
     threads = content["circumstances"]["threads"]
@@ -479,7 +479,7 @@ def test_a_checkpoint_is_read_back_and_leaves_nothing_beside_it(tmp_path):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_numbers_that_are_not_finite_never_replace_the_last_good_file(tmp_path, bad):
+def test_numbers_that_are_not_finite_do_not_replace_a_good_file(tmp_path, bad):
     path = tmp_path / "last.ckpt"
     write_checkpoint(path, {"state_dict": {"w": torch.ones(2)}})
     with pytest.raises(NotFinite, match=r"optimizer_states\[1\].state.0.exp_avg"):
@@ -491,9 +491,9 @@ def test_numbers_that_are_not_finite_never_replace_the_last_good_file(tmp_path, 
 
 def test_the_first_signal_is_noted_and_the_second_stops():
     before = signal.getsignal(signal.SIGINT)  # a background job ignores it
-    with interruptible() as asked:
+    with interruptible() as request:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert asked.number == signal.SIGTERM
+        assert request.number == signal.SIGTERM
         with pytest.raises(Interrupted, match="SIGINT"):
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.1)
@@ -501,7 +501,7 @@ def test_the_first_signal_is_noted_and_the_second_stops():
 
 
 def outcome(path: Path, damaged: bytes, expected: dict) -> bool:
-    """Whether a damaged file is refused by its name; if not, it must hold what it held before."""
+    """Whether a damaged file is refused by its name; an accepted one must have the expected content."""
     path.write_bytes(damaged)
     try:
         content = read_checkpoint(path)
@@ -529,10 +529,10 @@ def test_no_flipped_bit_and_no_missing_end_changes_what_a_checkpoint_holds(whole
     def flipped(at: int) -> bytes:
         return good[:at] + bytes([good[at] ^ 1 << rng.randrange(8)]) + good[at + 1 :]
 
-    refused = {where: [outcome(path, flipped(at), expected) for at in some] for where, some in places.items()}
+    refused = {where: [outcome(path, flipped(at), expected) for at in positions] for where, positions in places.items()}
     assert all(refused["names and plain values"]) and all(refused["the directory of the archive"])
     assert 80 <= sum(refused["its end and the checksum"]) < len(refused["its end and the checksum"])
-    assert sum(refused["anywhere"]) >= 297  # but for the mark of the checksum itself
+    assert sum(refused["anywhere"]) >= 297  # all except the mark of the checksum itself
     assert all(outcome(path, good[:-cut], expected) for cut in (200, 1000, len(good) - 10))
 
 
@@ -565,12 +565,12 @@ def test_best_is_the_least_and_never_nan(tmp_path):
         is_global_zero=True, optimizers=[], world_size=1, precision="32-true",
         strategy=SimpleNamespace(root_device=torch.device("cpu")),
     )  # fmt: skip
-    keeper = RunCheckpoint(tmp_path, steps=9, save_every=1, about={}, data={})
-    kept = []
+    checkpoint = RunCheckpoint(tmp_path, steps=9, save_every=1, about={}, data={})
+    best = []
     for value in (3.0, float("nan"), 4.0, 2.0):
-        keeper.offer(trainer, module, value)
-        kept.append(read_checkpoint(tmp_path / "best.ckpt")["best"])
-    assert kept == [3.0, 3.0, 3.0, 2.0]
+        checkpoint.offer(trainer, module, value)
+        best.append(read_checkpoint(tmp_path / "best.ckpt")["best"])
+    assert best == [3.0, 3.0, 3.0, 2.0]
 
 
 TINY = """
@@ -606,8 +606,8 @@ def wait_for_rows(process, folder, rows):
 
 def run_to_the_end(tmp_path, folder, *options):
     process = start(tmp_path, folder, *options)
-    _, said = process.communicate(timeout=240)
-    assert process.returncode == 0, said.decode()
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors.decode()
 
 
 def test_a_generator_that_was_killed_at_the_command_line_ends_with_the_same_bits(tmp_path):
@@ -617,13 +617,12 @@ def test_a_generator_that_was_killed_at_the_command_line_ends_with_the_same_bits
         process = start(tmp_path, broken, "--resume")
         wait_for_rows(process, broken, rows)
         process.send_signal(number)
-        _, said = process.communicate(timeout=240)
-        assert process.returncode == status, said.decode()
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == status, errors.decode()
     run_to_the_end(tmp_path, broken, "--resume")
     assert (whole / "metrics.csv").read_bytes() == (broken / "metrics.csv").read_bytes()
     assert (whole / "metrics.csv").read_text().count("\n") == 1 + 20 + 2  # 60 / 3 rows, and the looks at 25 and 50
     for name in ("last.ckpt", "best.ckpt"):
-        one, other = (read_checkpoint(folder / "checkpoints" / name) for folder in (whole, broken))
-        assert one["batches"] == other["batches"] and one["best"] == other["best"]
-        assert_same(one["state_dict"], other["state_dict"])
-        assert_same(one["optimizer_states"], other["optimizer_states"])
+        expected, content = (read_checkpoint(folder / "checkpoints" / name) for folder in (whole, broken))
+        for key in ("batches", "best", "state_dict", "optimizer_states"):
+            assert_same(content[key], expected[key], key)

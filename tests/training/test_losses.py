@@ -40,7 +40,7 @@ def test_penalty_is_taken_between_real_and_fake():
     assert r1_penalty(bowl, real).item() == pytest.approx(0.5)
 
 
-def test_penalty_teaches_the_critic_and_not_the_generator():
+def test_the_penalty_has_a_gradient_for_the_critic_and_none_for_the_fakes():
     weight, fake = torch.tensor(2.0, requires_grad=True), torch.randn(4, 3, 8, 5, requires_grad=True)
     gradient_penalty(lambda x: weight * plane(x), torch.randn(4, 3, 8, 5), fake).backward()
     assert weight.grad.item() == pytest.approx(2.0, rel=1e-3) and fake.grad is None

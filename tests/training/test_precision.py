@@ -1,4 +1,4 @@
-"""What `training.precision: auto` comes to."""
+"""The choice of `training.precision: auto`."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CPU = TrainingConfig(accelerator="cpu", precision="auto")
 
 @pytest.fixture
 def factor(monkeypatch):
-    """Sets how many times as fast bf16 is here."""
+    """A function that sets the measured speed of bf16 over that of float32."""
 
-    def be(value: float) -> None:
+    def set_factor(value: float) -> None:
         monkeypatch.setattr(precision, "race", lambda: value)
 
-    return be
+    return set_factor
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_bf16_is_taken_where_it_is_clearly_faster(factor, measured, name, words)
 
 
 @pytest.mark.parametrize(("capability", "name"), [((7, 5), "32"), ((8, 0), "bf16"), ((9, 0), "bf16")])
-def test_gpus_are_told_by_their_compute_capability(monkeypatch, factor, capability, name):
+def test_a_gpu_has_bf16_from_compute_capability_8_on(monkeypatch, factor, capability, name):
     factor(0.01)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
@@ -62,18 +62,18 @@ def test_processes_that_could_disagree_do_not_race(factor):
 
 
 def test_only_auto_is_replaced():
-    for asked, became in (("auto", "bf16"), ("32", "32"), ("bf16", "bf16")):
-        experiment = load_experiment(**{"training.precision": asked})
-        assert with_precision(experiment, "bf16").training.precision == became
+    for name, expected in (("auto", "bf16"), ("32", "32"), ("bf16", "bf16")):
+        experiment = load_experiment(**{"training.precision": name})
+        assert with_precision(experiment, "bf16").training.precision == expected
 
 
-def test_a_request_for_slow_bf16_is_warned_of(factor):
+def test_a_request_for_slow_bf16_gets_a_warning(factor):
     factor(0.1)
-    asked = TrainingConfig(accelerator="cpu", precision="bf16")
-    assert "takes 10.0 times as long" in (slow_request(asked) or "")
+    settings = TrainingConfig(accelerator="cpu", precision="bf16")
+    assert "takes 10.0 times as long" in (slow_request(settings) or "")
     assert slow_request(TrainingConfig(accelerator="cpu", precision="32")) is None
     factor(0.9)
-    assert slow_request(asked) is None
+    assert slow_request(settings) is None
 
 
 def test_the_race_leaves_the_threads_alone_and_is_run_once():
@@ -84,7 +84,7 @@ def test_the_race_leaves_the_threads_alone_and_is_run_once():
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="plays an older x86 processor")
-def test_a_processor_without_bf16_is_told():
+def test_a_processor_without_bf16_gets_float32():
     code = (
         "from kinetic.settings.experiment import TrainingConfig; "
         "from kinetic.training.precision import choose_precision; "

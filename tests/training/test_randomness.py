@@ -5,7 +5,7 @@ from kinetic.training.randomness import mixed_seed, seeded
 CPU = torch.device("cpu")
 
 
-def test_same_numbers_same_draws_and_others_differ():
+def test_the_same_numbers_give_the_same_draws_and_others_do_not():
     draws = []
     for numbers in ((0, 1), (0, 1), (1, 0), (0, 2)):
         with seeded(*numbers, device=CPU):
