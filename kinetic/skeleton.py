@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from kinetic.files import read_yaml, replacing
-from kinetic.messages import LONGEST_MESSAGE, safe_line
+from kinetic.messages import nearest, one_line, safe_line
 from kinetic.plain import yaml_text
 from kinetic.presets import preset_file
 
@@ -245,7 +244,7 @@ def _list(value: Any, what: str) -> list[Any]:
 
 
 def _near(word: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(word[:100], [name for name in known if len(name) <= 100], n=1)
+    near = nearest(word, known)
     return f" (did you mean {safe_line(near[0])}?)" if near else ""
 
 
@@ -428,7 +427,7 @@ def load_skeleton(path: str | os.PathLike[str], folder: Path = Path()) -> Skelet
     try:
         return Skeleton.from_dict({"name": file.stem, **plain})
     except ValueError as error:
-        raise ValueError(f"{path}: {safe_line(error, LONGEST_MESSAGE)}") from error
+        raise ValueError(f"{path}: {one_line(error)}") from error
 
 
 def save_skeleton(skeleton: Skeleton, path: str | os.PathLike[str]) -> None:

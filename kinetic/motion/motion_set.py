@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
@@ -13,7 +12,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 
-from kinetic.messages import safe_line
+from kinetic.messages import nearest, safe_line
 from kinetic.motion.arrays import CHUNK
 from kinetic.motion.changes import Centre, CentreOn, Cut, Stretch
 from kinetic.motion.stored import Change, StoredMotion, is_stored, release
@@ -153,7 +152,7 @@ class MotionSet:
             return loose.index(_loose(str(name)))
         if re.fullmatch(r"[0-9]{1,9}", str(name)):
             return self.class_id(int(name))
-        near = difflib.get_close_matches(str(name), self.class_names, n=3, cutoff=0.4) or self.class_names[:12]
+        near = nearest(str(name), self.class_names, count=3, cutoff=0.4) or self.class_names[:12]
         known = f"there are {len(self.class_names)}, such as {', '.join(map(safe_line, near))}"
         raise ValueError(f"no class is called {safe_line(repr(name))}; {known}")
 
