@@ -30,7 +30,8 @@ CHUNK = 256
 def sample_watcher(folder: Path, train: MotionSet) -> Callable[[Any, int], float | None]:
     """Draws sheets and an animation of samples, and measures how far they are from training motions (MMDa)."""
     from kinetic.metrics.mmd import mmd_per_class
-    from kinetic.pictures.plot import animate, sheet
+    from kinetic.pictures.animation import animate
+    from kinetic.pictures.strips import sheet
 
     classes = len(train.class_names)
     rng = np.random.default_rng(0)

@@ -89,6 +89,26 @@ def test_an_example_does_not_write_over_anything(capsys, raw):
 # ------------------------------------------------------------------------------------------------------------ looking
 
 
+def test_data_info_is_text_or_json(capsys, motions):
+    assert main(["data", "info", str(motions)]) == 0
+    text = capsys.readouterr().out
+    assert "4 of 16 frames" in text
+    assert "2: walk 2, jump 2" in text
+    assert main(["data", "info", str(motions), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["views"] == {"1": 2, "2": 2}
+    assert err == ""
+
+
+def test_data_info_refuses_a_file_without_motions(refusal, tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"no zip")
+    assert "a.npz" in refusal("data", "info", tmp_path / "a.npz")
+
+
+def test_data_info_names_a_missing_file(refusal):
+    assert refusal("data", "info", "nowhere.npz").startswith("nowhere.npz: no such file")
+
+
 def test_a_set_is_described_and_drawn(capsys, built, tmp_path):
     status, out, _ = run(capsys, "info", built, "-o", tmp_path / "set.png")
     assert status == 0 and "ntu60" in out and "partner" in out
