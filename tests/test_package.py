@@ -20,7 +20,6 @@ import pytest
 from kinetic.version import DISTRIBUTION, __version__
 
 ROOT = Path(__file__).resolve().parents[1]
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "build", "dist", "runs", "_build", "*.egg-info", ".*")
 DATA = """--data.classes walk,wave --data.frames 16 --data.batch_size 8 --data.synthetic.subjects 4
     --training.accelerator cpu --training.sample_every 0"""
 NETWORKS = "--generator.latent 8 --generator.widths 8,8,8,8,8 --critic.widths 8,8,8,8,8,8"
@@ -77,7 +76,7 @@ def wheel_of(source: Path, target: Path) -> Path:
 def wheel(tmp_path_factory) -> Path:
     """A wheel built from a copy of the checkout without the leftovers of earlier builds."""
     folder = tmp_path_factory.mktemp("package")
-    shutil.copytree(ROOT, folder / "source", ignore=LEFT_OUT)
+    shutil.copytree(ROOT, folder / "source", ignore=left_out)
     return wheel_of(folder / "source", folder / "wheel")
 
 
@@ -110,6 +109,12 @@ def used(python, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("elsewhere")
     run(python, "-I", "-c", DRIVER, json.dumps([shlex.split(line) for line in COMMANDS.splitlines()]), folder=folder)
     return folder
+
+
+def left_out(folder: str, names: list[str]) -> set[str]:
+    """The leftovers of builds, tests and training in a folder of the checkout; `kinetic/runs` is a package."""
+    top = {"build", "dist", "runs"} if Path(folder) == ROOT else set()
+    return top | shutil.ignore_patterns("__pycache__", "_build", "*.egg-info", ".*")(folder, names)
 
 
 def contents(wheel: Path) -> dict[str, bytes]:
