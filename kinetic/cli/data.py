@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -159,15 +159,7 @@ def data_check(request: Namespace) -> None:
 
     findings = inspect(_opened(request, finite=False))
     faults = [finding for finding in findings if finding.severity == "fault"]
-    plain = [
-        {
-            "severity": finding.severity,
-            "what": finding.what,
-            "text": finding.text,
-            "motions": list(finding.motions),
-        }
-        for finding in findings
-    ]
+    plain = [asdict(finding) for finding in findings]
     say(json_text({"faults": len(faults), "found": plain}) if request.json else inspection_text(findings))
     if faults:
         raise WrongRequest(f"{request.file}: {', '.join(dict.fromkeys(fault.what for fault in faults))}")
