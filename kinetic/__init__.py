@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from kinetic.motion.motion_set import MotionSet as MotionSet
     from kinetic.motion.storage import write_motions as write_motions
     from kinetic.motion.synthetic import synthesise as synthesise
-    from kinetic.pictures.plot import animate as animate
-    from kinetic.pictures.plot import filmstrip as filmstrip
+    from kinetic.pictures.animation import animate as animate
+    from kinetic.pictures.show import plot as plot
+    from kinetic.pictures.show import view as view
+    from kinetic.pictures.strips import filmstrip as filmstrip
     from kinetic.runs.fit import fit as fit
     from kinetic.runs.run import load_run as load_run
     from kinetic.runs.sample import sample as sample
@@ -66,7 +68,9 @@ _NAMES = {
         "save_published_critic",
         "save_published_generator",
     ),
-    "kinetic.pictures.plot": ("animate", "filmstrip"),
+    "kinetic.pictures.animation": ("animate",),
+    "kinetic.pictures.show": ("plot", "view"),
+    "kinetic.pictures.strips": ("filmstrip",),
     "kinetic.skeleton": ("COCO17", "H36M16", "NTU25", "NTU25_2D", "Skeleton", "SkeletonPyramid"),
     "kinetic.training.wgan": ("KineticGAN",),
 }

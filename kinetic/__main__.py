@@ -1,10 +1,10 @@
-"""`python -m kinetic` is the command line."""
+"""`python -m kinetic`: the command line."""
 
 import os
 import sys
 
-# With -m, Python puts the current folder first: a json.py in it would run. It stays only where kinetic itself is in it,
-# as in a checkout. The two modules above are part of Python from its start, and looked for nowhere.
+# With -m, Python puts the current folder first on the path, so a json.py in it would run. The folder stays only when it
+# holds kinetic itself, as a checkout does. Python itself holds the two modules above: no file is searched.
 if __name__ == "__main__" and not sys.flags.safe_path:
     if sys.path[0] != os.path.dirname(os.path.dirname(os.path.abspath(__file__))):
         del sys.path[0]

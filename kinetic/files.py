@@ -1,4 +1,4 @@
-"""Files of strangers and of ours: read with care, replaced whole, and written nowhere but where they belong."""
+"""Safe reading and writing of files: bounded reads of plain files, atomic replacement, no links out of a folder."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ __all__ = [
 ]
 
 LARGEST_TEXT = 64 << 20
-"""Bytes of the largest text of ours, such as the result of a cell, that is read unless it is known to be smaller."""
+"""Default limit in bytes for reading a text that kinetic wrote, such as the result of a cell."""
 
 LARGEST_YAML = 1 << 20
-"""Bytes of the largest YAML file that is opened."""
+"""Limit in bytes for reading a YAML file."""
 
-_OTHERS = (
+_KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISCHR, "a device"),
@@ -59,50 +59,50 @@ _OTHERS = (
 
 
 def open_plain(path: str | os.PathLike[str], most: int, what: str = "plain file") -> BinaryIO:
-    """A plain file, open for reading. A pipe is not waited for, and a device not opened.
+    """Open a plain file for reading; a pipe or a device is refused without waiting for it.
 
     Args:
-        most: bytes that it may have
-        what: is expected, in words
+        most: limit of its size in bytes
+        what: name of the expected kind of file, for the message
 
     Raises:
         FileNotFoundError: when there is no such file
-        ValueError: without the name of the file, for something else than a plain file of at most so many bytes
+        ValueError: for a larger file or anything but a plain file; the message does not name the file
     """
     _check_plain(os.stat(path), most, what)
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0)))
     try:
-        _check_plain(os.fstat(file.fileno()), most, what)  # another file may have taken its place
+        _check_plain(os.fstat(file.fileno()), most, what)  # another file may be there by now
     except ValueError:
         file.close()
         raise
     return file
 
 
-def not_plain(found: os.stat_result) -> str | None:
-    """What it is, in words, that is no plain file; None for a plain file."""
-    if stat.S_ISREG(found.st_mode):
+def not_plain(status: os.stat_result) -> str | None:
+    """The kind of a file that is not plain, such as "a folder"; None for a plain file."""
+    if stat.S_ISREG(status.st_mode):
         return None
-    return next((word for test, word in _OTHERS if test(found.st_mode)), "something else")
+    return next((word for test, word in _KINDS if test(status.st_mode)), "something else")
 
 
-def _check_plain(found: os.stat_result, most: int, what: str) -> None:
-    if kind := not_plain(found):
+def _check_plain(status: os.stat_result, most: int, what: str) -> None:
+    if kind := not_plain(status):
         raise ValueError(f"expected a {what}, found {kind}")
-    if found.st_size > most:
-        raise ValueError(f"expected a {what} of at most {most} bytes, found {found.st_size}")
+    if status.st_size > most:
+        raise ValueError(f"expected a {what} of at most {most} bytes, found {status.st_size}")
 
 
 def read_bytes(path: str | os.PathLike[str], most: int = LARGEST_TEXT, what: str = "plain file") -> bytes:
-    """What is in a plain file; see `open_plain`.
+    """The content of a plain file; see `open_plain`.
 
     Raises:
         FileNotFoundError: when there is no such file
-        ValueError: naming the file, for something else than a plain file of at most so many bytes
+        ValueError: for a larger file or anything but a plain file; the message names the file
     """
     try:
         with open_plain(path, most, what) as file:
-            return file.read(os.fstat(file.fileno()).st_size) or b""  # what a system shows as a file may have no end
+            return file.read(os.fstat(file.fileno()).st_size) or b""  # a file in /proc may have no end
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
             raise
@@ -112,7 +112,7 @@ def read_bytes(path: str | os.PathLike[str], most: int = LARGEST_TEXT, what: str
 
 
 def read_text(path: str | os.PathLike[str], most: int = LARGEST_TEXT, what: str = "plain file") -> str:
-    """The text of a plain file in UTF-8; see `read_bytes`, whose errors it shares."""
+    """The text of a plain file in UTF-8, with the errors of `read_bytes`."""
     try:
         return read_bytes(path, most, what).decode("utf-8")
     except UnicodeDecodeError as error:
@@ -120,34 +120,34 @@ def read_text(path: str | os.PathLike[str], most: int = LARGEST_TEXT, what: str 
 
 
 def inside(folder: Path, *names: str) -> Path:
-    """What is called so in a folder, and again in that, when no link on the way leads out of the folder.
+    """The path of nested names in a folder, none of which is a link.
 
     Raises:
-        ValueError: naming the link and where it leads
+        ValueError: for a link, naming it and its target
     """
     path = folder
     for name in names:
         path = path / name
         if path.is_symlink():
             raise ValueError(
-                f"{path}: expected no link, found one to {os.readlink(path)!r}; what is written there would leave "
-                f"{folder}. Remove the link"
+                f"{path}: expected no link, found one to {os.readlink(path)!r}; files written there would land outside "
+                f"{folder}, remove the link"
             )
     return path
 
 
 def make_folder(folder: Path, *names: str) -> Path:
-    """The folder of that name in a folder, see `inside`; it is made if need be."""
+    """Make the folder of nested names in a folder, unless it exists; see `inside`."""
     path = inside(folder, *names)
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def open_log(path: Path) -> int:
-    """The handle of a plain file of our folders to append to; it is made if need be, and no link is followed.
+    """Open or create a plain file to append to, and return its handle; links are not followed.
 
     Raises:
-        ValueError: naming the file, for a link and for something else than a plain file
+        ValueError: for a link or anything but a plain file, naming it
     """
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
@@ -163,11 +163,11 @@ def open_log(path: Path) -> int:
 
 
 def read_yaml(path: str | os.PathLike[str]) -> Any:
-    """The plain values of a YAML file, see `yaml_values`; None for an empty one.
+    """The plain values of a YAML file, see `yaml_values`; None for an empty file.
 
     Raises:
         FileNotFoundError: when there is no such file
-        ValueError: names the file and the line
+        ValueError: for another text, naming the file and the line
     """
     text = read_text(path, LARGEST_YAML, "YAML file")
     try:
@@ -177,11 +177,11 @@ def read_yaml(path: str | os.PathLike[str]) -> Any:
 
 
 def read_json(path: str | os.PathLike[str], most: int = LARGEST_TEXT) -> Any:
-    """The plain values of a JSON file of at most so many bytes, see `json_values`.
+    """The plain values of a JSON file of at most `most` bytes, see `json_values`.
 
     Raises:
         FileNotFoundError: when there is no such file
-        ValueError: names the file
+        ValueError: for another text or a larger file, naming the file
     """
     text = read_text(path, most)
     try:
@@ -190,17 +190,17 @@ def read_json(path: str | os.PathLike[str], most: int = LARGEST_TEXT) -> Any:
         raise ValueError(f"{path}: {error}") from None
 
 
-def checked_target(path: str | os.PathLike[str], known: Sequence[str]) -> Path:
-    """A path that a file can be written to, with one of the known endings.
+def checked_target(path: str | os.PathLike[str], endings: Sequence[str]) -> Path:
+    """The path of a file to write, which has one of these endings and whose folder exists.
 
     Raises:
         ValueError: for another ending
         FileNotFoundError: when there is no such folder
     """
     target = Path(path)
-    if target.suffix.lower() not in known:
+    if target.suffix.lower() not in endings:
         raise ValueError(
-            f"{target}: expected a name that ends in {', '.join(known)}, got {target.suffix or 'no suffix'}"
+            f"{target}: expected a name that ends in {', '.join(endings)}, got {target.suffix or 'no suffix'}"
         )
     if not target.parent.is_dir():
         raise FileNotFoundError(f"{target}: there is no folder {target.parent}")
@@ -208,32 +208,32 @@ def checked_target(path: str | os.PathLike[str], known: Sequence[str]) -> Path:
 
 
 def temporary(path: Path) -> Path:
-    """Where this process writes what is to become a file or folder: `.NAME.PID.tmp`, beside it."""
+    """The temporary path of this process for a file or folder: `.NAME.PID.tmp`, beside it."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def stale(folder: Path, names: str = ".+", *, alone: bool = False) -> list[Path]:
-    """What processes that are no more have left where they wrote (`temporary`) into a folder.
+    """The temporary files and folders (`temporary`) that ended processes left in a folder.
 
-    That is files and folders with such a name, no links, whose process is not alive and that none holds: processes of
-    other machines are seen by what they hold only.
+    A file is stale when its process is not alive here and no process holds it; processes of other machines show only by
+    what they hold. Links are left out.
 
     Args:
-        names: of what they wrote, as a regular expression
-        alone: nobody else writes there, so a process that is alive has the number of one that is no more
+        names: of the files that the processes wrote, as a regular expression
+        alone: no other process writes in the folder, so a living process only has the number of an ended one
     """
-    if sys.platform == "win32":  # which cannot tell
+    if sys.platform == "win32":  # has no test for living processes
         return []
     pattern = re.compile(rf"\.(?:{names})\.([1-9][0-9]{{0,8}})\.tmp", re.DOTALL)
-    left = []
+    paths = []
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if (match := pattern.fullmatch(entry.name)) is None or (not alone and _alive(int(match[1]))):
                 continue
             if entry.is_file(follow_symlinks=False) or entry.is_dir(follow_symlinks=False):
                 with contextlib.suppress(OSError), holding(Path(entry.path), patience=0):
-                    left.append(folder / entry.name)
-    return sorted(left)
+                    paths.append(folder / entry.name)
+    return sorted(paths)
 
 
 def _alive(pid: int) -> bool:
@@ -241,20 +241,20 @@ def _alive(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # somebody else's
+    except OSError:  # of another user
         return True
     return True
 
 
 def clear_stale(folder: Path, names: str = ".+", *, alone: bool = False) -> None:
-    """Remove what is `stale`, as far as the system lets us."""
-    for left in stale(folder, names, alone=alone):
+    """Remove the `stale` files and folders that the system allows to remove."""
+    for path in stale(folder, names, alone=alone):
         with contextlib.suppress(OSError):
-            _remove(left)
+            _remove(path)
 
 
 def _remove(path: Path) -> None:
-    """A file, a folder with all that is in it, or a link itself; or nothing, where there is none."""
+    """Remove a file, a folder with its content, or a link itself, if there is one."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -263,20 +263,20 @@ def _remove(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """A file to write beside `path`; it takes the place of `path` when the block ends well, and is removed otherwise.
+    """A temporary file that replaces `path` when the block ends well, and is removed otherwise.
 
-    At every moment the old or the complete new one is there, also after a power cut: the file is flushed to the disk,
-    renamed, and the folder flushed. A link in its place is replaced, not followed. What a killed process leaves behind
-    (`temporary`) is removed when the same file is written again.
+    `path` is the old or the complete new file at every moment, also after a power cut: the file is flushed to the disk,
+    renamed, and the folder flushed. A link at `path` is replaced, not followed. Files that killed processes left
+    (`temporary`) are removed when the same path is written again.
 
     Raises:
-        OSError: what the disk refused, with the name of `path`; also where torch hid it behind an error of its own
+        OSError: when the disk refuses, with the name of `path`, even if torch hides it behind another error
     """
     path = Path(path)
     beside = temporary(path)
     try:
         clear_stale(path.parent, re.escape(path.name))
-        _remove(beside)  # of a process that had this number before, or a link to somewhere else
+        _remove(beside)  # left by a process that had this number, or a link to somewhere else
         os.close(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         with holding(beside, patience=1):
             yield beside
@@ -294,19 +294,19 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def working_folder(path: Path) -> Iterator[Path]:
-    """An empty folder beside `path` (`temporary`) in which it is made; what is in it at the end is removed.
+    """An empty temporary folder beside `path` to build it in; the folder and its content are removed at the end.
 
-    What killed processes left is removed before.
+    Folders that killed processes left are removed first.
 
     Raises:
-        FileExistsError: when this process makes the same already
+        FileExistsError: when this process is building the same path already
     """
     folder = temporary(path)
     clear_stale(path.parent, re.escape(path.name))
     if folder.is_dir() and not folder.is_symlink():
         with holding(folder, patience=0):
             pass
-    _remove(folder)  # of a process that had this number before
+    _remove(folder)  # left by a process that had this number
     folder.mkdir()
     try:
         with holding(folder, patience=1):
@@ -316,12 +316,12 @@ def working_folder(path: Path) -> Iterator[Path]:
 
 
 def sealed(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """Plain values with a checksum of them under `checksum`, for a file of JSON."""
+    """Plain values for a JSON file, with their checksum under the key `checksum`."""
     return {**plain, "checksum": _digest(plain)}
 
 
 def check_sealed(plain: Mapping[str, Any]) -> None:
-    """Compares what was read with the checksum that `sealed` put into it. Raises ValueError."""
+    """Compare plain values with the checksum from `sealed`. Raises ValueError for another or no checksum."""
     content = dict(plain)
     checksum = content.pop("checksum", None)
     if checksum is None:
@@ -331,12 +331,12 @@ def check_sealed(plain: Mapping[str, Any]) -> None:
 
 
 def _digest(plain: Mapping[str, Any]) -> str:
-    content = json.loads(json.dumps(plain))  # as it comes back, with keys that are words
+    content = json.loads(json.dumps(plain))  # as a reader sees it: every key is text
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def flush(path: Path) -> None:
-    """Make the disk keep a file, or the entries of a folder (which Windows neither opens nor needs to)."""
+    """Make the disk keep a file, or the entries of a folder; Windows cannot flush folders and does not need to."""
     if sys.platform == "win32" and path.is_dir():
         return
     handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
@@ -348,10 +348,13 @@ def flush(path: Path) -> None:
 
 @contextlib.contextmanager
 def holding(folder: Path, patience: float) -> Iterator[None]:
-    """Inside, no other process holds this folder or file; where the system has no such locks, nothing is held.
+    """A context that holds a lock on a folder or file; on a system without such locks it does nothing.
+
+    Args:
+        patience: seconds to wait for another process
 
     Raises:
-        FileExistsError: when another process still holds it after so many seconds
+        FileExistsError: when another process still holds it then
     """
     try:
         import fcntl
@@ -360,13 +363,13 @@ def holding(folder: Path, patience: float) -> Iterator[None]:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        until = time.monotonic() + patience
+        deadline = time.monotonic() + patience
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     raise FileExistsError(f"{folder}: another process is at work in it") from None
                 time.sleep(0.2)
             except OSError:  # a file system without locks

@@ -1,12 +1,12 @@
 """Plain values (mappings, lists, words, numbers, true, false, null) from YAML and JSON texts, and YAML texts of them.
 
-YAML is read as its version 1.2 has it (the core schema): `yes`, `12:30:00` and `2020-01-01` are words, `1e-4` is a
-number. Whole numbers that begin with a zero are words too: `0777` is 511 to one version and 777 to the other. Tags are
-refused, so that a text never says what is built from it. Aliases and merge keys (`<<`) are followed, and what they
-stand for counts as if it were written out: a few lines can stand for billions of values.
+YAML is read by version 1.2 (the core schema): `yes`, `12:30:00` and `2020-01-01` are words, `1e-4` is a number. Whole
+numbers that begin with a zero are words too: `0777` is 511 in one version and 777 in the other. Tags are refused, so
+that a text cannot choose the types built from it. Aliases and merge keys (`<<`) are followed and count as the values
+that they stand for: a few lines can stand for billions of values.
 
-The events come from libyaml, which every wheel of PyYAML holds: no text of 1 MiB takes 0.2 seconds until it is read or
-refused, where PyYAML's scanner in Python takes up to 4. That one takes its place where libyaml is missing.
+libyaml, which every wheel of PyYAML contains, scans the text: it reads or refuses any text of 1 MiB in 0.2 seconds.
+PyYAML's scanner in Python takes up to 4 seconds; it is used when libyaml is missing.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import math
 import re
 import reprlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -26,13 +27,13 @@ from kinetic.messages import safe_line
 __all__ = ["DEEPEST", "LONGEST_NUMBER", "MOST_VALUES", "json_values", "yaml_text", "yaml_values"]
 
 MOST_VALUES = 20_000
-"""Keys and values of a YAML text; a skeleton of 1000 joints has 6000, a table mapping for it 14,000."""
+"""Limit of keys and values in a YAML text; a skeleton of 1000 joints has 6000, a table mapping for it 14,000."""
 
 DEEPEST = 50
-"""Lists and mappings inside one another."""
+"""Limit of lists and mappings inside one another."""
 
 LONGEST_NUMBER = 100
-"""Letters of a number; every whole number fits into a float."""
+"""Limit of letters in a number, so that every whole number fits into a float."""
 
 TOO_DEEP = f"nested too deeply, expected at most {DEEPEST} lists and mappings inside one another"
 
@@ -52,19 +53,19 @@ _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
 
 
 def yaml_values(text: str, *, words: bool = False) -> Any:
-    """The plain values of a YAML text, which is one document; None for an empty one.
+    """The plain values of a YAML text with one document; None for an empty text.
 
     Args:
-        words: leave every word and number the text that it is
+        words: leave words and numbers as text
 
     Raises:
-        ValueError: in one line that begins with the number of that in the text, such as `line 3: `
+        ValueError: in one line that begins with the line number, such as `line 3: `
     """
     text = text.removeprefix("\ufeff")
     if odd := _UNPRINTABLE.search(text):
         line = text.count("\n", 0, odd.start()) + 1
         raise ValueError(f"line {line}: expected text, found the character {odd[0].encode('unicode_escape').decode()}")
-    if tags := _TAGS.search(text):  # libyaml compares each with all before it
+    if tags := _TAGS.search(text):  # libyaml compares every tag with all tags before it
         raise ValueError(
             f"line {text.count(chr(10), 0, tags.end()) + 1}: found %TAG, expected plain values without tags"
         )
@@ -83,12 +84,12 @@ def yaml_values(text: str, *, words: bool = False) -> Any:
 @dataclass(frozen=True)
 class _Node:
     value: Any
-    size: int  # keys and values that it stands for
-    depth: int  # of lists and mappings in it
+    size: int  # number of its keys and values
+    depth: int  # levels of lists and mappings in it
 
 
 class _Document:
-    """Values made from the events of a YAML text."""
+    """Builds values from the events of a YAML text."""
 
     def __init__(self, text: str, words: bool) -> None:
         self.events: Iterator[Any] = yaml.parse(text, Loader=_EVENTS)
@@ -109,7 +110,7 @@ class _Document:
     def node(self, event: Any, level: int) -> _Node:
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                _refuse(event, f"*{safe_line(event.anchor)} stands for nothing that is complete before it")
+                _refuse(event, f"*{safe_line(event.anchor)} refers to no anchor that is complete before it")
             node = self.anchors[event.anchor]
             self.check(event, node.size, level + node.depth)
             return node
@@ -142,22 +143,22 @@ class _Document:
         return _Node([node.value for node in nodes], 1 + _size(nodes), 1 + _depth(nodes))
 
     def mapping(self, level: int) -> _Node:
-        own: dict[Any, Any] = {}
-        nodes, known = [], set()
+        values: dict[Any, Any] = {}
+        nodes, keys = [], set()
         merged: dict[Any, Any] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
             key, value = self.node(event, level), self.node(next(self.events), level)
             nodes += [key, value]
             if type(key.value) not in (str, int):
                 _refuse(event, f"expected a word or a whole number as a key, found {_shown(key.value)}; quote a word")
-            if str(key.value) in known:
-                _refuse(event, f"{_shown(key.value)} stands there twice")
-            known.add(str(key.value))
+            if str(key.value) in keys:
+                _refuse(event, f"the key {_shown(key.value)} is repeated")
+            keys.add(str(key.value))
             if isinstance(event, yaml.ScalarEvent) and event.implicit[0] and event.value == "<<":
                 merged = _merged(event, value.value)
             else:
-                own[key.value] = value.value
-        return _Node(merged | own, 1 + _size(nodes), 1 + _depth(nodes))
+                values[key.value] = value.value
+        return _Node(merged | values, 1 + _size(nodes), 1 + _depth(nodes))
 
     def scalar(self, event: Any) -> Any:
         text: str = event.value
@@ -174,7 +175,7 @@ class _Document:
             _refuse(event, f"expected a number of at most {LONGEST_NUMBER} letters, found one of {len(text)}")
         number = int(text, 0) if whole else float(text)
         if math.isinf(number):
-            _refuse(event, f"{text} is larger than any number; quote it where it is a word")
+            _refuse(event, f"{text} is too large for a number; quote it if it is a word")
         return number
 
 
@@ -187,7 +188,7 @@ def _depth(nodes: list[_Node]) -> int:
 
 
 def _merged(event: Any, value: Any) -> dict[Any, Any]:
-    """What `<<` takes over: from a mapping or several, of which the first has the last word."""
+    """The values that `<<` takes from a mapping or a list of mappings, where earlier mappings win."""
     sources = value if isinstance(value, list) else [value]
     merged: dict[Any, Any] = {}
     for source in reversed(sources):
@@ -202,16 +203,16 @@ def _refuse(event: Any, reason: str) -> NoReturn:
 
 
 def _shown(value: object) -> str:
-    """A value as YAML would have it, written out only as far as it is shown."""
+    """A value as YAML writes it, shortened for a message."""
     names = {None: "null", True: "true", False: "false"}
     return names[value] if value is None or isinstance(value, bool) else _SHORT.repr(value)
 
 
 class _Dumper(yaml.SafeDumper):
-    """YAML's safe dumper, for readers of both versions: words are quoted that one of them takes for something else."""
+    """YAML's safe dumper for readers of both versions: it quotes words that either version reads as something else."""
 
     def ignore_aliases(self, data: Any) -> bool:
-        return True  # nothing by reference
+        return True  # every value is written out
 
 
 _Dumper.add_representer(list, lambda dumper, rows: dumper.represent_sequence("tag:yaml.org,2002:seq", rows, True))
@@ -223,7 +224,7 @@ for _tag, _pattern in (
 
 
 def yaml_text(plain: Mapping[str, Any]) -> str:
-    """Nested plain values as YAML, sections as blocks and lists in one line; `yaml_values` gives equal ones back."""
+    """Nested plain values as YAML, sections as blocks and lists in one line; `yaml_values` reads equal values back."""
     options: dict[str, Any] = {"Dumper": _Dumper, "sort_keys": False, "width": 120}
     text = yaml.dump(dict(plain), allow_unicode=True, **options)
     safe = all(safe_line(line, None) == line for line in text.split("\n"))
@@ -234,8 +235,8 @@ def json_values(text: str) -> Any:
     """The plain values of a JSON text.
 
     Raises:
-        ValueError: in one line, for a text that is no JSON; for keys that stand there twice, numbers that are not
-            finite or longer than `LONGEST_NUMBER`, and lists and mappings more than `DEEPEST` inside one another
+        ValueError: in one line, for a text that is not JSON, repeated keys, numbers that are not finite or longer than
+            `LONGEST_NUMBER`, and lists and mappings more than `DEEPEST` inside one another
     """
     try:
         value = json.loads(text, parse_int=_whole, parse_constant=_no_number, object_pairs_hook=_mapping)
@@ -245,12 +246,12 @@ def json_values(text: str) -> Any:
         raise ValueError(TOO_DEEP) from None
     level, depth = [value], 0
     while level:
-        outer = [each for each in level if isinstance(each, dict | list)]
-        if outer and depth == DEEPEST:
+        nested = [entry for entry in level if isinstance(entry, dict | list)]
+        if nested and depth == DEEPEST:
             raise ValueError(TOO_DEEP)
-        if any(isinstance(each, float) and math.isinf(each) for each in level):
-            raise ValueError("found a number that is larger than any, expected finite ones")
-        level = [inner for each in outer for inner in (each.values() if isinstance(each, dict) else each)]
+        if any(isinstance(entry, float) and math.isinf(entry) for entry in level):
+            raise ValueError("found a number that is too large, expected finite numbers")
+        level = [inner for entry in nested for inner in (entry.values() if isinstance(entry, dict) else entry)]
         depth += 1
     return value
 
@@ -268,7 +269,6 @@ def _no_number(word: str) -> NoReturn:
 def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     mapping = dict(pairs)
     if len(mapping) < len(pairs):
-        known: set[str] = set()
-        twice = next(key for key, _ in pairs if key in known or known.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"{_shown(twice)} stands there twice")
+        counts = Counter(key for key, _ in pairs)
+        raise ValueError(f"the key {_shown(counts.most_common(1)[0][0])} is repeated")
     return mapping

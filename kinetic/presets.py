@@ -1,25 +1,26 @@
-"""Presets: the experiments, ablations, skeletons and mappings of tables that travel with the library, by their names.
+"""Presets: the experiments, ablations, skeletons and table mappings that travel with the library, by their names.
 
-A word is the name of a preset when it is a text without `/` or `\\` that does not end in `.yaml` or `.yml`: `demo` is
-the preset, whatever the current folder holds; `demo.yaml`, `./demo` and a `Path` are files.
+A text names a preset when it holds no `/` or `\\` and does not end in `.yaml` or `.yml`: `demo` is the preset, whatever
+the current folder holds; `demo.yaml`, `./demo` and a `Path` are files.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, get_args
 
+from kinetic.messages import listed, suggestion
+
 __all__ = ["Preset", "is_preset_name", "preset_file", "presets"]
 
 Preset = Literal["experiment", "ablation", "skeleton", "table"]
-"""What a preset may be a preset of."""
+"""The kinds of presets."""
 
 _INSTALLED = Path(__file__).parent / "experiments"
 FOLDER = _INSTALLED if _INSTALLED.is_dir() else Path(__file__).parents[1] / "experiments"
-"""Where they are: in the installed package, or beside it in a checkout."""
+"""The folder of all presets: in the installed package, or beside it in a checkout."""
 
 PATTERNS: dict[Preset, str] = {
     "experiment": "*.yaml",
@@ -30,8 +31,8 @@ PATTERNS: dict[Preset, str] = {
 
 
 def _files(kind: Preset) -> dict[str, Path]:
-    others = set(FOLDER.glob(PATTERNS["ablation"])) if kind == "experiment" else set()
-    return {file.stem: file for file in sorted(FOLDER.glob(PATTERNS[kind])) if file not in others}
+    ablations = set(FOLDER.glob(PATTERNS["ablation"])) if kind == "experiment" else set()
+    return {file.stem: file for file in sorted(FOLDER.glob(PATTERNS[kind])) if file not in ablations}
 
 
 def presets(kind: Preset) -> dict[str, str]:
@@ -45,7 +46,7 @@ def _about(file: Path) -> str:
 
 
 def is_preset_name(word: object) -> bool:
-    """Whether a word can only be the name of a preset, and is never read as a path."""
+    """Whether a word names a preset, so that it is never read as a path."""
     if not isinstance(word, str) or word in ("", ".", ".."):
         return False
     return "/" not in word and "\\" not in word and not word.lower().endswith((".yaml", ".yml"))
@@ -54,31 +55,33 @@ def is_preset_name(word: object) -> bool:
 def preset_file(
     word: str | os.PathLike[str], kind: Preset, *, folder: Path = Path(), names: Iterable[str] = ()
 ) -> Path:
-    """The file that a word stands for: that of a preset, or the one at a path.
+    """The file of the preset of this name, or the file at this path.
 
     Args:
         word: name of a preset, or a path
         kind: what the file holds
-        folder: which relative paths begin at
-        names: that could be meant too, for the message
+        folder: where relative paths begin
+        names: further names that the caller accepts, for the message
 
     Raises:
-        FileNotFoundError: when there is no such preset or file, naming the nearest preset
+        FileNotFoundError: when there is no such preset or file, with the nearest preset
     """
     files = _files(kind)
-    known = list(dict.fromkeys([*names, *files]))
+    accepted = list(dict.fromkeys([*names, *files]))
     if is_preset_name(word):
         if word in files:
             return files[str(word)]
-        shown = str(word)[:60]
-        near = difflib.get_close_matches(shown, known, n=1)
-        instead = f"did you mean {near[0]}?" if near else f"expected one of: {', '.join(known)}"
-        others = [each for each in get_args(Preset) if each != kind and word in _files(each)]
-        what = f"the preset of this name is for another use ({others[0]})" if others else "no preset has this name"
-        raise FileNotFoundError(f"{shown}: {what}; {instead}; a file of yours is written {shown}.yaml or ./{shown}")
+        name = str(word)[:60]
+        other_kinds = [other for other in get_args(Preset) if other != kind and word in _files(other)]
+        reason = "no preset has this name"
+        if other_kinds:
+            reason = f"the preset of this name is for another use ({other_kinds[0]})"
+        raise FileNotFoundError(
+            f"{name}: {reason}; {suggestion(name, accepted)}; a file of yours is written {name}.yaml or ./{name}"
+        )
     path = folder / word
     if not path.exists():
         if path.stem in files:
             raise FileNotFoundError(f"{path}: no such file; the preset is called {path.stem}")
-        raise FileNotFoundError(f"{path}: no such file; expected a YAML file or a name: {', '.join(known)}")
+        raise FileNotFoundError(f"{path}: no such file; expected a YAML file or a name: {listed(accepted)}")
     return path

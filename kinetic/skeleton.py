@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
@@ -16,7 +15,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from kinetic.files import read_yaml, replacing
-from kinetic.messages import LONGEST_MESSAGE, safe_line
+from kinetic.messages import nearest, one_line, safe_line
 from kinetic.plain import yaml_text
 from kinetic.presets import preset_file
 
@@ -263,7 +262,7 @@ def _list(value: Any, what: str) -> list[Any]:
 
 
 def _hint(word: str, names: Collection[str]) -> str:
-    matches = difflib.get_close_matches(word[:100], [name for name in names if len(name) <= 100], n=1)
+    matches = nearest(word, names)
     return f" (did you mean {safe_line(matches[0])}?)" if matches else ""
 
 
@@ -450,7 +449,7 @@ def load_skeleton(path: str | os.PathLike[str], folder: Path = Path()) -> Skelet
     try:
         return Skeleton.from_dict({"name": file.stem, **plain})
     except ValueError as error:
-        raise ValueError(f"{path}: {safe_line(error, LONGEST_MESSAGE)}") from error
+        raise ValueError(f"{path}: {one_line(error)}") from error
 
 
 def save_skeleton(skeleton: Skeleton, path: str | os.PathLike[str]) -> None:

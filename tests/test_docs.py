@@ -1,4 +1,4 @@
-"""What README and docs say holds: their Python runs, their links lead somewhere, their commands are understood."""
+"""README and docs are true: their Python runs, their links have targets, their commands parse."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ def name(path: Path) -> str:
 
 def blocks(text: str, *languages: str) -> list[tuple[int, str]]:
     """(line, code) of each fenced block in one of these languages."""
-    found = re.finditer(r"^(`{3,})(\S*)[^\n]*\n(.*?)^\1\s*$", text, flags=re.MULTILINE | re.DOTALL)
-    return [(text[: block.start(3)].count("\n"), block[3]) for block in found if block[2] in languages]
+    matches = re.finditer(r"^(`{3,})(\S*)[^\n]*\n(.*?)^\1\s*$", text, flags=re.MULTILINE | re.DOTALL)
+    return [(text[: block.start(3)].count("\n"), block[3]) for block in matches if block[2] in languages]
 
 
 def commands(text: str) -> list[list[str]]:
-    """Every `kinetic ...` in a shell block, as words; prompts, comments and continued lines are understood."""
-    found = []
+    """Every `kinetic ...` in a shell block, as words; prompts, comments and continued lines are handled."""
+    lines = []
     for _, block in blocks(text, "sh", "console", "bash", "shell"):
         for line in block.replace("\\\n", " ").splitlines():
             for part in re.split(r"&&|;|\|(?!\S)", line.removeprefix("$ ")):
                 words = shlex.split(part, comments=True)
                 if words[:1] == ["kinetic"]:
-                    found.append(words[1:])
+                    lines.append(words[1:])
                 elif words[1:3] == ["-m", "kinetic"]:
-                    found.append(words[3:])
-    return found
+                    lines.append(words[3:])
+    return lines
 
 
 def links(text: str) -> list[str]:
-    """What a page links to or shows, outside its code."""
+    """The targets of links and pictures of a page, outside its code."""
     prose = re.sub(r"^(`{3,}).*?^\1\s*$", "", text, flags=re.MULTILINE | re.DOTALL)
     prose = re.sub(r"`[^`\n]*`", "", prose)
     return re.findall(r"\]\(([^)\s]+)", prose) + re.findall(r"(?:src|href)=\"([^\"]+)\"", prose)
@@ -76,8 +76,8 @@ def test_python_of_a_page_runs_in_order(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
-def test_links_lead_somewhere(page):
-    lost = []
+def test_links_have_targets(page):
+    broken = []
     for link in links(page.read_text("utf-8")):
         if re.match(r"[a-z]+:", link):
             continue
@@ -86,8 +86,8 @@ def test_links_lead_somewhere(page):
         if not target.exists() or (
             anchor and target.suffix == ".md" and anchor not in anchors(target.read_text("utf-8"))
         ):
-            lost.append(link)
-    assert lost == []
+            broken.append(link)
+    assert broken == []
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_links_lead_somewhere(page):
         for words in commands(page.read_text("utf-8"))
     ],
 )
-def test_commands_are_understood(page, words):
-    asked = cli.parse(words)
-    for file in getattr(asked, "files", ()):
+def test_commands_parse(page, words):
+    request = cli.parse(words)
+    for file in getattr(request, "files", ()):
         if is_preset_name(file):
             preset_file(file, "ablation" if words[0] == "ablate" else "experiment")
         elif file.startswith("experiments/"):
@@ -109,18 +109,18 @@ def test_commands_are_understood(page, words):
 
 def test_every_command_of_the_tutorial_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    failed = {}
+    failures = {}
     for words in commands((ROOT / "docs" / "ntu.md").read_text("utf-8")):
         if status := cli.main(words):
-            failed[shlex.join(words)] = (status, capsys.readouterr().err)
-    assert failed == {}
+            failures[shlex.join(words)] = (status, capsys.readouterr().err)
+    assert failures == {}
     assert (tmp_path / "made.npz").is_file() and (tmp_path / "recipes_clip.png").is_file()
 
 
-def test_commands_of_the_makefile_are_understood():
-    found = re.findall(r"^\t\$\(KINETIC\) (.*)$", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE)
-    assert found
-    for line in found:
+def test_commands_of_the_makefile_parse():
+    lines = re.findall(r"^\t\$\(KINETIC\) (.*)$", (ROOT / "Makefile").read_text("utf-8"), flags=re.MULTILINE)
+    assert lines
+    for line in lines:
         cli.parse(shlex.split(line))
 
 
@@ -146,18 +146,18 @@ def test_there_are_experiments():
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "benchmarks" / "results").glob("damage_*.json")), ids=name)
-def test_tables_of_damage_are_those_that_were_kept(file):
-    kept = json.loads(file.read_text("utf-8"))
-    assert damage.table(kept["found"]) in (ROOT / "docs" / "damage.md").read_text("utf-8")
+def test_tables_of_damage_match_their_results(file):
+    results = json.loads(file.read_text("utf-8"))
+    assert damage.table(results["found"]) in (ROOT / "docs" / "damage.md").read_text("utf-8")
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "benchmarks" / "results").glob("options_*.json")), ids=name)
-def test_tables_of_options_are_those_that_were_kept(file):
-    kept = json.loads(file.read_text("utf-8"))
-    assert options.table(kept["cells"], kept["minutes"]) in (ROOT / "docs" / "options.md").read_text("utf-8")
+def test_tables_of_options_match_their_results(file):
+    results = json.loads(file.read_text("utf-8"))
+    assert options.table(results["cells"], results["minutes"]) in (ROOT / "docs" / "options.md").read_text("utf-8")
 
 
-def test_a_page_is_read_as_people_read_it():
+def test_the_parser_of_pages_finds_blocks_commands_links_and_anchors():
     text = (
         "# A b, c!\n[x](y.md#z) ![p](q.png) `[no](no)`\n"
         "```python\na = 1\n```\n"
@@ -170,7 +170,7 @@ def test_a_page_is_read_as_people_read_it():
     assert anchors(text) == {"a-b-c"}
 
 
-def test_the_reference_has_every_public_name_and_they_exist():
+def test_the_reference_lists_every_public_name_and_they_exist():
     listed = re.findall(r"^\.\. auto\w+:: (kinetic\.[\w.]+)$", (ROOT / "docs/reference.md").read_text(), re.MULTILINE)
     assert len(listed) == len(set(listed))
     for path in listed:

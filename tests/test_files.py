@@ -1,4 +1,4 @@
-"""Files are read where they are plain, replaced whole, and written where they belong and nowhere else."""
+"""Bounded reads of plain files, atomic replacement, and no writing through links."""
 
 import errno
 import json
@@ -34,7 +34,7 @@ from kinetic.files import (
 )
 
 DEAD = 999_999_999
-"""The number of no process: Linux counts up to 2 ** 22."""
+"""A number that no process has: Linux counts up to 2 ** 22."""
 
 
 def test_yaml_is_read_as_plain_values(tmp_path):
@@ -48,7 +48,7 @@ def test_yaml_is_read_as_plain_values(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: {c: 1, d: 2, c: 3}", r"a\.yaml, line 2: 'c' stands there twice$"),
+        ("a: 1\nb: {c: 1, d: 2, c: 3}", r"a\.yaml, line 2: the key 'c' is repeated$"),
         ("a: [1", r"a\.yaml, line 1: did not find expected ',' or '\]' while parsing a flow sequence$"),
         (
             "a:\n  - !!python/object/apply:os.system ['true']",
@@ -56,17 +56,17 @@ def test_yaml_is_read_as_plain_values(tmp_path):
         ),
         ("[" * 100_000, r"a\.yaml, line 1: nested too deeply, expected at most 50 "),
         ("#" * (LARGEST_YAML + 1), r"a\.yaml: expected a YAML file of at most 1048576 bytes, found 1048577$"),
-        (f"{'k' * 1000}: 1\n{'k' * 1000}: 2", r"a\.yaml, line 2: 'k+\.\.\.k+' stands there twice$"),
+        (f"{'k' * 1000}: 1\n{'k' * 1000}: 2", r"a\.yaml, line 2: the key 'k+\.\.\.k+' is repeated$"),
     ],
 )
-def test_yaml_that_cannot_be_is_refused_in_one_short_line(text, message, tmp_path):
+def test_wrong_yaml_is_refused_in_one_short_line(text, message, tmp_path):
     file = tmp_path / "a.yaml"
     file.write_text(text)
     with pytest.raises(ValueError, match=message):
         read_yaml(file)
 
 
-def test_yaml_that_is_no_text_or_no_file_is_refused(tmp_path):
+def test_yaml_must_be_text_in_a_plain_file(tmp_path):
     (tmp_path / "a.yaml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ValueError, match=r"a\.yaml: expected text in UTF-8"):
         read_yaml(tmp_path / "a.yaml")
@@ -87,20 +87,20 @@ def test_json_is_read_as_plain_values(tmp_path):
     [
         (b"[" * 100_000, "nested too deeply"),
         (b"[NaN]", "found NaN, expected finite numbers"),
-        (b'{"a": 1, "a": 2}', "'a' stands there twice"),
+        (b'{"a": 1, "a": 2}', "the key 'a' is repeated"),
         (b"[" + b"1" * 5000 + b"]", "expected a number of at most 100 letters"),
         (b"{", "line 1, column 2: not JSON"),
         (b"\xff\xfe{\0}\0", "expected text in UTF-8, found something else at byte 0"),
         (b" " * 101, "expected a plain file of at most 100 bytes, found 101"),
     ],
 )
-def test_json_that_cannot_be_is_refused_with_the_name_of_the_file(data, message, tmp_path):
+def test_wrong_json_is_refused_with_the_name_of_the_file(data, message, tmp_path):
     (tmp_path / "a.json").write_bytes(data)
     with pytest.raises(ValueError, match=rf"a\.json: {message}"):
         read_json(tmp_path / "a.json", 100 if message.endswith("found 101") else 1 << 20)
 
 
-def test_json_that_is_not_there_or_no_file_is_refused(tmp_path):
+def test_json_must_be_a_plain_file(tmp_path):
     for name in ("b.json", "b" * 5000):
         with pytest.raises(FileNotFoundError, match=r"b: there is no such file|b\.json: there is no such file"):
             read_json(tmp_path / name)
@@ -112,7 +112,7 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_the_new_file_takes_the_place_of_the_old_one(tmp_path):
+def test_the_new_file_replaces_the_old_one(tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")
     with replacing(target) as beside:
@@ -123,7 +123,7 @@ def test_the_new_file_takes_the_place_of_the_old_one(tmp_path):
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt(), RuntimeError("bad")])
-def test_what_goes_wrong_while_writing_leaves_the_old_file_and_nothing_else(error, tmp_path):
+def test_an_error_while_writing_leaves_the_old_file_and_nothing_else(error, tmp_path):
     target = tmp_path / "a.txt"
     target.write_text("old")
     with pytest.raises(type(error)), replacing(target) as beside:
@@ -154,7 +154,7 @@ def _unbuffered(file):
 
 
 def _hidden(file):
-    """What torch.save makes of a disk that takes some of the bytes."""
+    """The error of torch.save on a disk that takes some of the bytes."""
     try:
         file.write(b"0")
     except OSError:
@@ -163,22 +163,22 @@ def _hidden(file):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 @pytest.mark.parametrize("write", [_unbuffered, _hidden, lambda file: torch.save(torch.zeros(9), file)])
-def test_what_the_disk_refused_is_told_with_the_name_of_the_target(write, tmp_path):
+def test_an_error_of_the_disk_names_the_target(write, tmp_path):
     target = tmp_path / "a"
     expected = "No space left on device; the file was not written"
-    with pytest.raises(OSError, match=expected) as found, replacing(target), open("/dev/full", "wb", 0) as full:
+    with pytest.raises(OSError, match=expected) as caught, replacing(target), open("/dev/full", "wb", 0) as full:
         write(full)
-    assert (found.value.errno, found.value.filename) == (errno.ENOSPC, str(target))
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(target))
     assert names(tmp_path) == []
 
 
 def test_errors_about_other_files_stay_as_they_are(tmp_path):
-    with pytest.raises(FileNotFoundError, match="other") as found, replacing(tmp_path / "a"):
+    with pytest.raises(FileNotFoundError, match="other") as caught, replacing(tmp_path / "a"):
         (tmp_path / "other").read_bytes()
-    assert "was not written" not in str(found.value)
+    assert "was not written" not in str(caught.value)
 
 
-def test_a_folder_in_the_place_of_the_file_is_named(tmp_path):
+def test_a_folder_in_place_of_the_file_is_named(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(IsADirectoryError, match=r"was not written: .*a'$"), replacing(tmp_path / "a") as beside:
         beside.write_text("new")
@@ -208,7 +208,7 @@ def test_a_target_needs_a_known_ending_and_a_folder(tmp_path):
 
 
 def odd(folder, kind):
-    """Something that is no plain file."""
+    """A pipe, device, socket or folder."""
     path = folder / kind
     if kind == "pipe":
         os.mkfifo(path)
@@ -223,12 +223,12 @@ def odd(folder, kind):
 
 @pytest.mark.parametrize("kind", ["pipe", "device", "socket", "folder"])
 @pytest.mark.parametrize("read", [read_text, read_bytes, read_yaml])
-def test_what_is_no_plain_file_is_refused_at_once(tmp_path, kind, read):
+def test_pipes_devices_sockets_and_folders_are_refused_at_once(tmp_path, kind, read):
     with pytest.raises(ValueError, match=f"/{kind}: expected a (plain|YAML) file, found a {kind}$"):
         read(odd(tmp_path, kind))
 
 
-def test_a_plain_file_is_read_through_a_link_and_up_to_a_size(tmp_path):
+def test_a_plain_file_is_read_through_a_link_and_up_to_a_limit(tmp_path):
     (tmp_path / "a").write_bytes(b"caf\xc3\xa9")
     (tmp_path / "link").symlink_to(tmp_path / "a")
     assert read_text(tmp_path / "link", 5) == "café"
@@ -242,27 +242,27 @@ def test_a_plain_file_is_read_through_a_link_and_up_to_a_size(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc")
-def test_a_file_that_the_system_makes_while_it_is_read_ends(tmp_path):
-    assert read_bytes("/proc/self/status") == b""  # its size is told as 0
+def test_a_file_in_proc_reads_as_empty(tmp_path):
+    assert read_bytes("/proc/self/status") == b""  # its size is 0
 
 
-def test_a_file_may_not_become_something_else_before_it_is_opened(tmp_path, monkeypatch):
+def test_a_file_that_becomes_a_pipe_before_it_is_opened_is_refused(tmp_path, monkeypatch):
     path, real = tmp_path / "a", os.stat
     path.write_text("plain")
 
     def swapped(name, *more, **options):
-        found = real(name, *more, **options)
+        status = real(name, *more, **options)
         if name == path:
             path.unlink()
             os.mkfifo(path)
-        return found
+        return status
 
     monkeypatch.setattr(os, "stat", swapped)
     with pytest.raises(ValueError, match="found a pipe"):
         open_plain(path, 10)
 
 
-def test_a_link_that_leads_out_of_a_folder_is_named(tmp_path):
+def test_a_link_out_of_a_folder_is_named(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "other").mkdir()
     assert make_folder(tmp_path / "run", "a", "b") == tmp_path / "run" / "a" / "b"
@@ -273,14 +273,14 @@ def test_a_link_that_leads_out_of_a_folder_is_named(tmp_path):
         for names_of in ((link.name,), (link.name, "deeper")):
             with pytest.raises(ValueError, match=f"run/{link.name}: expected no link, found one to '{target}'"):
                 inside(tmp_path / "run", *names_of)
-            with pytest.raises(ValueError, match="Remove the link"):
+            with pytest.raises(ValueError, match="remove the link"):
                 make_folder(tmp_path / "run", *names_of)
     assert list((tmp_path / "other").iterdir()) == [] and not (tmp_path / "nowhere").exists()
-    (tmp_path / "here").symlink_to(tmp_path / "run")  # what was typed may be a link
+    (tmp_path / "here").symlink_to(tmp_path / "run")  # the folder itself may be a link
     assert make_folder(tmp_path / "here", "c").is_dir()
 
 
-def test_a_log_is_appended_to_a_plain_file_only(tmp_path):
+def test_a_log_is_a_plain_file(tmp_path):
     for _ in range(2):
         with open(open_log(tmp_path / "log.txt"), "w") as file:
             file.write("line\n")
@@ -297,7 +297,7 @@ def test_a_log_is_appended_to_a_plain_file_only(tmp_path):
     os.close(reader)
 
 
-def test_a_link_in_the_place_of_a_file_that_is_written_is_not_followed(tmp_path):
+def test_a_link_in_place_of_a_written_file_is_replaced(tmp_path):
     (tmp_path / "other").write_text("other")
     for path in (tmp_path / "a", temporary(tmp_path / "a")):
         path.symlink_to(tmp_path / "other")
@@ -319,14 +319,14 @@ def left_by(folder, name, pid, kind="file"):
 
 @pytest.fixture
 def alive():
-    """The number of a process that lives."""
+    """The number of a living process."""
     with subprocess.Popen(["sleep", "100"]) as process:
         yield process.pid
         process.kill()
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
-def test_what_a_killed_process_left_goes_when_the_same_is_written_again(tmp_path, alive, kind):
+def test_leftovers_of_a_killed_process_are_removed_by_the_next_write(tmp_path, alive, kind):
     left_by(tmp_path, "a", DEAD, kind)
     kept = [
         left_by(tmp_path, "a", alive, kind),  # still being written
@@ -335,15 +335,15 @@ def test_what_a_killed_process_left_goes_when_the_same_is_written_again(tmp_path
         left_by(tmp_path, "a", "x", kind),  # not ours
         left_by(tmp_path, "a", "0", kind),
     ]
-    (tmp_path / f".a.{DEAD - 1}.tmp").symlink_to(tmp_path)  # never ours: a link
+    (tmp_path / f".a.{DEAD - 1}.tmp").symlink_to(tmp_path)  # a link is never ours
     with replacing(tmp_path / "a") as beside:
         beside.write_text("new")
     assert names(tmp_path) == sorted(["a", f".a.{DEAD - 1}.tmp", *(path.name for path in kept)])
     assert all(path.is_file() or (path / "file.npz").exists() for path in kept)
 
 
-def test_what_another_machine_still_writes_stays(tmp_path):
-    """Its process is unknown here, but the file is held."""
+def test_a_file_held_by_another_machine_stays(tmp_path):
+    """Its process is unknown here, but it holds a lock."""
     left = left_by(tmp_path, "a", DEAD)
     with holding(left, patience=0):
         assert stale(tmp_path) == []
@@ -355,14 +355,14 @@ def test_what_another_machine_still_writes_stays(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_a_name_is_no_pattern(tmp_path):
+def test_names_are_not_patterns(tmp_path):
     left = left_by(tmp_path, "aa", DEAD)
     with replacing(tmp_path / "a+"), working_folder(tmp_path / ".+"):
         pass
     assert left.exists()
 
 
-def test_a_working_folder_is_empty_and_goes(tmp_path):
+def test_a_working_folder_is_empty_and_is_removed(tmp_path):
     left_by(tmp_path, "set", os.getpid(), "folder")  # of an earlier process with this number, as in containers
     with working_folder(tmp_path / "set") as folder:
         assert list(folder.iterdir()) == [] and folder == temporary(tmp_path / "set")
@@ -372,7 +372,7 @@ def test_a_working_folder_is_empty_and_goes(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_a_checksum_tells_any_change_of_what_was_sealed():
+def test_a_checksum_detects_every_change():
     plain = {"a": [1, 2.5, None, "café"], "b": {2: 0.1, 10: (1,)}}
     again = json.loads(json.dumps(sealed(plain)))
     check_sealed(again)

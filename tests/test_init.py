@@ -25,7 +25,7 @@ def test_the_promised_names_are_there():
     promised = """Skeleton SkeletonPyramid NTU25 NTU25_2D H36M16 COCO17 MotionSet read_motions write_motions synthesise
         Generator Critic KineticGAN Experiment load_experiment fit load_run sample evaluate animate filmstrip
         load_published_generator load_published_critic save_published_generator save_published_critic
-        frechet_distance FrechetDistance mmd"""
+        frechet_distance FrechetDistance mmd plot view"""
     assert set(promised.split()) <= set(NAMES)
     assert set(NAMES) <= set(dir(kinetic))
 

@@ -119,7 +119,7 @@ def test_names_come_from_their_modules_and_not_from_the_package(module):
         ("kinetic.models.stgcn", "import lightning_fabric.utilities", "models does without it"),
         ("kinetic.files", "if TYPE_CHECKING:\n    from kinetic.skeleton import Skeleton", "not below files"),
         ("kinetic.settings.experiment", "import torch", "settings does without it"),
-        ("kinetic.pictures.plot", "import_module('kinetic.runs.fit')", "runs is not below pictures"),
+        ("kinetic.pictures.strips", "import_module('kinetic.runs.fit')", "runs is not below pictures"),
         ("kinetic.training.wgan", "from kinetic.runs.fit import fit", "runs is not below training"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What reaches a terminal: names in a safe form, from every verb, on every stream."""
+"""One-line texts, nearest names, and what reaches a terminal: safe names, from every verb, on every stream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,19 @@ import yaml
 
 from kinetic.cli.main import VERBS, main
 from kinetic.evaluation.report import Report, Row, write_report
-from kinetic.messages import LONGEST_MESSAGE, complain, safe_line, say, settle_streams, speaking
+from kinetic.messages import (
+    LONGEST_MESSAGE,
+    complain,
+    error_line,
+    listed,
+    nearest,
+    one_line,
+    safe_line,
+    say,
+    settle_streams,
+    speaking,
+    suggestion,
+)
 from kinetic.metrics.score import Score
 from kinetic.motion.storage import write_motions
 from kinetic.motion.synthetic import synthesise
@@ -40,10 +52,10 @@ NAMES = {
     "pictures": "\U0001f483\u821e\u0645\u0634\u064a",
 }
 TEXTS = {kind: name for kind, name in NAMES.items() if kind != "half pair"}
-"""Those that a set of motions may have; it refuses what is no text."""
+"""The names that a set of motions accepts; it refuses half a surrogate pair."""
 
 
-# --------------------------------------------------------------------------------------------------------- safe lines
+# ------------------------------------------------------------------------------------------------------ safe one-liners
 
 
 @pytest.mark.parametrize(
@@ -58,7 +70,7 @@ TEXTS = {kind: name for kind, name in NAMES.items() if kind != "half pair"}
         ("$\\frac{$", "$\\frac{$"),
     ],
 )
-def test_what_is_no_sign_is_written_out(text, line):
+def test_unprintable_characters_are_escaped(text, line):
     assert safe_line(text) == line
 
 
@@ -66,7 +78,7 @@ def test_what_is_no_sign_is_written_out(text, line):
 @pytest.mark.parametrize(
     "text", ["x" * 5000, "\x1b" * 5000, "ab\u202e" * 100, "begin" + "-" * 700 + "end"], ids=lambda text: ascii(text)[:6]
 )
-def test_a_line_is_cut_in_its_middle_and_never_in_an_escape(text, most):
+def test_a_long_line_loses_its_middle_but_no_half_of_an_escape(text, most):
     line = safe_line(text, most)
     assert len(line) <= most and line.isprintable() and "..." in line
     assert re.fullmatch(r"((x|a|b|e|g|i|n|d|-|\\x1b|\\u202e)*)\.\.\.((x|a|b|e|g|i|n|d|-|\\x1b|\\u202e)*)", line)
@@ -74,11 +86,77 @@ def test_a_line_is_cut_in_its_middle_and_never_in_an_escape(text, most):
         assert line.startswith("begin-") and line.endswith("-end")
 
 
-def test_a_line_without_a_limit_is_whole():
+def test_a_line_without_a_limit_is_complete():
     assert safe_line("x" * 5000, None) == "x" * 5000
 
 
-def test_lines_stay_lines_and_errors_are_one(capsys):
+@pytest.mark.parametrize(
+    ("text", "line"), [("a\nb\t  c ", "a b c"), ("", ""), (ValueError("a\n\x1b"), r"a \x1b"), (3, "3")]
+)
+def test_one_line_joins_lines_with_single_spaces(text, line):
+    assert one_line(text) == line
+
+
+@pytest.mark.parametrize(
+    ("error", "plain", "line"),
+    [
+        (ValueError("no\n class"), (), "ValueError: no class"),
+        (ValueError("no class"), (ValueError,), "no class"),
+        (UnicodeError("no class"), (ValueError,), "no class"),
+        (ValueError(), (ValueError,), "ValueError"),
+        (KeyError("a"), (ValueError,), "KeyError: 'a'"),
+    ],
+)
+def test_an_error_line_names_the_type_unless_the_message_is_enough(error, plain, line):
+    assert error_line(error, plain=plain) == line
+
+
+def test_an_error_line_has_its_type_when_the_message_is_long():
+    line = error_line(RuntimeError("x" * 5000), 60)
+    assert len(line) == 60 and line.startswith("RuntimeError: x")
+
+
+# ------------------------------------------------------------------------------------------------------ nearest names
+
+
+def test_nearest_names_come_most_similar_first():
+    names = ["walk", "walking", "jump"]
+    assert nearest("wolk", names) == ["walk"]
+    assert nearest("walkin", names, count=3) == ["walking", "walk"]
+    assert nearest("sit", names) == []
+    assert nearest("jxxx", names, cutoff=0.2) == ["jump"]
+
+
+def test_long_words_and_names_are_compared_in_part():
+    assert nearest("x" * 5000, ["x" * 100]) == ["x" * 100]
+    assert nearest("x" * 5000, ["x" * 101]) == []
+    assert nearest("name 1001", (f"name {i}" for i in range(5000)), cutoff=1.0) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "names", "text"),
+    [
+        ("wolk", ["walk", "jump"], "did you mean walk?"),
+        ("sit", ["walk", "jump"], "expected one of: walk, jump"),
+        ("a\nc", ["a\nb"], r"did you mean a\nb?"),
+        ("sit", [], "expected one of: "),
+    ],
+)
+def test_a_suggestion_is_the_nearest_name_or_the_list(word, names, text):
+    assert suggestion(word, names) == text
+
+
+def test_a_list_of_names_stops_before_it_is_too_long():
+    text = listed(f"name {i}" for i in range(1000))
+    assert text.startswith("name 0, name 1, ") and text.endswith(" more")
+    count = text.count("name")
+    assert len(text) < 420 and text.endswith(f"name {count - 1} and {1000 - count} more")
+
+
+# ------------------------------------------------------------------------------------------------------------ printing
+
+
+def test_say_keeps_lines_and_complain_joins_them(capsys):
     say("one\ntwo\x1b[31m\rthree")
     say("four", error=True)
     complain("what came\n and " + "\x07" * 5000 + " what was expected")
@@ -97,23 +175,23 @@ def test_a_warning_is_one_safe_line(capsys):
     assert capsys.readouterr().err == "kinetic: warning: from a file: \\x1b[31m\n"
 
 
-def test_nobody_else_prints():
-    """`print` to a file of one's own is allowed, to the terminal it is not."""
-    found = []
+def test_only_messages_prints_to_the_terminal():
+    """`print` to a file is allowed."""
+    places = []
     for path in sorted((ROOT / "kinetic").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print":
-                target = [ast.unparse(each.value) for each in node.keywords if each.arg == "file"]
+                target = [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "file"]
                 if not target or target[0].startswith("sys."):
-                    found.append(f"{path.name}, line {node.lineno}")
-    assert {place.split(",")[0] for place in found} == {"messages.py"}
+                    places.append(f"{path.name}, line {node.lineno}")
+    assert {place.split(",")[0] for place in places} == {"messages.py"}
 
 
 # -------------------------------------------------------------------------------------------------------- every verb
 
 
 def assert_safe(capsys, *words, status=(0, 1, 2)):
-    """Run a verb; nothing raw is printed, an error is one line that is not too long."""
+    """Run a verb: every printed character is printable, an error is one line of bounded length."""
     try:
         code = main([str(word) for word in words])
     except SystemExit as stop:  # of --help
@@ -130,7 +208,7 @@ def assert_safe(capsys, *words, status=(0, 1, 2)):
 
 
 def named(name):
-    """Two actions of four people in front of three cameras; whatever has a name has this one."""
+    """Two actions of four people in front of three cameras, with one name for classes, people, clips and skeleton."""
     plain = synthesise(["walk", "wave"], subjects=4, repeats=1, frames=16)
     n = len(plain)
     return replace(
@@ -146,12 +224,12 @@ def named(name):
 
 @pytest.fixture(params=list(TEXTS))
 def motions(request, tmp_path):
-    """A name, and a file of motions that are called so."""
+    """A name, and a file of motions with this name everywhere."""
     write_motions(named(TEXTS[request.param]), tmp_path / "m.npz")
     return TEXTS[request.param], tmp_path / "m.npz"
 
 
-def test_sets_of_motions_are_looked_at(capsys, motions):
+def test_data_verbs_print_safe_names(capsys, motions):
     name, file = motions
     out, _ = assert_safe(capsys, "data", "info", file, status=(0,))
     assert max(map(len, out.splitlines())) < 1000
@@ -171,7 +249,7 @@ def test_sets_of_motions_are_looked_at(capsys, motions):
     assert_safe(capsys, "fit", "--data.source", file, "--data.split", f"{name}x", "--out", file.with_name("run"))
 
 
-def test_sets_of_motions_are_drawn(capsys, motions):
+def test_pictures_and_pages_take_any_name(capsys, motions):
     _, file = motions
     for picture in ("a.png", "a.gif"):
         assert_safe(capsys, "plot", file, "-o", file.with_name(picture), "--count", 2, status=(0,))
@@ -180,7 +258,7 @@ def test_sets_of_motions_are_drawn(capsys, motions):
 
 
 def test_training_survives_all_names_at_once(capsys, tmp_path):
-    """Also pictures, recognition, evaluation by class, the confusion chart, and checkpoints with such names."""
+    """So do pictures, recognition, evaluation by class, the confusion chart and checkpoints."""
     plain = synthesise(subjects=4, repeats=1, frames=16)
     names = [*TEXTS.values(), *(f"class {i}" for i in range(12))][: len(plain.class_names)]
     assert set(TEXTS.values()) <= set(names)
@@ -207,7 +285,7 @@ def score(name, **more):
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_reports_are_compared(capsys, tmp_path, name):
+def test_compare_prints_safe_names(capsys, tmp_path, name):
     for file, more in (("a", {}), ("b", {}), ("c", {"reference": f"{name}c"})):
         row = Row(score(name, **more), score(name, **more), "low")
         write_report(Report(name, (row,), (name,), (name,)), tmp_path / f"{file}.json")
@@ -223,7 +301,7 @@ def test_reports_are_compared(capsys, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_skeletons_are_checked(capsys, tmp_path, name):
+def test_skeleton_verbs_print_safe_names(capsys, tmp_path, name):
     plain = {"joints": [name, "b", "c"], "bones": [[name, "b"], ["b", "c"]], "center": name, "name": name}
     for changes, status in (
         ({}, (0, 2)),
@@ -243,7 +321,7 @@ def test_skeletons_are_checked(capsys, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_settings_and_ablations_are_refused(capsys, tmp_path, name):
+def test_wrong_settings_and_ablations_print_safe_names(capsys, tmp_path, name):
     file = tmp_path / "a.yaml"
     for plain in ({name: 1}, {"critic": {name: 1}}, {"critic": {"pooling": name}}, {"data": {"frames": name}}, name):
         file.write_text(yaml.safe_dump(plain), encoding="utf-8")
@@ -265,7 +343,7 @@ def test_settings_and_ablations_are_refused(capsys, tmp_path, name):
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_files_and_members_of_archives_are_named(capsys, tmp_path, name):
+def test_names_of_files_and_archive_members_are_printed_safely(capsys, tmp_path, name):
     raw = tmp_path / "raw"
     raw.mkdir()
     for inner in (f"S001C001P001R001A001{name}.skeleton", f"{name}/S001C001P001R001A002.skeleton", f"{name}.npy"):
@@ -285,7 +363,7 @@ def test_files_and_members_of_archives_are_named(capsys, tmp_path, name):
         try:
             file.write_text(f"HIERARCHY {name} 1", encoding="utf-8", errors="replace")
         except (OSError, UnicodeError):
-            continue  # no such name can be
+            continue  # the file system refuses the name
         assert_safe(capsys, "data", "info", file, status=(1, 2))
         assert_safe(capsys, "data", "recipes", file, "-o", tmp_path / "a.png", status=(1, 2))
     assert_safe(capsys, "data", "check", raw, status=(1, 2))
@@ -298,14 +376,14 @@ def test_files_and_members_of_archives_are_named(capsys, tmp_path, name):
     "name", [NAMES[kind] for kind in ("newline", "escape", "half pair", "long")], ids=lambda n: ascii(n)[:6]
 )
 @pytest.mark.parametrize("verb", list(VERBS))
-def test_what_was_typed_is_named(capsys, verb, name):
+def test_typed_words_are_printed_safely(capsys, verb, name):
     assert_safe(capsys, name, status=(2,))
     assert_safe(capsys, verb.split()[0], name, status=(1, 2))
     assert_safe(capsys, *verb.split(), f"--{name}", "x", status=(2,))
     assert_safe(capsys, *verb.split(), name, "--out", name, "--debugg", status=(1, 2))
 
 
-def test_debug_prints_no_raw_letters_either(capsys, tmp_path):
+def test_a_traceback_is_printed_safely(capsys, tmp_path):
     assert main(["data", "info", str(tmp_path / "\x1b[31m"), "--debug"]) == 2
     err = capsys.readouterr().err
     assert err.startswith("Traceback") and "\x1b" not in err and err.count("\n") > 5
@@ -316,7 +394,7 @@ def test_debug_prints_no_raw_letters_either(capsys, tmp_path):
 
 @pytest.fixture(scope="module")
 def umlauts(tmp_path_factory):
-    """Motions whose classes no ASCII terminal can show."""
+    """Motions whose class names no ASCII terminal can show."""
     file = tmp_path_factory.mktemp("umlauts") / "m.npz"
     plain = synthesise(["walk", "wave"], subjects=4, repeats=1, frames=16)
     write_motions(replace(plain, class_names=("wäg±", "走る")), file)
@@ -327,7 +405,7 @@ def shell(command, **environment):
     done = subprocess.run(
         ["bash", "-c", f'kinetic() {{ {sys.executable} -m kinetic "$@"; }}; {command}'],
         capture_output=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "", **environment},  # what is left is written at the end
+        env={**os.environ, "PYTHONUNBUFFERED": "", **environment},  # buffered, so that the end has something to flush
         cwd=ROOT,
         check=False,
     )
@@ -336,7 +414,7 @@ def shell(command, **environment):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "utf-8"])
-def test_any_encoding_will_do(umlauts, encoding):
+def test_every_encoding_shows_every_name(umlauts, encoding):
     done = shell(f"kinetic data info {umlauts}", LANG="C", PYTHONIOENCODING=encoding)
     assert done.returncode == 0
     text = done.stdout.decode(encoding)
@@ -347,7 +425,7 @@ def test_any_encoding_will_do(umlauts, encoding):
     assert list(json.loads(done.stdout)["classes"]) == ["wäg±", "走る"]
 
 
-def test_every_verb_has_its_help_in_ascii(capsys):
+def test_the_help_of_every_verb_is_ascii(capsys):
     for verb in VERBS:
         with pytest.raises(SystemExit, match="0"):
             main([*verb.split(), "--help"])
@@ -380,13 +458,13 @@ def test_a_file_never_takes_the_number_of_a_closed_stream(umlauts, tmp_path):
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_reader_who_leaves_is_no_error(umlauts):
+def test_a_closed_pipe_is_no_error(umlauts):
     for command in (f"kinetic data info {umlauts}", "kinetic fit --help", "kinetic fit --print-config"):
         assert shell(f"{command} | true; exit ${{PIPESTATUS[0]}}").returncode == 0
     assert shell("kinetic data info nowhere 2>&1 >/dev/null | true; exit ${PIPESTATUS[0]}").returncode == 2
 
 
-def test_settling_leaves_streams_that_work_alone(capsys):
+def test_settling_leaves_working_streams_alone(capsys):
     print("a", end="")
     settle_streams()
     assert capsys.readouterr().out == "a"

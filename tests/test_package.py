@@ -1,4 +1,4 @@
-"""What is installed: wheel and source distribution hold what they should, and every verb works without the checkout."""
+"""The installed package: the content of wheel and source distribution, and every verb without the checkout."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ import pytest
 from kinetic.version import DISTRIBUTION, __version__
 
 ROOT = Path(__file__).resolve().parents[1]
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "build", "dist", "runs", "_build", "*.egg-info", ".*")
 DATA = """--data.classes walk,wave --data.frames 16 --data.batch_size 8 --data.synthetic.subjects 4
     --training.accelerator cpu --training.sample_every 0"""
 NETWORKS = "--generator.latent 8 --generator.widths 8,8,8,8,8 --critic.widths 8,8,8,8,8,8"
@@ -44,7 +43,7 @@ data convert motions.npz -o converted
 skeleton check kinect20
 skeleton show kinect20 -o skeleton.png
 """.replace("\n    ", " ").strip()
-"""The main use of every verb, small; each may use what those before it left."""
+"""The main use of every verb, small; a command may use the files of those before it."""
 
 DRIVER = """
 import json, sys, kinetic
@@ -52,12 +51,12 @@ from pathlib import Path
 from kinetic.cli.main import main
 statuses = [main(words) for words in json.loads(sys.argv[1])]
 homes = {str(Path(m.__file__).parent) for n, m in list(sys.modules.items()) if n.split(".")[0] == "kinetic"}
-Path("told.json").write_text(json.dumps({"statuses": statuses, "home": kinetic.__path__[0], "homes": sorted(homes)}))
+Path("summary.json").write_text(json.dumps({"statuses": statuses, "home": kinetic.__path__[0], "homes": sorted(homes)}))
 """
 
 
 def run(*words: str | Path, folder: Path) -> str:
-    """What a program prints that cannot see the checkout. The tests themselves may have been told where it is."""
+    """The output of a program that cannot see the checkout: variables that point to it are removed."""
     hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
     environment = {name: value for name, value in os.environ.items() if name not in hidden}
     done = subprocess.run([str(word) for word in words], cwd=folder, env=environment, capture_output=True, text=True)
@@ -66,7 +65,7 @@ def run(*words: str | Path, folder: Path) -> str:
 
 
 def wheel_of(source: Path, target: Path) -> Path:
-    """The wheel that pip builds with the setuptools that is here, and without a network."""
+    """The wheel that pip builds with the installed setuptools, without a network."""
     options = ("--no-build-isolation", "--no-deps", "--no-index", "--disable-pip-version-check", "-q")
     run(sys.executable, "-m", "pip", "wheel", *options, "-w", target, source, folder=target.parent)
     (wheel,) = target.glob("*.whl")
@@ -75,9 +74,9 @@ def wheel_of(source: Path, target: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """Built from a copy of the checkout that holds all its folders, but nothing that an earlier build left."""
+    """A wheel built from a copy of the checkout without the leftovers of earlier builds."""
     folder = tmp_path_factory.mktemp("package")
-    shutil.copytree(ROOT, folder / "source", ignore=LEFT_OUT)
+    shutil.copytree(ROOT, folder / "source", ignore=left_out)
     return wheel_of(folder / "source", folder / "wheel")
 
 
@@ -92,7 +91,7 @@ def sdist(wheel) -> Path:
 
 @pytest.fixture(scope="module")
 def python(wheel) -> Path:
-    """The Python of a new environment with the wheel; what else it needs, it shares with the one of the tests."""
+    """The Python of a new environment with the wheel; other packages come from the environment of the tests."""
     home = wheel.parents[1] / "environment"
     venv.create(home, with_pip=False, symlinks=True)
     python = home / "bin" / "python"
@@ -106,10 +105,16 @@ def python(wheel) -> Path:
 
 @pytest.fixture(scope="module")
 def used(python, tmp_path_factory) -> Path:
-    """A folder in which every command was run, and `told.json` about them."""
+    """A folder in which every command ran; `summary.json` has their exit status and the imported folders."""
     folder = tmp_path_factory.mktemp("elsewhere")
     run(python, "-I", "-c", DRIVER, json.dumps([shlex.split(line) for line in COMMANDS.splitlines()]), folder=folder)
     return folder
+
+
+def left_out(folder: str, names: list[str]) -> set[str]:
+    """The leftovers of builds, tests and training in a folder of the checkout; `kinetic/runs` is a package."""
+    top = {"build", "dist", "runs"} if Path(folder) == ROOT else set()
+    return top | shutil.ignore_patterns("__pycache__", "_build", "*.egg-info", ".*")(folder, names)
 
 
 def contents(wheel: Path) -> dict[str, bytes]:
@@ -118,7 +123,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 
 def sources() -> dict[str, bytes]:
-    """What the package consists of, under the names that it has in the wheel."""
+    """The files of the package under their names in the wheel."""
     files = [path for path in (ROOT / "kinetic").rglob("*") if path.is_file() and path.suffix != ".pyc"]
     files += [path for path in (ROOT / "experiments").rglob("*") if path.is_file()]
     names = {path: path.relative_to(ROOT).as_posix() for path in files}
@@ -140,30 +145,30 @@ def test_every_folder_with_modules_is_a_package_that_setup_cfg_lists():
 def test_the_wheel_holds_the_package_its_pages_and_presets_and_nothing_else(wheel):
     about = f"{DISTRIBUTION.replace('-', '_')}-{__version__}"
     assert wheel.name == f"{about}-py3-none-any.whl"
-    held = {name: content for name, content in contents(wheel).items() if not name.startswith(f"{about}.dist-info/")}
-    assert held == sources()
-    for name in ("py.typed", "viewer/page.html", "training/wgan.py", "experiments/demo.yaml"):
-        assert f"kinetic/{name}" in held
+    files = {name: content for name, content in contents(wheel).items() if not name.startswith(f"{about}.dist-info/")}
+    assert files == sources()
+    for name in ("py.typed", "pictures/page.html", "training/wgan.py", "experiments/demo.yaml"):
+        assert f"kinetic/{name}" in files
 
 
-def test_the_wheel_says_what_it_is_called_and_needs(wheel):
+def test_the_wheel_has_its_name_version_and_requirements(wheel):
     about = f"{DISTRIBUTION.replace('-', '_')}-{__version__}.dist-info"
-    held = contents(wheel)
-    metadata = held[f"{about}/METADATA"].decode()
+    files = contents(wheel)
+    metadata = files[f"{about}/METADATA"].decode()
     assert f"\nName: {DISTRIBUTION}\n" in metadata and f"\nVersion: {__version__}\n" in metadata
     assert "\nRequires-Dist: torch>=" in metadata and 'extra == "ray"' in metadata
-    assert held[f"{about}/entry_points.txt"].decode() == "[console_scripts]\nkinetic = kinetic.cli.main:main\n"
-    assert f"{about}/licenses/LICENSE" in held
+    assert files[f"{about}/entry_points.txt"].decode() == "[console_scripts]\nkinetic = kinetic.cli.main:main\n"
+    assert f"{about}/licenses/LICENSE" in files
 
 
 def test_the_source_distribution_builds_the_same_wheel(wheel, sdist):
     again = contents(wheel_of(sdist, sdist.parent / "wheel"))
-    assert {name: held for name, held in again.items() if not name.endswith("RECORD")} == {
-        name: held for name, held in contents(wheel).items() if not name.endswith("RECORD")
+    assert {name: content for name, content in again.items() if not name.endswith("RECORD")} == {
+        name: content for name, content in contents(wheel).items() if not name.endswith("RECORD")
     }
 
 
-def test_the_source_distribution_holds_no_half_of_the_tests(sdist):
+def test_the_source_distribution_leaves_tests_and_docs_out(sdist):
     with tarfile.open(sdist) as archive:
         tops = {name.split("/")[1] for name in archive.getnames() if "/" in name}
     assert not tops & {"tests", "benchmarks", "docs", "runs"}
@@ -178,15 +183,15 @@ def test_the_installed_command_and_module_answer(python, tmp_path):
     assert run(python, "-I", "-c", code, folder=tmp_path) == f"{__version__}\n"
 
 
-def test_every_verb_is_tried():
+def test_every_verb_has_a_command():
     from kinetic.cli.main import VERBS
 
-    tried = Counter(verb for line in COMMANDS.splitlines() for verb in VERBS if f"{line} ".startswith(f"{verb} "))
-    assert set(tried) == set(VERBS)
+    counts = Counter(verb for line in COMMANDS.splitlines() for verb in VERBS if f"{line} ".startswith(f"{verb} "))
+    assert set(counts) == set(VERBS)
 
 
 def test_every_verb_works_from_an_empty_folder(used):
-    statuses = json.loads((used / "told.json").read_text())["statuses"]
+    statuses = json.loads((used / "summary.json").read_text())["statuses"]
     assert dict(zip(COMMANDS.splitlines(), statuses, strict=True)) == dict.fromkeys(COMMANDS.splitlines(), 0)
 
 
@@ -196,19 +201,19 @@ def test_every_verb_works_from_an_empty_folder(used):
     motions.png curves.png motions.html built/meta.json built.png recipes.png converted/meta.json
     skeleton.png""".split(),
 )
-def test_what_the_verbs_promise_is_there(used, name):
+def test_every_verb_writes_its_files(used, name):
     assert (used / name).stat().st_size > 100
 
 
-def test_what_was_imported_is_the_installed_package(used, python):
-    told = json.loads((used / "told.json").read_text())
+def test_the_verbs_import_the_installed_package(used, python):
+    summary = json.loads((used / "summary.json").read_text())
     installed = python.parents[1]
-    assert Path(told["home"]).is_relative_to(installed)
-    assert all(Path(home).is_relative_to(installed) for home in told["homes"])
-    assert {Path(home).name for home in told["homes"]} >= {"kinetic", "training", "ablation", "viewer"}
+    assert Path(summary["home"]).is_relative_to(installed)
+    assert all(Path(home).is_relative_to(installed) for home in summary["homes"])
+    assert {Path(home).name for home in summary["homes"]} >= {"kinetic", "training", "ablation", "pictures"}
 
 
 def test_a_run_of_an_installed_package_names_its_version_and_no_commit(used):
-    told = json.loads((used / "gan" / "environment.json").read_text())
-    assert told["versions"]["kinetic"] == __version__
-    assert told["commit"] is None
+    environment = json.loads((used / "gan" / "environment.json").read_text())
+    assert environment["versions"]["kinetic"] == __version__
+    assert environment["commit"] is None

@@ -1,4 +1,4 @@
-"""YAML and JSON texts hold plain values within limits: what is read, what is refused, and how long that takes."""
+"""Plain values from YAML and JSON texts: their types, the limits, the messages and the time to read them."""
 
 import json
 import math
@@ -15,7 +15,7 @@ from kinetic.plain import DEEPEST, LONGEST_NUMBER, MOST_VALUES, TOO_DEEP, json_v
 
 @pytest.fixture(params=["libyaml", "python"])
 def scanner(request, monkeypatch):
-    """Both scanners: that of every wheel, and the one that takes its place."""
+    """Both scanners: libyaml, and the one in Python that replaces it."""
     if request.param == "python":
         monkeypatch.setattr(plain, "_EVENTS", yaml.SafeLoader)
 
@@ -53,16 +53,16 @@ def scanner(request, monkeypatch):
         ("\ufeffa", "a"),
     ],
 )
-def test_a_word_or_number_is_what_yaml_1_2_says(text, value, scanner):
+def test_words_and_numbers_follow_yaml_1_2(text, value, scanner):
     read = yaml_values(text)
     assert (type(read), read) == (type(value), value)
 
 
-def test_no_number_is_one():
+def test_nan_is_a_number():
     assert math.isnan(yaml_values(".nan"))
 
 
-def test_words_stay_what_they_are_where_words_are_wanted():
+def test_words_keeps_every_word_and_number_as_text():
     assert yaml_values("[1e3, no, null, 08, 'a b']", words=True) == ["1e3", "no", "null", "08", "a b"]
 
 
@@ -94,9 +94,9 @@ TOO_MANY = f"expected at most {MOST_VALUES} keys and values, found more"
         ("[\n" * 60, f"line 51: {TOO_DEEP}"),
         ("- " * 1000, f"line 1: {TOO_DEEP}"),
         ("a: &a " + "[" * 30 + "]" * 30 + "\nb: " + "[" * 30 + "*a" + "]" * 30, f"line 2: {TOO_DEEP}"),
-        ("a: &a [*a]", "line 1: *a stands for nothing that is complete before it"),
-        ("a: &a 1\nb: &a [*a]", "line 2: *a stands for nothing that is complete before it"),
-        ("a: *b", "line 1: *b stands for nothing"),
+        ("a: &a [*a]", "line 1: *a refers to no anchor that is complete before it"),
+        ("a: &a 1\nb: &a [*a]", "line 2: *a refers to no anchor that is complete before it"),
+        ("a: *b", "line 1: *b refers to no anchor"),
         ("a: {<<: 1}", "line 1: << takes a mapping or a list of them, found 1"),
         ("a: {<<: [1]}", "line 1: << takes a mapping or a list of them, found 1"),
         (
@@ -107,9 +107,9 @@ TOO_MANY = f"expected at most {MOST_VALUES} keys and values, found more"
         ("a: !!set {x}", "line 1: found the tag !!set, expected plain values without tags"),
         ("%TAG ! x\n--- 1", "line 1: found %TAG, expected plain values without tags"),
         ("a: 1\n---\nb: 2", "line 2: a second document begins, expected one"),
-        ("a: 1\nb: {c: 1, d: 2, c: 3}", "line 2: 'c' stands there twice"),
-        ("1: a\n'1': b", "line 2: '1' stands there twice"),
-        ("a: {<<: {}, <<: {}}", "line 1: '<<' stands there twice"),
+        ("a: 1\nb: {c: 1, d: 2, c: 3}", "line 2: the key 'c' is repeated"),
+        ("1: a\n'1': b", "line 2: the key '1' is repeated"),
+        ("a: {<<: {}, <<: {}}", "line 1: the key '<<' is repeated"),
         ("null: a", "line 1: expected a word or a whole number as a key, found null; quote a word"),
         ("true: a", "line 1: expected a word or a whole number as a key, found true"),
         ("1.5: a", "line 1: expected a word or a whole number as a key, found 1.5"),
@@ -117,7 +117,7 @@ TOO_MANY = f"expected at most {MOST_VALUES} keys and values, found more"
         ("? {a: b}\n: c", "line 1: expected a word or a whole number as a key, found {'a': 'b'}"),
         (f"a: {'1' * 101}", f"line 1: expected a number of at most {LONGEST_NUMBER} letters, found one of 101"),
         (f"a: 0.{'3' * 101}", f"line 1: expected a number of at most {LONGEST_NUMBER} letters, found one of 103"),
-        ("a: 1\nb: 12e4567", "line 2: 12e4567 is larger than any number; quote it where it is a word"),
+        ("a: 1\nb: 12e4567", "line 2: 12e4567 is too large for a number; quote it if it is a word"),
         ("a: b\nc: \0", r"line 2: expected text, found the character \x00"),
         ("a: b\nc: \x1b[2J", r"line 2: expected text, found the character \x1b"),
         ("a\x00:\x00", r"line 1: expected text, found the character \x00"),  # UTF-16, read as UTF-8
@@ -125,7 +125,7 @@ TOO_MANY = f"expected at most {MOST_VALUES} keys and values, found more"
         ("a:\n\t- b", "line 2: found character"),
     ],
 )
-def test_what_yaml_cannot_be_is_refused_in_one_short_line_with_its_number(text, message, scanner):
+def test_wrong_yaml_is_refused_in_one_short_line_with_its_number(text, message, scanner):
     with pytest.raises(ValueError, match=r"^line [0-9]+: ") as caught:
         yaml_values(text)
     assert str(caught.value).startswith(message)
@@ -133,14 +133,14 @@ def test_what_yaml_cannot_be_is_refused_in_one_short_line_with_its_number(text, 
     assert len(str(caught.value)) < 300
 
 
-def test_a_tab_and_what_is_not_closed_are_told(scanner):
+def test_tabs_and_open_brackets_are_named(scanner):
     with pytest.raises(ValueError, match=r"^line 2: .*; YAML takes no tab there, write spaces$"):
         yaml_values("a:\n\tb: 1")
     with pytest.raises(ValueError, match=r"^line 2: .*expected ',' or '\]'.* while parsing a flow sequence$"):
         yaml_values("\na: [1")
 
 
-def test_the_largest_text_that_is_read():
+def test_texts_at_the_limits_are_read():
     deep = "[" * DEEPEST + "]" * DEEPEST
     assert json.dumps(yaml_values(deep)) == deep
     assert len(yaml_values("- a\n" * (MOST_VALUES - 1))) == MOST_VALUES - 1
@@ -170,13 +170,13 @@ LONG = {
 
 
 @pytest.mark.parametrize("name", LONG)
-def test_no_text_takes_long(name):
-    since = time.process_time()
+def test_every_text_is_read_or_refused_quickly(name):
+    begin = time.process_time()
     try:
         yaml_values(LONG[name])
     except ValueError as error:
         assert len(str(error)) < 300
-    assert time.process_time() - since < 1  # 0.2 on a quiet machine
+    assert time.process_time() - begin < 1  # 0.2 on a quiet machine
 
 
 ODD = ("yes", "on", "12:30:00", "0777", "08", "1e4", "1_000", "0o17", "0x1F", "null", "~", "2020-01-01", "<<", "=")
@@ -195,26 +195,26 @@ VALUES = st.recursive(
 @settings(max_examples=300, deadline=None)
 @given(st.dictionaries(WORDS, VALUES, max_size=8))
 @example({word: [word, {word: word}] for word in ODD})
-def test_what_is_written_is_read_as_equal_values(values):
-    """By this reader, by the one that takes its place, and by readers of YAML 1.1."""
+def test_written_values_are_read_back_equal(values):
+    """By both scanners, and by readers of YAML 1.1."""
     text = yaml_text(values)
     with pytest.MonkeyPatch.context() as patch:
-        found = [yaml_values(text), yaml.safe_load(text)]
+        readings = [yaml_values(text), yaml.safe_load(text)]
         patch.setattr(plain, "_EVENTS", yaml.SafeLoader)
-        found.append(yaml_values(text))
-    for read in found:
+        readings.append(yaml_values(text))
+    for read in readings:
         assert repr(read) == repr(values)  # 1 is neither 1.0 nor true
 
 
-def test_words_are_quoted_only_where_a_reader_needs_it():
+def test_words_are_quoted_only_when_a_reader_needs_it():
     assert yaml_text({"a": ["walk", "sit down", "no", "1e4", "08"], "b": {"c": 1e-05, "d": None}}) == (
         "a: [walk, sit down, 'no', '1e4', '08']\nb:\n  c: 1.0e-05\n  d: null\n"
     )
 
 
-def test_values_that_are_the_same_are_written_out():
-    one = ["a"]
-    assert yaml_text({"b": one, "c": one}) == "b: [a]\nc: [a]\n"
+def test_shared_values_are_written_out():
+    shared = ["a"]
+    assert yaml_text({"b": shared, "c": shared}) == "b: [a]\nc: [a]\n"
 
 
 @pytest.mark.parametrize(
@@ -225,24 +225,24 @@ def test_values_that_are_the_same_are_written_out():
         ('{"a": ' * 51 + "1" + "}" * 51, TOO_DEEP),
         ("[NaN]", "found NaN, expected finite numbers"),
         ('{"a": -Infinity}', "found -Infinity, expected finite numbers"),
-        ('{"a": [1e999]}', "found a number that is larger than any"),
+        ('{"a": [1e999]}', "found a number that is too large"),
         (f'{{"a": {"9" * 101}}}', "expected a number of at most 100 letters, found one of "),
         (f"-{'9' * 100}", "expected a number of at most 100 letters, found one of "),
         ("9" * 5000, "expected a number of at most 100 letters, found one of "),
-        ('{"a": 1, "b": {"c": 1, "c": 1}}', "'c' stands there twice"),
+        ('{"a": 1, "b": {"c": 1, "c": 1}}', "the key 'c' is repeated"),
         ('{"a": 1,\n]', "line 2, column 1: not JSON: "),
         ("", "line 1, column 1: not JSON: "),
         ("\ufeff{}", "line 1, column 1: not JSON: "),
     ],
 )
-def test_what_json_cannot_be_is_refused_in_one_short_line(text, message):
+def test_wrong_json_is_refused_in_one_short_line(text, message):
     with pytest.raises(ValueError, match=r".") as caught:
         json_values(text)
     assert str(caught.value).startswith(message)
     assert len(str(caught.value)) < 200
 
 
-def test_other_json_is_read():
+def test_json_within_the_limits_is_read():
     value = {"a": [1, -2.5, None, True, "x"], "b": {"c": 10**99, "d": []}}
     assert json_values(json.dumps(value)) == value
     assert json_values("[" * 50 + "1" + "]" * 50)

@@ -1,4 +1,4 @@
-"""A bare word is a preset and a path is a path, wherever an experiment, an ablation or a skeleton is asked for."""
+"""A bare word is a preset and a path is a path, for experiments, ablations, skeletons and tables."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ KINDS = ("experiment", "ablation", "skeleton", "table")
 
 
 def test_every_file_of_the_folder_is_one_preset():
-    found = [preset_file(name, kind) for kind in KINDS for name in presets(kind)]
-    assert sorted(found) == sorted((ROOT / "experiments").rglob("*.yaml"))
+    files = [preset_file(name, kind) for kind in KINDS for name in presets(kind)]
+    assert sorted(files) == sorted((ROOT / "experiments").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_preset_says_what_it_is_in_a_line(kind):
+def test_every_preset_has_a_description_of_one_line(kind):
     assert presets(kind)
     for name, about in presets(kind).items():
         assert is_preset_name(name)
@@ -48,7 +48,7 @@ def test_a_bare_word_is_a_name(word):
 @pytest.mark.parametrize(
     "word", ["demo.yaml", "demo.YML", "./demo", "a/demo", "a\\demo", "/demo", ".", "..", "", Path("demo"), None, 3]
 )
-def test_anything_else_is_no_name(word):
+def test_paths_and_other_values_are_no_names(word):
     assert not is_preset_name(word)
 
 
@@ -65,11 +65,11 @@ def test_presets_are_loaded_by_name_and_later_ones_win():
 @pytest.mark.parametrize("profile", ["tiny", "small", "paper", "full"])
 def test_an_ablation_by_name_finds_the_files_that_it_names(profile, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    made, _ = read_ablation("ablation", profile=profile)
-    assert made == read_ablation(ROOT / "experiments" / "ablation.yaml", profile=profile)[0]
+    ablation, _ = read_ablation("ablation", profile=profile)
+    assert ablation == read_ablation(ROOT / "experiments" / "ablation.yaml", profile=profile)[0]
 
 
-def test_what_the_current_folder_holds_never_takes_the_place_of_a_preset(tmp_path, monkeypatch):
+def test_files_of_the_current_folder_never_replace_a_preset(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("demo", "demo.yaml"):
         Path(name).write_text("seed: 77", encoding="utf-8")
@@ -112,7 +112,7 @@ def test_a_file_without_ending_is_not_read_by_its_bare_name(tmp_path, monkeypatc
         (load_experiment, "/", "/: expected a YAML file, found a folder"),
     ],
 )
-def test_an_unknown_word_is_answered_with_what_there_is(load, word, message, tmp_path, monkeypatch):
+def test_an_error_names_the_nearest_preset_or_all(load, word, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises((FileNotFoundError, ValueError)) as refused:
         load(word)
@@ -135,13 +135,13 @@ def own_ablation(folder: Path, encoder: str) -> Path:
     return write(folder / "own.yaml", plain)
 
 
-def test_an_ablation_of_ones_own_names_presets(tmp_path):
-    made, _ = read_ablation(own_ablation(tmp_path, "demo_encoder"))
-    assert made.base["critic"] == yaml.safe_load(preset_file("fast", "experiment").read_text("utf-8"))["critic"]
-    assert made.benchmarks[0].encoder["model"] == "encoder"
+def test_an_ablation_file_names_presets(tmp_path):
+    ablation, _ = read_ablation(own_ablation(tmp_path, "demo_encoder"))
+    assert ablation.base["critic"] == yaml.safe_load(preset_file("fast", "experiment").read_text("utf-8"))["critic"]
+    assert ablation.benchmarks[0].encoder["model"] == "encoder"
 
 
-def test_a_run_beside_an_ablation_file_is_not_taken_for_a_preset_nor_the_other_way_round(tmp_path):
+def test_a_run_beside_an_ablation_file_and_a_preset_are_told_apart(tmp_path):
     (tmp_path / "trained").mkdir()
     assert read_ablation(own_ablation(tmp_path, "trained"))[0].benchmarks[0].encoder == tmp_path / "trained"
     (tmp_path / "encoder").mkdir()
@@ -160,7 +160,7 @@ def added(tmp_path, monkeypatch):
     return folder
 
 
-def test_a_skeleton_among_the_presets_is_used_by_name_everywhere(added, tmp_path, capsys):
+def test_a_skeleton_preset_is_used_by_name_everywhere(added, tmp_path, capsys):
     assert load_skeleton("added") == KINECT20
     assert load_skeleton("ntu25") is NTU25
     assert main(["skeleton", "check", "added"]) == 0
@@ -179,7 +179,7 @@ def test_a_run_keeps_the_name_of_its_skeleton(added, tmp_path, monkeypatch):
     assert _placed(load_experiment(skeleton="./added")).skeleton == str(tmp_path / "added")
 
 
-def test_cells_keep_the_name_of_a_skeleton_and_know_its_content(added, tmp_path):
+def test_cells_keep_the_name_of_a_skeleton_and_hash_its_content(added, tmp_path):
     def cell(skeleton):
         save_skeleton(skeleton, added / "skeletons" / "body.yaml")
         settings = {"skeleton": "body", "data": {"classes": ["walk"], "frames": 16, "synthetic": {"subjects": 2}}}

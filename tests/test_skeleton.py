@@ -498,7 +498,7 @@ SOUND = HEAD + "bones: [[hip, neck], [neck, head]]\ncenter: neck\n"
         (SOUND + "channels: '3'", ["channels a whole number"]),
         (SOUND + "name: 3", ["name must be a string"]),
         (SOUND + "keep: [[hip]]", ["keep[0] must hold the centre neck, got hip"]),
-        (SOUND + "center: hip", ["'center' stands there twice", "line 4"]),
+        (SOUND + "center: hip", ["'center' is repeated", "line 4"]),
         ("- hip\n- neck", ["expected joints, bones and center, found list"]),
         ("", ["found NoneType"]),
         ("joints: [hip", ["own.yaml, line 1: did not find expected ',' or ']'"]),

@@ -1,4 +1,4 @@
-"""The library has one name for pip, its own, and everything that tells people what to install uses it."""
+"""Every text that says what to install uses the name of the distribution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import kinetic
 from kinetic.version import DISTRIBUTION, install_hint
 
 ROOT = Path(__file__).resolve().parents[1]
-TOLD = [
+TEXTS = [
     *(
         ROOT / name
         for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "Makefile", "requirements.txt", "setup.cfg")
@@ -21,8 +21,8 @@ TOLD = [
     *sorted(path for folder in ("kinetic", "benchmarks") for path in (ROOT / folder).rglob("*.py")),
     *sorted((ROOT / "experiments").rglob("*.yaml")),
 ]
-STRANGER = re.compile(r"kinetic\[|pip3? install[^\n`]*(?<![\w./-])kinetic(?![\w-])|(version|distribution)\(.kinetic.\)")
-"""PyPI's `kinetic`, a client for Kinetic devices, where something is installed or looked up."""
+OTHER = re.compile(r"kinetic\[|pip3? install[^\n`]*(?<![\w./-])kinetic(?![\w-])|(version|distribution)\(.kinetic.\)")
+"""Installs or looks up PyPI's `kinetic`, a client for Kinetic devices."""
 
 
 def setup() -> ConfigParser:
@@ -31,7 +31,7 @@ def setup() -> ConfigParser:
     return parser
 
 
-def test_setup_cfg_has_the_name_and_takes_the_version_from_here():
+def test_setup_cfg_has_the_name_and_reads_the_version():
     metadata = setup()["metadata"]
     assert metadata["name"] == DISTRIBUTION
     assert metadata["version"] == "attr: kinetic.version.__version__"
@@ -42,18 +42,18 @@ def test_the_citation_has_the_version():
 
 
 @pytest.mark.parametrize("extra", ["ray", "slurm", "video", "tensorboard", "wandb"])
-def test_a_hint_names_an_extra_that_there_is(extra):
+def test_a_hint_names_an_existing_extra(extra):
     assert install_hint(extra) == f"pip install 'kinetic-motion[{extra}]'"
     assert extra in setup()["options.extras_require"]
 
 
-@pytest.mark.parametrize("path", TOLD, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_nobody_is_sent_to_the_library_of_a_stranger(path):
-    assert [found.group() for found in STRANGER.finditer(path.read_text(encoding="utf-8"))] == []
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_text_installs_the_other_kinetic(path):
+    assert [match.group() for match in OTHER.finditer(path.read_text(encoding="utf-8"))] == []
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "matches"),
     [
         ("pip install 'kinetic[ray]'", True),
         ("the extra kinetic[video]", True),
@@ -65,5 +65,5 @@ def test_nobody_is_sent_to_the_library_of_a_stranger(path):
         ("kinetic fit demo", False),
     ],
 )
-def test_the_name_of_the_stranger_is_found(text, found):
-    assert bool(STRANGER.search(text)) is found
+def test_the_pattern_finds_the_other_kinetic(text, matches):
+    assert bool(OTHER.search(text)) is matches

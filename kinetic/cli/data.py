@@ -1,15 +1,24 @@
-"""The verbs of `kinetic data`: making sets of motions, looking at them, bringing them to other formats."""
+"""`kinetic data`: build sets of motions, look at them, convert them to other formats."""
 
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from kinetic.cli.arguments import Verb, WrongRequest, declare_json, json_text, natural, positive, wanted_classes
+from kinetic.cli.arguments import (
+    Verb,
+    WrongRequest,
+    declare_json,
+    declare_label,
+    json_text,
+    label_from_words,
+    natural,
+    positive,
+)
 from kinetic.messages import complain, say
 
 if TYPE_CHECKING:
@@ -21,7 +30,7 @@ __all__ = ["DATA_VERBS"]
 # ----------------------------------------------------------------------------------------------------------- building
 
 
-def data_build(asked: Namespace) -> None:
+def data_build(request: Namespace) -> None:
     """Make a set of motions from the raw files of NTU RGB+D, and compare its counts with the official ones.
 
     Files that cannot be used are named in OUT.report.jsonl, and the rest is built; the exit status is 1 then. A build
@@ -31,20 +40,20 @@ def data_build(asked: Namespace) -> None:
 
     try:
         report = build_ntu(
-            asked.raw,
-            asked.out,
-            benchmark=asked.benchmark,
-            recipe=asked.recipe,
-            frames=asked.frames,
-            fit=asked.fit,
-            workers=asked.workers,
-            progress=not asked.quiet,
+            request.raw,
+            request.out,
+            benchmark=request.benchmark,
+            recipe=request.recipe,
+            frames=request.frames,
+            fit=request.fit,
+            workers=request.workers,
+            progress=not request.quiet,
         )
     except KeyboardInterrupt:
         complain("what is done is kept; the same command goes on from there")
         raise
-    say(json_text(report.to_dict()) if asked.json else report.to_text())
-    if report.failed and not asked.allow_failures:
+    say(json_text(report.to_dict()) if request.json else report.to_text())
+    if report.failed and not request.allow_failures:
         raise RuntimeError(
             f"{report.failed} files could not be used, see {report.listing}; --allow-failures accepts it"
         )
@@ -84,13 +93,15 @@ def _frames(text: str) -> int | Literal["all"]:
     return "all" if text == "all" else positive(text)
 
 
-def data_example(asked: Namespace) -> None:
+def data_example(request: Namespace) -> None:
     """Write generated people as raw NTU RGB+D files, so that everything can be tried without a licence."""
     from kinetic.ntu.example import write_example
 
-    wrong = write_example(asked.out, clips=asked.clips, faults=asked.faults, broken=asked.broken, seed=asked.seed)
-    odd = sum(bool(what) for what in wrong.values())
-    say(f"{asked.out}: {len(wrong)} recordings{f', {odd} of them with something wrong' if odd else ''}")
+    faults = write_example(
+        request.out, clips=request.clips, faults=request.faults, broken=request.broken, seed=request.seed
+    )
+    faulty = sum(bool(words) for words in faults.values())
+    say(f"{request.out}: {len(faults)} recordings{f', {faulty} of them with something wrong' if faulty else ''}")
 
 
 def _declare_data_example(parser: ArgumentParser) -> None:
@@ -120,20 +131,20 @@ def _share(text: str) -> float:
 # ------------------------------------------------------------------------------------------------------------ looking
 
 
-def data_info(asked: Namespace) -> None:
+def data_info(request: Namespace) -> None:
     """Say what a set of motions holds and whether it looks sound."""
     from kinetic.files import checked_target
     from kinetic.motion.summary import overview, summarise, summary_text, survey
     from kinetic.pictures.charts import overview_chart
 
-    if asked.out is not None:
-        checked_target(asked.out, (".png",))
-    motions = _opened(asked, finite=False)
-    seen = survey(motions)
-    found = summarise(motions, seen)
-    if asked.out is not None:
-        overview_chart(asked.out, **overview(motions, seen))
-    say(json_text(found) if asked.json else summary_text(found))
+    if request.out is not None:
+        checked_target(request.out, (".png",))
+    motions = _opened(request, finite=False)
+    facts = survey(motions)
+    summary = summarise(motions, facts)
+    if request.out is not None:
+        overview_chart(request.out, **overview(motions, facts))
+    say(json_text(summary) if request.json else summary_text(summary))
 
 
 def _declare_data_info(parser: ArgumentParser) -> None:
@@ -142,19 +153,16 @@ def _declare_data_info(parser: ArgumentParser) -> None:
     declare_json(parser)
 
 
-def data_check(asked: Namespace) -> None:
+def data_check(request: Namespace) -> None:
     """Look for what spoils training or evaluation; the exit status is 2 when there is something."""
     from kinetic.evaluation.inspection import inspect, inspection_text
 
-    found = inspect(_opened(asked, finite=False))
-    faults = [each for each in found if each.severity == "fault"]
-    plain = [
-        {"severity": each.severity, "what": each.what, "text": each.text, "motions": list(each.motions)}
-        for each in found
-    ]
-    say(json_text({"faults": len(faults), "found": plain}) if asked.json else inspection_text(found))
+    findings = inspect(_opened(request, finite=False))
+    faults = [finding for finding in findings if finding.severity == "fault"]
+    plain = [asdict(finding) for finding in findings]
+    say(json_text({"faults": len(faults), "found": plain}) if request.json else inspection_text(findings))
     if faults:
-        raise WrongRequest(f"{asked.file}: {', '.join(dict.fromkeys(fault.what for fault in faults))}")
+        raise WrongRequest(f"{request.file}: {', '.join(dict.fromkeys(fault.what for fault in faults))}")
 
 
 def _declare_data_check(parser: ArgumentParser) -> None:
@@ -162,19 +170,19 @@ def _declare_data_check(parser: ArgumentParser) -> None:
     declare_json(parser)
 
 
-def data_recipes(asked: Namespace) -> None:
+def data_recipes(request: Namespace) -> None:
     """Draw one raw recording of NTU RGB+D as each recipe of `kinetic data build` leaves it, and say what it dropped."""
     from kinetic.files import checked_target
     from kinetic.ntu.cleaning import CLEANING, Unusable
     from kinetic.ntu.recording import read_recording
-    from kinetic.pictures.plot import clip_strip
+    from kinetic.pictures.strips import clip_strip
     from kinetic.skeleton import NTU25
 
-    checked_target(asked.out, (".png",))
+    checked_target(request.out, (".png",))
     try:
-        recording = read_recording(asked.file)
+        recording = read_recording(request.file)
     except ValueError as error:
-        raise ValueError(f"{asked.file}: {error}") from error
+        raise ValueError(f"{request.file}: {error}") from error
     clips, titles = {}, []
     for remark in recording.remarks:
         say(f"{'recording':10}{remark}")
@@ -190,9 +198,9 @@ def data_recipes(asked: Namespace) -> None:
         for remark in clip.remarks or ("nothing dropped",):
             say(f"{name:10}{remark}")
     if not clips:
-        raise ValueError(f"{asked.file}: no recipe can use this recording")
+        raise ValueError(f"{request.file}: no recipe can use this recording")
     up = [2 if name == "pyskl" else 1 for name in clips]
-    clip_strip(list(clips.values()), NTU25, asked.out, titles=titles, up=up)
+    clip_strip(list(clips.values()), NTU25, request.out, titles=titles, up=up)
 
 
 def _declare_data_recipes(parser: ArgumentParser) -> None:
@@ -205,7 +213,12 @@ def _declare_data_recipes(parser: ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class _Format:
-    """A format that motions can be written in: the ending of its name, and what writes it and says which files."""
+    """A format that `kinetic data convert` writes.
+
+    Attributes:
+        suffix: the ending of its files
+        write: writes motions, with a split if one is named, and returns the files
+    """
 
     suffix: str
     write: Callable[[MotionSet, Path, str | None], list[Path]]
@@ -229,10 +242,10 @@ def _write_published(motions: MotionSet, out: Path, split: str | None) -> list[P
     train, test = motions.split(split)
     stem = out.stem.removesuffix("data")
     stem = f"{stem}_" if stem and not stem.endswith("_") else stem
-    files = {out.with_name(f"{stem}{side}_data.npy"): each for side, each in (("train", train), ("val", test))}
-    for file, each in files.items():
-        write_published(each, file)
-    return list(files)
+    sides = {out.with_name(f"{stem}{side}_data.npy"): part for side, part in (("train", train), ("val", test))}
+    for file, part in sides.items():
+        write_published(part, file)
+    return list(sides)
 
 
 def _write_ctrgcn(motions: MotionSet, out: Path, split: str | None) -> list[Path]:
@@ -251,7 +264,7 @@ def _write_pyskl(motions: MotionSet, out: Path, split: str | None) -> list[Path]
 
 
 def _whole_splits(motions: MotionSet) -> Iterator[str]:
-    """The splits of which both sides hold motions, if the names of clips tell motions apart."""
+    """The splits with motions on both sides; none when motions share the name of a clip."""
     from kinetic.formats.published import side_rows
 
     if len(set(motions.clip)) < len(motions):
@@ -269,31 +282,34 @@ FORMATS: dict[str, _Format] = {
     "ctr-gcn": _Format(".npz", _write_ctrgcn),
     "pyskl": _Format(".pkl", _write_pyskl),
 }
-"""What `kinetic data convert` writes; where an ending is shared, the first one is meant."""
+"""The formats of `kinetic data convert`. An ending alone stands for the first format that has it."""
 
 
-def data_convert(asked: Namespace) -> None:
+def data_convert(request: Namespace) -> None:
     """Bring motions of any known format to another, or to the joints, classes, frames or plane that are wanted."""
-    kind = asked.to or next((name for name, each in FORMATS.items() if each.suffix == asked.out.suffix), None)
-    if kind is None or FORMATS[kind].suffix != asked.out.suffix:
-        known = {name: each.suffix or "no ending, a folder" for name, each in FORMATS.items()}
-        wanted = known[asked.to] if asked.to else ", ".join(f"{suffix} ({name})" for name, suffix in known.items())
-        raise WrongRequest(f"{asked.out}: expected a name that ends in {'' if asked.to else 'one of: '}{wanted}")
-    motions = _opened(asked)
-    if asked.label is not None:
-        motions = motions.where(classes=wanted_classes(asked.label))
-    if asked.joints == "ntu25":
+    suffix = request.out.suffix
+    kind = request.to or next((name for name, form in FORMATS.items() if form.suffix == suffix), None)
+    if kind is None or FORMATS[kind].suffix != suffix:
+        endings = {name: form.suffix or "no ending, a folder" for name, form in FORMATS.items()}
+        expected = f"one of: {', '.join(f'{ending} ({name})' for name, ending in endings.items())}"
+        raise WrongRequest(
+            f"{request.out}: expected a name that ends in {endings[request.to] if request.to else expected}"
+        )
+    motions = _opened(request)
+    if request.label is not None:
+        motions = motions.where(classes=label_from_words(request.label))
+    if request.joints == "ntu25":
         from kinetic.motion.joints import on_ntu25
 
         motions = on_ntu25(motions)
-    if asked.camera is not None:
+    if request.camera is not None:
         from kinetic.motion.projection import projected
 
-        motions = projected(motions, asked.camera)
-    if asked.frames is not None:
-        motions = motions.resampled(asked.frames)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
-    for file in FORMATS[kind].write(motions, asked.out, asked.split):
+        motions = projected(motions, request.camera)
+    if request.frames is not None:
+        motions = motions.resampled(request.frames)
+    request.out.parent.mkdir(parents=True, exist_ok=True)
+    for file in FORMATS[kind].write(motions, request.out, request.split):
         say(str(file))
 
 
@@ -309,9 +325,7 @@ def _declare_data_convert(parser: ArgumentParser) -> None:
         "--camera", choices=("orthographic", "kinect2", "kinect2-pixels"), help="leave two coordinates: NTU-2D"
     )
     parser.add_argument("--frames", type=positive, metavar="N", help="stretch every motion to so many frames")
-    parser.add_argument(
-        "--label", action="append", metavar="CLASS", help="name or number; again for more; default: all"
-    )
+    declare_label(parser)
 
 
 def _declare_source(parser: ArgumentParser) -> None:
@@ -322,22 +336,22 @@ def _declare_source(parser: ArgumentParser) -> None:
     parser.add_argument("--metres", type=float, metavar="X", help="the unit of .bvh files, in metres (0.01)")
 
 
-def _opened(asked: Namespace, *, finite: bool = True) -> MotionSet:
-    """The motions of a request, whatever their format; `finite` as for `read_motions`."""
-    if asked.mapping is not None:
+def _opened(request: Namespace, *, finite: bool = True) -> MotionSet:
+    """The motions that a request names, in any format; `finite` as for `read_motions`."""
+    if request.mapping is not None:
         from kinetic.formats.tabular import read_table
 
-        return read_table(asked.file, asked.mapping)
-    if asked.metres is not None:
+        return read_table(request.file, request.mapping)
+    if request.metres is not None:
         from kinetic.formats.bvh import read_bvh
 
         try:
-            return read_bvh(asked.file, asked.metres)
+            return read_bvh(request.file, request.metres)
         except ValueError as error:
-            raise ValueError(f"{asked.file}: {error}") from error
+            raise ValueError(f"{request.file}: {error}") from error
     from kinetic.formats.reading import read_motions
 
-    return read_motions(asked.file, finite=finite)
+    return read_motions(request.file, finite=finite)
 
 
 DATA_VERBS: dict[str, Verb] = {
@@ -348,4 +362,4 @@ DATA_VERBS: dict[str, Verb] = {
     "data convert": Verb(data_convert, _declare_data_convert, "write motions in another format"),
     "data example": Verb(data_example, _declare_data_example, "write generated people as raw files"),
 }
-"""What may follow `kinetic data`, in the order of the help."""
+"""The verbs of `kinetic data`, in the order of the help."""

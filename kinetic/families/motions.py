@@ -158,7 +158,8 @@ def watch_samples(train: MotionSet, folder: Path, sampler_of: Callable[[Any], Sa
 
     from kinetic.files import make_folder
     from kinetic.metrics.mmd import mmd_per_class
-    from kinetic.pictures.plot import animate, sheet
+    from kinetic.pictures.animation import animate
+    from kinetic.pictures.strips import sheet
 
     classes = len(train.class_names)
     rng = np.random.default_rng(0)

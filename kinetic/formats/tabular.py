@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import os
 import re
 import struct
@@ -12,7 +11,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from itertools import islice, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ import numpy as np
 
 from kinetic.files import read_yaml
 from kinetic.formats.mocap import brief, check_room, quoted
-from kinetic.messages import LONGEST_MESSAGE, safe_line
+from kinetic.messages import nearest, one_line, safe_line
 from kinetic.motion.arrays import MAX_TEXT, Archive, mebibytes
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.splits import natural_order
@@ -207,12 +206,11 @@ def _known(what: str, names: Sequence[str] | Mapping[str, Any], known: Sequence[
 
 
 def _near(name: str, known: Sequence[str]) -> str:
-    some = [one[:60] for one in islice(known, 2000)]  # comparing takes long, the more so the longer they are
-    near = difflib.get_close_matches(name[:60], some, n=3, cutoff=0.5)
+    near = nearest(name, known, count=3, cutoff=0.5)
     return (
         f" (did you mean {' or '.join(map(safe_line, near))}?)"
         if near
-        else f"; there are {', '.join(map(safe_line, some[:12]))}"
+        else f"; there are {', '.join(map(safe_line, known[:12]))}"
     )
 
 
@@ -246,7 +244,7 @@ def read_table_mapping(path: str | os.PathLike[str]) -> TableMapping:
         values = {key: _typed(key, value) for key, value in plain.items() if key != "skeleton"}
         return TableMapping(skeleton=_skeleton(plain["skeleton"], file.parent), **values)
     except ValueError as error:
-        raise ValueError(f"{path}: {safe_line(error, LONGEST_MESSAGE)}") from error
+        raise ValueError(f"{path}: {one_line(error)}") from error
 
 
 def _skeleton(value: Any, folder: Path) -> Skeleton:

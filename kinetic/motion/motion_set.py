@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import operator
 import re
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 
-from kinetic.messages import safe_line
+from kinetic.messages import nearest, safe_line
 from kinetic.motion.changes import Centre, CentreOn, Cut, Stretch
 from kinetic.motion.concatenation import concatenated
 from kinetic.motion.coordinates import as_float32, check_shape, chunks, largest_coordinate
@@ -432,7 +431,7 @@ def class_id(name: str | int, class_names: Sequence[str]) -> int:
         return loose_names.index(_loose(str(name)))
     if re.fullmatch(r"[0-9]{1,9}", str(name)):
         return class_id(int(name), class_names)
-    matches = difflib.get_close_matches(str(name), class_names, n=3, cutoff=0.4) or class_names[:12]
+    matches = nearest(str(name), class_names, count=3, cutoff=0.4) or class_names[:12]
     raise ValueError(
         f"no class is called {safe_line(repr(name))}; "
         f"there are {len(class_names)}, such as {', '.join(map(safe_line, matches))}"

@@ -6,13 +6,13 @@ inverse kinematics, so bones keep their lengths and planted feet stay where they
 
 from __future__ import annotations
 
-import difflib
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from kinetic.messages import nearest
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import NTU25
 
@@ -462,7 +462,7 @@ def _checked(actions: Sequence[str] | None) -> tuple[str, ...]:
     names = tuple(actions)
     for name in names:
         if name not in ACTIONS:
-            matches = difflib.get_close_matches(str(name).replace("_", " "), ACTIONS, n=1)
+            matches = nearest(str(name).replace("_", " "), ACTIONS)
             hint = f"did you mean {matches[0]!r}? " if matches else ""
             raise ValueError(f"no action is called {name!r}; {hint}expected some of: {', '.join(ACTIONS)}")
     if len(set(names)) < len(names) or not names:

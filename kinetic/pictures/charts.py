@@ -1,4 +1,4 @@
-"""Diagrams without a screen: training curves, quality under truncation, confusion of classes, what a set holds."""
+"""Diagrams without a screen: training curves, quality under truncation, confusion of classes, a set of motions."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ BLUE, RED, GREY = "#2171b5", "#d6452e", "#8a8d96"
 
 
 plain_style = matplotlib.rc_context(matplotlib.rcParamsDefault)
-"""Decorates what draws: as matplotlib does by itself, not as a `matplotlibrc` of the current folder says."""
+"""Decorator that draws with the defaults of matplotlib, whatever a `matplotlibrc` in the current folder says."""
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """A figure of so many inches, drawn without a screen."""
+    """A figure of this size in inches, drawn without a screen."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
@@ -54,7 +54,7 @@ def save_figure(figure: Figure, path: Path) -> Path:
 
 @plain_style
 def curves(table: Mapping[str, tuple[Sequence[float], Sequence[float]]], path: str | os.PathLike[str]) -> Path:
-    """A PNG with a small plot for each column of a table: name -> (batches, values)."""
+    """Write a PNG with a small plot for each column of a table: name -> (batches, values)."""
     target = checked_target(path, (".png",))
     if not table:
         raise ValueError("there is nothing to draw: the table has no columns")
@@ -86,13 +86,13 @@ def truncation_chart(
     *,
     trade: tuple[str, str],
 ) -> Path:
-    """A PNG of quality against variety as truncation is released.
+    """Write a PNG of quality against variety as truncation is released.
 
     Args:
         psi: truncations, (P,)
         scores: name -> one value per psi
-        floors: name -> what real motions reach, a dashed line
-        trade: the names of the score of quality and that of variety that the first plot sets against each other
+        floors: name -> score of real motions, a dashed line
+        trade: names of the score of quality and of the score of variety in the first plot
     """
     target = checked_target(path, (".png",))
     if len(psi) < 2 or any(len(values) != len(psi) for values in scores.values()):
@@ -143,11 +143,11 @@ def heat_chart(
     extent: float | None = None,
     colours: str = "RdBu_r",
 ) -> Path:
-    """A PNG of a table of numbers as colours: (R, C), with a text in each cell.
+    """Write a PNG of a table of numbers as colours: (R, C), with a text in each cell.
 
     Args:
-        texts: what the cells say; None = the numbers
-        extent: colours reach from -extent to extent, larger numbers look like these; None = from 0 to the largest
+        texts: texts of the cells; None = the numbers
+        extent: colours go from -extent to extent, and numbers beyond look like these; None = from 0 to the largest
     """
     target = checked_target(path, (".png",))
     table = np.asarray(values, dtype=float)
@@ -181,12 +181,12 @@ def heat_chart(
 def confusion_chart(
     counts: Sequence[Sequence[int]] | np.ndarray, class_names: Sequence[str], path: str | os.PathLike[str]
 ) -> Path:
-    """A PNG of which actions generated motions are taken for: counts (K, K), rows what was asked for."""
+    """Write a PNG of the actions recognised in generated motions: counts (K, K), a row for each requested action."""
     table = np.asarray(counts, dtype=float)
     share = table / np.maximum(table.sum(axis=1, keepdims=True), 1)
     texts = [[_percent(value) if value else "" for value in row] for row in share]
-    for row, counted in zip(texts, table.sum(axis=1), strict=True):
-        if not counted:
+    for row, count in zip(texts, table.sum(axis=1), strict=True):
+        if not count:
             row[:] = ["-"] * len(row)
     title = "share of each action asked for (rows) that is recognised as (columns), percent; - = none asked for"
     return heat_chart(share, class_names, class_names, path, title=title, texts=texts, colours="Blues")
@@ -200,11 +200,11 @@ def _percent(share: float) -> str:
 def joint_chart(
     joints: Sequence[str], deviations: Mapping[str, Sequence[float]], path: str | os.PathLike[str], *, unit: str
 ) -> Path:
-    """A PNG of the standard deviation of each joint, one group of bars per joint.
+    """Write a PNG of the standard deviation of each joint, one group of bars per joint.
 
     Args:
         joints: names, (V,)
-        deviations: whose they are -> one number per joint, NaN where there is none
+        deviations: name of a source -> one number per joint, NaN for none
         unit: of the deviations
     """
     target = checked_target(path, (".png",))
@@ -252,18 +252,18 @@ def overview_chart(
     left: Sequence[int],
     right: Sequence[int],
 ) -> Path:
-    """A PNG of a set of motions: classes, people and cameras, lengths, bones, speeds and some bodies.
+    """Write a PNG of a set of motions: classes, people and cameras, lengths, bones, speeds and some bodies.
 
     Args:
-        classes: motions of each
+        classes: name -> number of motions
         table: motions by camera (rows) and person (columns), (R, P)
         lengths: frames of each motion, (N,)
         bones: names
         variation: of each bone's length, in shares of it: three quantiles over the motions, (3, bones)
-        edges: of the classes of `speeds`, (S + 1,), growing by a factor
-        speeds: steps in each class, (S,)
-        fast: metres per second that people do not reach; None where coordinates are not metres
-        poses: bodies (C, V) by name, y up, x to the left of the picture where C is 3 (as a Kinect has it)
+        edges: speeds between the bars of the histogram, (S + 1,), growing by a factor
+        speeds: steps in each bar, (S,)
+        fast: metres per second that people do not reach; None for coordinates in other units
+        poses: bodies (C, V) by name, y up; with three coordinates x goes to the left of the picture, as a Kinect has it
         links, left, right: bones and sides of the body, as in `Skeleton`
     """
     target = checked_target(path, (".png",))
@@ -290,7 +290,7 @@ def overview_chart(
 
 
 def _class_bars(figure: SubFigure, classes: Mapping[str, int], blocks: int) -> None:
-    """Bars side by side in as many blocks; of very many classes a curve."""
+    """Draw bars in `blocks` columns, or a curve for very many classes."""
     names, counts = list(classes), np.array(list(classes.values()), dtype=float)
     heading = f"{len(names)} classes: motions of each"
     if len(names) > 40 * blocks:
@@ -306,11 +306,11 @@ def _class_bars(figure: SubFigure, classes: Mapping[str, int], blocks: int) -> N
     figure.suptitle(heading, fontsize=9)
     for i, ax in enumerate(axes):
         part = slice(i * size, (i + 1) * size)
-        shown = [safe_line(name, 22) for name in names[part]]
-        place = np.arange(len(shown))
+        labels = [safe_line(name, 22) for name in names[part]]
+        place = np.arange(len(labels))
         colours = [BLUE if count else RED for count in counts[part]]
         ax.barh(place, counts[part], 0.8, color=colours)
-        ax.set_yticks(place, shown, fontsize=8 if size <= 25 else 6.5, parse_math=False)
+        ax.set_yticks(place, labels, fontsize=8 if size <= 25 else 6.5, parse_math=False)
         for y, count in zip(place, counts[part], strict=True):
             ax.text(count, y, f" {count:.0f}", va="center", fontsize=6.5, color=GREY if count else RED)
         ax.set_ylim(max(size, 16) - 0.4, -0.6)
@@ -320,13 +320,13 @@ def _class_bars(figure: SubFigure, classes: Mapping[str, int], blocks: int) -> N
 
 
 def _people(ax: Axes, table: np.ndarray, rows: Sequence[str], columns: Sequence[str]) -> None:
-    """Counts as colours, with numbers where they fit."""
+    """Draw counts as colours, with numbers if they fit."""
     ax.imshow(table, cmap="Blues", vmin=0, vmax=max(1, table.max()) * 1.25, aspect="auto")
     step = -(-len(columns) // 30)
-    shown = [safe_line(name, 14) for name in columns[::step]]
-    turned = 45 if max(map(len, shown)) > 4 and len(shown) > 5 else 0
-    align = "right" if turned else "center"
-    ax.set_xticks(range(0, len(columns), step), shown, fontsize=7, rotation=turned, ha=align, parse_math=False)
+    labels = [safe_line(name, 14) for name in columns[::step]]
+    angle = 45 if max(map(len, labels)) > 4 and len(labels) > 5 else 0
+    align = "right" if angle else "center"
+    ax.set_xticks(range(0, len(columns), step), labels, fontsize=7, rotation=angle, ha=align, parse_math=False)
     ax.set_yticks(range(len(rows)) if len(rows) <= 33 else [], rows if len(rows) <= 33 else [], fontsize=7)
     if len(columns) <= 16 and len(rows) <= 12:
         for (i, j), count in np.ndenumerate(table):
@@ -338,7 +338,7 @@ def _people(ax: Axes, table: np.ndarray, rows: Sequence[str], columns: Sequence[
 
 def _lengths(ax: Axes, lengths: np.ndarray) -> None:
     if len(lengths) and lengths.min() < lengths.max():
-        width = -(-int(lengths.max() - lengths.min() + 1) // 40)  # whole frames: bars of unequal many look like gaps
+        width = -(-int(lengths.max() - lengths.min() + 1) // 40)  # whole frames: uneven bars look like gaps
         ax.hist(lengths, bins=np.arange(lengths.min(), lengths.max() + width + 1, width).tolist(), color=BLUE)
     else:
         ax.bar([float(lengths[0]) if len(lengths) else 0.0], [len(lengths)], width=1.0, color=BLUE)
@@ -368,9 +368,9 @@ def _speeds(ax: Axes, edges: np.ndarray, speeds: np.ndarray, fast: float | None)
     ax.stairs(np.where(speeds > 0, speeds / total, np.nan), edges, color=BLUE, fill=True, baseline=0.5 / total)
     ax.set_xscale("log")
     ax.set_yscale("log")
-    held = np.flatnonzero(speeds)
-    if len(held):
-        ax.set_xlim(edges[held[0]] * 0.7, max(edges[held[-1] + 1], fast or 0.0) * 1.5)
+    bars = np.flatnonzero(speeds)
+    if len(bars):
+        ax.set_xlim(edges[bars[0]] * 0.7, max(edges[bars[-1] + 1], fast or 0.0) * 1.5)
     if fast is not None:
         beyond = speeds[edges[:-1] >= fast * 0.999].sum()
         ax.axvline(fast, color=RED, linewidth=1.0)
@@ -390,17 +390,17 @@ def _bodies(
     left: set[int],
     right: set[int],
 ) -> None:
-    """Bodies side by side in one scale, left limbs blue, right ones red."""
+    """Draw bodies side by side on one scale, left limbs blue, right ones red."""
     axes = figure.subplots(1, len(poses), squeeze=False)[0]
     figure.suptitle("the mean body, and of some classes the frame that is least like it", fontsize=9)
-    seen = [np.stack([-pose[0] if len(pose) == 3 else pose[0], pose[1]]) for pose in poses.values()]
-    sizes = np.array([np.ptp(pose, axis=1).max() for pose in seen])
+    bodies = [np.stack([-pose[0] if len(pose) == 3 else pose[0], pose[1]]) for pose in poses.values()]
+    sizes = np.array([np.ptp(pose, axis=1).max() for pose in bodies])
     whole = sizes <= room(sizes, sizes)  # an exploded body does not shrink the others
-    fitted = [pose for pose, fits in zip(seen, whole, strict=True) if fits]
+    fitted = [pose for pose, fits in zip(bodies, whole, strict=True) if fits]
     low, high = np.min([s.min(axis=1) for s in fitted], axis=0), np.max([s.max(axis=1) for s in fitted], axis=0)
     half = max(0.5 * float(high[1] - low[1]), 1e-6) * 1.08
     reach = max(0.6 * half, *(0.52 * float(np.ptp(x)) for x, _ in fitted))
-    for ax, (x, y), name, fits in zip(axes, seen, poses, whole, strict=True):
+    for ax, (x, y), name, fits in zip(axes, bodies, poses, whole, strict=True):
         for a, b in links:
             colour = BLUE if {a, b} & left else RED if {a, b} & right else "#2d3038"
             ax.plot(x[[a, b]], y[[a, b]], color=colour, linewidth=2.0, solid_capstyle="round")

@@ -1,4 +1,4 @@
-"""How large a frame around motions is, so that a collapsed or exploded one does not set the scale of the others."""
+"""The size of a frame around motions: a collapsed or exploded motion does not set the scale of the others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 __all__ = ["body_size", "room"]
 
 PERSON = (0.5, 2.6)
-"""Metres: between these is the largest side of the box around a person."""
+"""Metres: the smallest and the largest size of a person, measured as `body_size` does."""
 
 
 def body_size(motion: np.ndarray) -> np.ndarray:
@@ -16,13 +16,13 @@ def body_size(motion: np.ndarray) -> np.ndarray:
 
 
 def room(reach: np.ndarray, size: np.ndarray) -> float:
-    """How far a frame goes in one direction: as far as the furthest motion, but at most twice as far as the middle one.
+    """The reach of a frame in one direction: that of the furthest motion, but at most twice the median.
 
-    Bodies as large as people decide where there are any; of two motions the lesser one is the middle.
+    Only bodies as large as people count, when there are any. The lower of two middle motions is the median.
 
     Args:
-        reach: of each motion in that direction, (N,)
-        size: of each body, (N,), as `body_size` gives it
+        reach: distance that each motion goes in that direction, (N,)
+        size: `body_size` of each motion, (N,)
     """
     people = reach[(size >= PERSON[0]) & (size <= PERSON[1])]
     ordered = np.sort(people if len(people) else reach)

@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  // What went wrong is counted where a test can read it: script errors, pictures that fail, refusals of the policy.
+  // Counts script errors, failed pictures and refusals of the policy in data-errors, where tests read it.
   let errors = 0;
   const count = () => {
     errors += 1;
@@ -22,7 +22,7 @@
   };
   const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 
-  /** A name as it is; what does not fit scrolls, and is shown where the pointer rests. */
+  /** A name as plain text; a long one scrolls, and its tooltip shows all of it. */
   const named = (tag, text) => make(tag, { className: "name", textContent: text, dir: "auto", title: text });
 
   /** One motion in metres as the camera sees it: points (T, V, 3) with x to the right, y up, z towards the viewer. */
@@ -46,12 +46,12 @@
     return (x, y, z) => {
       const right = x * cy + z * sy, near = z * cy - x * sy;
       const up = (y - middle) * ct - near * st, depth = near * ct + (y - middle) * st;
-      const scale = distance / Math.max(distance - depth, 0.1 * distance); // what is behind the camera stays large
+      const scale = distance / Math.max(distance - depth, 0.1 * distance); // points behind the camera stay large
       return [right * scale, up * scale, depth, scale];
     };
   }
 
-  /** What the frame of a row looks like from an angle: a camera, and the part of its picture that holds the frame. */
+  /** The frame of a row from an angle: a camera, and the part of its picture that holds the frame. */
   function framed([side, front, bottom, top], yaw, tilt) {
     const reach = Math.hypot(side, front);
     const see = camera(yaw, tilt, top / 2, Math.max(7, 5 * reach));
@@ -99,18 +99,18 @@
       on(".loop", "change", (event) => (this.loop = event.target.checked));
       on(".row", "change", (event) => this.show({ row: event.target.value }));
       on(".sample", "change", (event) => this.show({ sample: event.target.value }));
-      let held = null;
+      let grip = null; // the last place of the pointer while it drags
       on(".stage", "pointerdown", (event) => {
         if (event.target.tagName !== "CANVAS") return;
-        held = [event.clientX, event.clientY];
+        grip = [event.clientX, event.clientY];
         event.target.setPointerCapture(event.pointerId);
       });
       on(".stage", "pointermove", (event) => {
-        if (!held) return;
-        this.turn((event.clientX - held[0]) / 120, (event.clientY - held[1]) / 120);
-        held = [event.clientX, event.clientY];
+        if (!grip) return;
+        this.turn((event.clientX - grip[0]) / 120, (event.clientY - grip[1]) / 120);
+        grip = [event.clientX, event.clientY];
       });
-      for (const type of ["pointerup", "pointercancel"]) on(".stage", type, () => (held = null));
+      for (const type of ["pointerup", "pointercancel"]) on(".stage", type, () => (grip = null));
       on(".stage", "dblclick", () => this.turnBack());
       on(".stage", "keydown", (event) => {
         const turns = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, -0.1], ArrowDown: [0, 0.1] };
@@ -143,13 +143,13 @@
       return Number(this.find(".frame").max);
     }
 
-    /** The motion in a cell; null where there is none. */
+    /** The motion in a cell; null for an empty cell. */
     motion(row, column) {
-      const clip = this.data.clips.find((one) => one.row === row && one.column === column);
+      const clip = this.data.clips.find((candidate) => candidate.row === row && candidate.column === column);
       return clip && this.sample < clip.samples ? unpack(clip, this.sample) : null;
     }
 
-    /** Lay out what was chosen: one class as large cells, or a table of all classes. */
+    /** Lay out one class as large cells, or all classes as a table. */
     show({ row = this.row, sample = this.sample } = {}) {
       const { rows, columns } = this.data;
       this.row = row === "all" ? "all" : clamp(Math.floor(Number(row)) || 0, 0, rows.length - 1);
@@ -161,15 +161,15 @@
       this.sized.disconnect();
       this.groups = [];
       const group = (i) => {
-        const cells = columns.map((column, j) => this.cell(i, j)), shown = cells.filter((cell) => cell.motion);
-        if (shown.length) {
+        const cells = columns.map((column, j) => this.cell(i, j)), filled = cells.filter((cell) => cell.motion);
+        if (filled.length) {
           // The cells of a row are as wide or as high as its frame, within reason.
           const view = framed(this.data.frames[i], ...(this.flat ? [0, 0] : [TURN, TILT]));
           const shape = clamp((2 * view.half) / (view.high - view.low), 0.7, 1.35);
           for (const cell of cells) (cell.canvas ?? cell.box).style.aspectRatio = String(shape);
         }
-        shown.frame = this.data.frames[i];
-        this.groups.push(shown);
+        filled.frame = this.data.frames[i];
+        this.groups.push(filled);
         return cells;
       };
       if (this.row === "all") {
@@ -188,7 +188,7 @@
         this.stage.replaceChildren(grid);
       }
       for (const cell of this.groups.flat()) {
-        const { top, bottom } = cell.canvas.getBoundingClientRect(); // the observer speaks only after the first frame
+        const { top, bottom } = cell.canvas.getBoundingClientRect(); // the observer reports only after the first frame
         cell.visible = top < innerHeight && bottom > 0;
         this.watch.observe(cell.canvas);
         this.sized.observe(cell.canvas);
@@ -217,7 +217,7 @@
       wake();
     }
 
-    /** Move the clock by so many seconds. */
+    /** Move the clock. */
     advance(seconds) {
       if (!this.playing) return;
       this.position += seconds * this.data.fps * this.speed;
@@ -228,22 +228,22 @@
       }
     }
 
-    /** Draw the visible cells whose frame has changed. */
+    /** Draw the visible cells whose frame has changed, or all of them. */
     draw(all = false) {
       const frame = Math.floor(this.position);
-      if (frame !== this.told) {
-        this.told = frame;
+      if (frame !== this.shownFrame) {
+        this.shownFrame = frame;
         this.find(".frame").value = frame;
         this.find(".clock").textContent =
           `${frame + 1} of ${this.last + 1}, ${(frame / this.data.fps).toFixed(2)} s`;
       }
       for (const group of this.groups) {
         for (const cell of group) {
-          const own = frame % cell.motion.T; // shorter motions begin again
-          if (!(cell.visible || all) || own === cell.drawn) continue;
+          const time = frame % cell.motion.T; // shorter motions begin again
+          if (!(cell.visible || all) || time === cell.drawn) continue;
           group.view ??= framed(group.frame, this.yaw, this.tilt);
-          cell.drawn = own;
-          this.paint(cell, own, group.view);
+          cell.drawn = time;
+          this.paint(cell, time, group.view);
         }
       }
     }
@@ -276,13 +276,13 @@
       pen.lineWidth = ratio;
       pen.stroke();
 
-      const seen = [];
+      const joints = [];
       for (let v = 0; v < motion.V; v++) {
         const at = 3 * (frame * motion.V + v);
         const [u, up, depth, near] = view.see(motion.points[at], motion.points[at + 1], motion.points[at + 2]);
-        seen.push([...place(u, up), depth, near * scale]);
+        joints.push([...place(u, up), depth, near * scale]);
       }
-      const bones = this.data.bones.map(([a, b, kind]) => [seen[a], seen[b], colours[kind]]);
+      const bones = this.data.bones.map(([a, b, kind]) => [joints[a], joints[b], colours[kind]]);
       bones.sort((one, other) => one[0][2] + one[1][2] - other[0][2] - other[1][2]); // far ones first
       for (const [a, b, colour] of bones) {
         pen.beginPath();
@@ -293,7 +293,7 @@
         pen.stroke();
       }
       if (this.data.head !== null) {
-        const [x, y, , near] = seen[this.data.head];
+        const [x, y, , near] = joints[this.data.head];
         pen.beginPath();
         pen.arc(x, y, Math.max(2 * ratio, HEAD * near), 0, 2 * Math.PI);
         pen.fillStyle = colours.middle;
@@ -312,7 +312,7 @@
     requestAnimationFrame(tick);
   }
 
-  /** One step of the only clock; it stops where nothing visible plays, until something wakes it. */
+  /** One step of the only clock. It stops when nothing visible plays, until `wake`. */
   function tick(now) {
     asleep = true;
     const seconds = before === null ? 0 : Math.min((now - before) / 1000, 0.25);
@@ -331,15 +331,15 @@
     }
   }
 
-  /** The address may say what to show: #scene=0&row=3&sample=1&frame=10&yaw=1&tilt=0.2&paused, row=all for all. */
+  /** Show what the address asks for: #scene=0&row=3&sample=1&frame=10&yaw=1&tilt=0.2&paused, row=all for all. */
   function follow() {
-    const asked = new URLSearchParams(location.hash.slice(1));
-    const scene = scenes[asked.get("scene")];
+    const options = new URLSearchParams(location.hash.slice(1));
+    const scene = scenes[options.get("scene")];
     if (!scene) return;
-    if (asked.has("frame")) scene.position = clamp(Math.floor(Number(asked.get("frame"))) || 0, 0, scene.last);
-    for (const name of ["yaw", "tilt"]) if (asked.has(name)) scene[name] = Number(asked.get(name)) || 0;
-    scene.show({ row: asked.get("row") ?? scene.row, sample: asked.get("sample") ?? scene.sample });
-    scene.play(!asked.has("paused") && scene.playing);
+    if (options.has("frame")) scene.position = clamp(Math.floor(Number(options.get("frame"))) || 0, 0, scene.last);
+    for (const name of ["yaw", "tilt"]) if (options.has(name)) scene[name] = Number(options.get(name)) || 0;
+    scene.show({ row: options.get("row") ?? scene.row, sample: options.get("sample") ?? scene.sample });
+    scene.play(!options.has("paused") && scene.playing);
     scene.section.scrollIntoView({ block: "nearest" });
   }
 
@@ -354,7 +354,7 @@
     const data = document.getElementById("scenes");
     const sections = document.querySelectorAll("section.scene");
     paints();
-    if (data) JSON.parse(data.textContent).forEach((one, i) => scenes.push(new Scene(sections[i], one)));
+    if (data) JSON.parse(data.textContent).forEach((scene, i) => scenes.push(new Scene(sections[i], scene)));
     for (const scene of scenes) scene.play(scene.playing);
     follow();
     addEventListener("hashchange", follow);
@@ -363,8 +363,8 @@
     addEventListener("keydown", (event) => {
       if (event.key !== " " || event.target.closest("button, select, summary, a, [type=checkbox]")) return;
       const near = event.target.closest("section.scene");
-      const scene = scenes.find((one) => one.section === near)
-        ?? scenes.find((one) => one.groups.flat().some((cell) => cell.visible));
+      const scene = scenes.find((candidate) => candidate.section === near)
+        ?? scenes.find((candidate) => candidate.groups.flat().some((cell) => cell.visible));
       if (!scene) return;
       scene.play(!scene.playing);
       event.preventDefault();

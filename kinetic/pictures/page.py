@@ -1,4 +1,4 @@
-"""One HTML file with tables, pictures, texts and motions to play; it opens from the disk and asks for nothing else."""
+"""Pages of tables, pictures, texts and motions that play: one HTML file, complete in itself."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ from kinetic.files import checked_target, read_bytes, replacing
 from kinetic.pictures.framing import body_size, room
 from kinetic.skeleton import Skeleton
 
-__all__ = ["PictureBlock", "Scene", "TableBlock", "TableCell", "TextBlock", "view", "write_page"]
+__all__ = ["PictureBlock", "Scene", "TableBlock", "TableCell", "TextBlock", "write_page"]
 
 STEP = 0.00025
-"""Metres between two stored coordinates: 16 bits reach from -8.19 to 8.19 m, each at most 0.125 mm off."""
+"""Metres between two stored coordinates: 16 bits reach from -8.19 to 8.19 m, with an error of at most 0.125 mm."""
 
 LARGEST_CODE = 32767
-"""The largest stored number; where a clip reaches further than 8.19 m, its step grows until the clip fits."""
+"""The largest stored number; the step of a clip that reaches further than 8.19 m grows until the clip fits."""
 
 FURTHEST = 1e6
-"""Metres from the origin beyond which nothing is a motion."""
+"""The largest coordinate that a scene accepts, in metres."""
 
 MARGIN = 0.12
-"""Metres around the motions that a frame is fitted to: heads and hands are thicker than joints."""
+"""Metres added around the motions of a frame: heads and hands are thicker than joints."""
 
 STRETCH = (1.5, 0.3)
-"""A frame is widened for motions that reach at most so many times as far as its reference and so many metres more."""
+"""A frame grows for a motion whose reach is at most 1.5 times that of its reference plus 0.3 m."""
 
 SMALLEST = 0.3
-"""Metres: no frame is smaller, or what does not move would look large."""
+"""Metres of the smallest frame; a smaller one would magnify motions that hardly move."""
 
 DIRECTIONS = ("to a side", "forwards or backwards", "below its feet", "upwards")
 
@@ -56,14 +56,14 @@ class Scene:
         rows: names from top to bottom
         clips: (row, column) -> motions (K, C, T, V) in metres, y up, C 2 or 3; pairs may be missing, K and T may
             differ. Three coordinates are shown as the camera sees them: x to its left, z away from it.
-        reference: the column, such as that of real motions, whose motions are always inside their frames. The frame of
-            a row is fitted to its reference, or to those of all rows where it has none, and to what reaches not much
-            further; without any reference, to what most of its motions need. What leaves its frame is cut off there
-            and marked.
+        reference: a column, such as that of real motions, whose motions always fit into their frames. The frame of a
+            row fits its reference (those of all rows when it has none) and motions that reach not much further.
+            Without a reference column it fits most motions of the row. Motions that leave their frame are cut off and
+            marked.
 
     Raises:
-        ValueError: for names given twice, clips of rows or columns that are not there or none at all, a reference that
-            is no column, other shapes, coordinates that are not finite or more than 1000 km away
+        ValueError: for repeated names, clips of unknown rows or columns, no clips, an unknown reference, other shapes,
+            or coordinates that are not finite or further than 1000 km away
     """
 
     name: str
@@ -78,8 +78,8 @@ class Scene:
         if not (math.isfinite(self.fps) and self.fps > 0):
             raise ValueError(f"{self.name}: fps must be positive, got {self.fps}")
         for what, names in (("row", self.rows), ("column", self.columns)):
-            if twice := [name for name in names if names.count(name) > 1]:
-                raise ValueError(f"{self.name}: two {what}s are called {twice[0]!r}")
+            if repeated := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"{self.name}: two {what}s are called {repeated[0]!r}")
         if not self.clips:
             raise ValueError(f"{self.name}: there are no motions to show")
         if self.reference is not None and self.reference not in self.columns:
@@ -93,30 +93,32 @@ class Scene:
             raise ValueError(f"{self.name}: some motions have 2 coordinates and some 3, expected the same for all")
 
     def frames(self) -> dict[str, tuple[float, float, float, float]]:
-        """Row -> metres from the middle of its frame to its sides, to front and back, to its bottom and its top.
+        """Frames by row: metres from the middle to the sides, to front and back, to the bottom and to the top.
 
-        The middle of a motion is on the floor below the middle of its way.
+        The middle of a motion is the middle of its path, on the floor.
         """
         placed = {pair: _placed(np.asarray(motion), self.skeleton.center) for pair, motion in self.clips.items()}
-        anywhere = [reach for (_, column), (_, reach, _) in placed.items() if column == self.reference]
+        references = [reach for (_, column), (_, reach, _) in placed.items() if column == self.reference]
         frames = {}
         for row in dict.fromkeys(row for row, _ in placed):
-            own = {column: (reach, size) for (where, column), (_, reach, size) in placed.items() if where == row}
-            reach, size = (np.concatenate(parts) for parts in zip(*own.values(), strict=True))
-            if anywhere:
-                known = np.concatenate([own[self.reference][0]] if self.reference in own else anywhere).max(axis=0)
-                near = np.where(reach <= STRETCH[0] * known + STRETCH[1], reach, 0)
-                fitted = np.maximum(known, near.max(axis=0))
+            cells = {column: (reach, size) for (other, column), (_, reach, size) in placed.items() if other == row}
+            reach, size = (np.concatenate(parts) for parts in zip(*cells.values(), strict=True))
+            if references:
+                reference = [cells[self.reference][0]] if self.reference in cells else references
+                least = np.concatenate(reference).max(axis=0)
+                near = np.where(reach <= STRETCH[0] * least + STRETCH[1], reach, 0)
+                fitted = np.maximum(least, near.max(axis=0))
             else:
-                fitted = np.array([room(each, size) for each in reach.T])
+                fitted = np.array([room(distances, size) for distances in reach.T])
             sides = np.maximum(fitted, (SMALLEST, SMALLEST, 0, SMALLEST)) + MARGIN
             frames[row] = (float(sides[0]), float(sides[1]), float(sides[2]), float(sides[3]))
         return frames
 
     def to_dict(self) -> dict[str, Any]:
-        """What the page's script reads. A clip's data are little-endian 16-bit numbers (K, T, V, C) of steps.
+        """The scene for the script of the page. The data of a clip are little-endian 16-bit numbers (K, T, V, C).
 
-        `origin` is the middle of each motion, `leaves` says where it leaves its frame, or nothing.
+        `step` is the unit of the data, `origin` the middle of each motion, `leaves` where each leaves its frame ("" for
+        a motion that stays inside).
         """
         frames = self.frames()
         clips = []
@@ -130,7 +132,7 @@ class Scene:
                             "row": i,
                             "column": j,
                             "origin": origin.round(6).tolist(),
-                            "leaves": [_leaves(each, frames[row]) for each in reach],
+                            "leaves": [_leaves(distances, frames[row]) for distances in reach],
                             **_packed(motion),
                         }
                     )
@@ -151,7 +153,7 @@ class TableCell:
     """A text in a table.
 
     Args:
-        note: said where the pointer rests on the text, and below the table
+        note: shown when the pointer rests on the text, and below the table
     """
 
     text: str
@@ -168,7 +170,7 @@ class TableBlock:
         remarks: paragraphs below it
 
     Raises:
-        ValueError: where a row has more or fewer cells than `head`
+        ValueError: for a row with more or fewer cells than `head`
     """
 
     title: str
@@ -186,11 +188,11 @@ class TableBlock:
 
 @dataclass(frozen=True)
 class PictureBlock:
-    """A PNG file, which the page takes into itself.
+    """A PNG file, whose content becomes part of the page.
 
     Args:
-        alt: what there is to see, for who cannot see it
-        caption: below the picture
+        alt: a description for readers who cannot see the picture
+        caption: the text below the picture
     """
 
     title: str
@@ -211,20 +213,20 @@ Block = Scene | TableBlock | PictureBlock | TextBlock
 
 
 def write_page(path: str | os.PathLike[str], *, title: str, blocks: Sequence[Block], subtitle: str = "") -> Path:
-    """Write the blocks, in their order, as one HTML file; the same blocks give the same bytes.
+    """Write blocks, in their order, as one HTML file; the same blocks give the same bytes.
 
-    Every text is shown as it is: what looks like HTML in a class name is not HTML on the page, whose security policy
-    lets nothing run but its own script and nothing load from anywhere.
+    Every text is shown letter by letter: HTML in a class name stays text. The security policy of the page runs its own
+    script only and loads nothing.
 
     Raises:
-        ValueError: for another suffix, or a picture that is no PNG
+        ValueError: for another suffix, or a picture that is not a PNG
         FileNotFoundError: for a missing folder or picture
     """
     target = checked_target(path, (".html",))
     parts = {name: resources.files(__package__).joinpath(name).read_text("utf-8") for name in PARTS}
     html, script, style = (parts[name] for name in PARTS)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    # The file's encoding looks after rare letters, in the data as in the text; <, > and & are escaped in any case.
+    # UTF-8 holds all letters, in the data as in the text; jinja escapes <, > and & in both.
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     text = environment.from_string(html).render(
         title=title,
@@ -241,60 +243,10 @@ def write_page(path: str | os.PathLike[str], *, title: str, blocks: Sequence[Blo
     return target
 
 
-def view(
-    motion: np.ndarray,
-    label: Sequence[int] | np.ndarray,
-    class_names: Sequence[str],
-    skeleton: Skeleton,
-    path: str | os.PathLike[str],
-    *,
-    fps: float | np.ndarray = 30.0,
-    title: str = "Motions",
-    most: int = 4,
-) -> Path:
-    """A page of motions (N, C, T, V): a row for each class that has some, with up to `most` of them side by side.
-
-    Where a class has more, those shown are spread evenly over them; the page says how many there are. Motions that were
-    brought to one length have a frame rate each: they are played side by side at the median, and the page says so.
-
-    Args:
-        fps: frames per second, one number or one per motion
-
-    Raises:
-        ValueError: for labels that are not one per motion or name no class, and for what `Scene` and `write_page`
-            refuse
-    """
-    motion, label = np.asanyarray(motion), np.asarray(label)
-    if label.shape != (len(motion),) or not len(motion):
-        raise ValueError(f"expected motions and a label for each, got shapes {motion.shape} and {label.shape}")
-    if wrong := sorted({int(k) for k in label} - set(range(len(class_names)))):
-        raise ValueError(f"label {wrong[0]} names none of the {len(class_names)} classes")
-    if most < 1:
-        raise ValueError(f"most must be at least 1, got {most}")
-    counts = np.bincount(label, minlength=len(class_names))
-    columns = tuple(f"motion {k + 1}" for k in range(min(most, counts.max())))
-    rows, clips = [], {}
-    for k in np.flatnonzero(counts).tolist():
-        members = np.flatnonzero(label == k)
-        row = f"{class_names[k]} ({counts[k]})"
-        rows.append(row)
-        chosen = members[np.linspace(0, len(members) - 1, min(len(columns), len(members))).round().astype(int)]
-        for column, i in zip(columns, chosen, strict=False):
-            clips[row, column] = motion[i : i + 1]
-    rate = float(np.median(fps))
-    pace = f"{motion.shape[-2]} frames at {rate:.3g} per second"
-    if (slowest := np.min(fps)) < (fastest := np.max(fps)):
-        pace += f" (the median: they were recorded at {slowest:.3g} to {fastest:.3g})"
-    more = f"; at most {len(columns)} of a class are shown" if counts.max() > len(columns) else ""
-    subtitle = f"{len(motion)} motions of {len(rows)} classes, {pace}{more}"
-    scene = Scene(title, skeleton, rate, columns, tuple(rows), clips)
-    return write_page(path, title=title, subtitle=subtitle, blocks=[scene])
-
-
 PARTS = ("page.html", "page.js", "page.css")
 PNG = b"\x89PNG\r\n\x1a\n"
 NUMBER = re.compile(r"[-+\N{MINUS SIGN}]?\.?[0-9].*|\W*|nan|inf", re.DOTALL)
-"""What stands at the right of a column: numbers, whatever follows them, and dashes."""
+"""Texts that are aligned to the right: numbers, with a unit or an interval or without, and dashes."""
 
 
 def _check(motion: np.ndarray, joints: int, where: str) -> None:
@@ -313,14 +265,14 @@ def _check(motion: np.ndarray, joints: int, where: str) -> None:
 def _placed(motion: np.ndarray, center: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Middles, reaches and body sizes of motions: (K, C, T, V) -> (K, 3), (K, 4) in the order of `DIRECTIONS`, (K,).
 
-    The middle is that of the way of the centre joint, at the height of the feet (but for the lowest twentieth of the
+    The middle is that of the path of the centre joint, at the height of the feet (without the lowest twentieth of the
     frames).
     """
     motion = np.asarray(motion, dtype=np.float64)
     flat = motion.shape[1] == 2
     x, y, z = np.moveaxis(motion, 1, 0) if not flat else (*np.moveaxis(motion, 1, 0), np.zeros_like(motion[:, 0]))
-    way = np.stack([x[:, :, center], z[:, :, center]])  # (2, K, T)
-    middle = (way.min(axis=2) + way.max(axis=2)) / 2
+    path = np.stack([x[:, :, center], z[:, :, center]])  # (2, K, T)
+    middle = (path.min(axis=2) + path.max(axis=2)) / 2
     floor = np.sort(y.min(axis=2), axis=1)[:, int(0.05 * motion.shape[2])]
     origin = np.stack([middle[0], floor, middle[1]], axis=1)
     x, y, z = (part - origin[:, axis, None, None] for axis, part in enumerate((x, y, z)))
@@ -329,11 +281,11 @@ def _placed(motion: np.ndarray, center: int) -> tuple[np.ndarray, np.ndarray, np
 
 
 def _leaves(reach: np.ndarray, frame: Sequence[float]) -> str:
-    """Where and how far a motion leaves its frame; nothing where it stays inside."""
-    over = reach - np.asarray(frame)
-    if (over <= -MARGIN / 2).all():
+    """The direction and distance in which a motion leaves its frame, "" for one that stays inside."""
+    excess = reach - np.asarray(frame)
+    if (excess <= -MARGIN / 2).all():
         return ""
-    worst = int(over.argmax())
+    worst = int(excess.argmax())
     return f"reaches {reach[worst]:.3g} m {DIRECTIONS[worst]}, its frame {frame[worst]:.3g} m"
 
 
@@ -350,7 +302,7 @@ def _packed(motion: np.ndarray) -> dict[str, Any]:
 
 
 def _plain(block: Block) -> dict[str, Any]:
-    """What the template shows of a block."""
+    """The values of a block for the template."""
     match block:
         case Scene():
             step = max(_step(np.asarray(motion)) for motion in block.clips.values())
@@ -398,20 +350,21 @@ def _plain(block: Block) -> dict[str, Any]:
 
 
 def _leaving(scene: Scene) -> str:
-    """How many motions leave their frames, in words."""
+    """A sentence about the motions that leave their frames, "" when all stay inside."""
     frames, center = scene.frames(), scene.skeleton.center
-    out = [
+    leaves = [
         bool(_leaves(reach, frames[row]))
         for (row, _), motion in scene.clips.items()
         for reach in _placed(np.asarray(motion), center)[1]
     ]
-    if not any(out):
+    if not any(leaves):
         return ""
     follows = "most of its motions" if scene.reference is None else f"its motions in the column {scene.reference}"
-    count = f"{sum(out)} of {len(out)} motions {'leaves its frame' if sum(out) == 1 else 'leave their frames'}"
-    return f"The scale of a class follows {follows}; {count}, marked by a dashed edge."
+    count = sum(leaves)
+    words = f"{count} of {len(leaves)} motions {'leaves its frame' if count == 1 else 'leave their frames'}"
+    return f"The scale of a class follows {follows}; {words}, marked by a dashed edge."
 
 
 def _digest(text: str) -> str:
-    """How a security policy names an inline script or style."""
+    """The name of an inline script or style in a security policy: a hash of its text."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

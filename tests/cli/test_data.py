@@ -1,4 +1,4 @@
-"""The verbs of `kinetic data`, on raw files of generated people."""
+"""`kinetic data`, on raw files of synthetic people."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kinetic.skeleton import KINECT20, NTU25, NTU25_2D
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    """Raw files of 240 clips, one of which cannot be read."""
+    """Raw files of 240 clips, one of them unreadable."""
     folder = tmp_path_factory.mktemp("ntu") / "raw"
     assert main(["data", "example", "--clips", "240", "--faults", "0.1", "--broken", "1", "-o", str(folder)]) == 0
     return folder
@@ -45,20 +45,20 @@ def run(capsys, *words) -> tuple[int, str, str]:
 # ----------------------------------------------------------------------------------------------------------- building
 
 
-def test_a_build_ends_in_a_table_of_what_was_expected_and_found(capsys, raw, tmp_path):
+def test_a_build_ends_in_a_table_of_expected_and_actual_counts(capsys, raw, tmp_path):
     words = ("build", "ntu", "--raw", raw, "--benchmark", "ntu60-xsub", "--quiet", "--workers", 1)
     status, out, err = run(capsys, *words, "-o", tmp_path / "set")
     assert status == 1
     assert "40,091" in out and "not the whole data set" in out and "1 failed:" in out
     assert err.count("\n") == 1 and "--allow-failures accepts" in err
-    assert (tmp_path / "set" / "motion.npy").is_file()  # what could be used is there all the same
+    assert (tmp_path / "set" / "motion.npy").is_file()  # holds the usable files
     status, out, err = run(capsys, *words, "--json", "--allow-failures", "-o", tmp_path / "set")
     assert (status, err) == (0, "")
     assert json.loads(out)["failed"] == 1
     assert not json.loads(out)["complete"]
 
 
-def test_recipe_and_length_are_asked_for(capsys, raw, tmp_path):
+def test_a_build_takes_a_recipe_and_a_length(capsys, raw, tmp_path):
     words = ("build", "ntu", "--raw", raw, "--benchmark", "ntu60-xview", "--quiet", "--workers", 1, "--allow-failures")
     status, out, _ = run(capsys, *words, "--recipe", "st-gcn", "--frames", "all", "-o", tmp_path / "set")
     assert status == 0 and "recipe st-gcn, every clip has its own length" in out
@@ -74,19 +74,39 @@ def test_recipe_and_length_are_asked_for(capsys, raw, tmp_path):
         (["--benchmark", "ntu60-xsub", "--recipe", "sgn"], "invalid choice: 'sgn'"),
     ],
 )
-def test_a_request_that_cannot_be_built_is_refused(capsys, raw, tmp_path, words, message):
+def test_a_wrong_build_is_refused(capsys, raw, tmp_path, words, message):
     status, out, err = run(capsys, "build", "ntu", "--raw", raw, *words, "-o", tmp_path / "set")
     assert (status, out) == (2, "")
     assert message in err
     assert not list(tmp_path.iterdir())
 
 
-def test_an_example_does_not_write_over_anything(capsys, raw):
+def test_an_example_overwrites_nothing(capsys, raw):
     status, _, err = run(capsys, "example", "-o", raw)
     assert status == 2 and str(raw) in err
 
 
 # ------------------------------------------------------------------------------------------------------------ looking
+
+
+def test_data_info_is_text_or_json(capsys, motions):
+    assert main(["data", "info", str(motions)]) == 0
+    text = capsys.readouterr().out
+    assert "4 of 16 frames" in text
+    assert "2: walk 2, jump 2" in text
+    assert main(["data", "info", str(motions), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["views"] == {"1": 2, "2": 2}
+    assert err == ""
+
+
+def test_data_info_refuses_a_file_without_motions(refusal, tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"no zip")
+    assert "a.npz" in refusal("data", "info", tmp_path / "a.npz")
+
+
+def test_data_info_names_a_missing_file(refusal):
+    assert refusal("data", "info", "nowhere.npz").startswith("nowhere.npz: no such file")
 
 
 def test_a_set_is_described_and_drawn(capsys, built, tmp_path):
@@ -104,7 +124,7 @@ def test_a_sound_set_passes(capsys, built):
     assert "no faults" in out
 
 
-def test_what_is_wrong_is_listed_and_ends_with_two(capsys, built, tmp_path):
+def test_check_lists_faults_and_exits_with_two(capsys, built, tmp_path):
     motions = read_motions(built)
     motion = np.array(motions.motion)
     motion[3] = 0
@@ -116,11 +136,11 @@ def test_what_is_wrong_is_listed_and_ends_with_two(capsys, built, tmp_path):
     assert err == f"kinetic: {tmp_path / 'set'}: empty\n"
     status, out, _ = run(capsys, "check", tmp_path / "set", "--json")
     assert status == 2
-    assert [each["motions"] for each in json.loads(out)["found"] if each["severity"] == "fault"] == [[3]]
+    assert [entry["motions"] for entry in json.loads(out)["found"] if entry["severity"] == "fault"] == [[3]]
 
 
 @pytest.mark.parametrize("kind", ["set", "set.npz"])
-def test_a_set_that_is_not_finite_is_looked_at_all_the_same(capsys, built, tmp_path, kind):
+def test_check_and_info_open_a_set_that_is_not_finite(capsys, built, tmp_path, kind):
     motions = read_motions(built)
     target = tmp_path / kind
     write_motions(motions, target)
@@ -143,7 +163,7 @@ def test_a_set_that_is_not_finite_is_looked_at_all_the_same(capsys, built, tmp_p
     assert status != 0 and "NaN or infinite" in err
 
 
-def test_the_recipe_that_turns_motions_is_remarked(capsys, raw, tmp_path):
+def test_check_remarks_on_the_recipe_that_turns_motions(capsys, raw, tmp_path):
     words = ["--raw", raw, "--benchmark", "ntu60-xsub", "--recipe", "pyskl", "--allow-failures", "--workers", 1]
     assert run(capsys, "build", "ntu", *words, "--quiet", "-o", tmp_path / "set")[0] == 0
     status, out, _ = run(capsys, "check", tmp_path / "set")
@@ -160,7 +180,7 @@ def test_a_recording_is_drawn_under_each_recipe(capsys, raw, tmp_path):
         assert picture.width == 1000
 
 
-def test_a_recording_that_cannot_be_read_names_file_and_line(capsys, tmp_path):
+def test_an_unreadable_recording_is_refused_with_file_and_line(capsys, tmp_path):
     (tmp_path / "S001C001P001R001A001.skeleton").write_text("1\n1\nno body\n")
     status, out, err = run(capsys, "recipes", tmp_path / "S001C001P001R001A001.skeleton", "-o", tmp_path / "r.png")
     assert (status, out) == (2, "")
@@ -185,7 +205,7 @@ def test_a_recording_that_cannot_be_read_names_file_and_line(capsys, tmp_path):
     ],
     ids=lambda words: " ".join(words),
 )
-def test_a_set_survives_every_format(capsys, built, tmp_path, monkeypatch, words, files):
+def test_every_format_keeps_the_motions(capsys, built, tmp_path, monkeypatch, words, files):
     monkeypatch.chdir(tmp_path)
     status, out, err = run(capsys, "convert", built, *words)
     assert (status, err) == (0, "")
@@ -193,18 +213,18 @@ def test_a_set_survives_every_format(capsys, built, tmp_path, monkeypatch, words
     motions = read_motions(built)
     back = [read_motions(file) for file in files]
     assert sum(map(len, back)) == len(motions)
-    for each in back:  # the order of motions differs; what each is does not
-        total = np.sort(np.abs(np.asarray(each.motion, dtype=np.float64)).sum(axis=(1, 2, 3)))
-        known = np.sort(np.abs(np.asarray(motions.motion, dtype=np.float64)).sum(axis=(1, 2, 3)))
+    for part in back:  # the same motions in another order
+        sums = np.abs(np.asarray(part.motion, dtype=np.float64)).sum(axis=(1, 2, 3))
+        originals = np.abs(np.asarray(motions.motion, dtype=np.float64)).sum(axis=(1, 2, 3))
         tolerance = 0.5 if str(words[1]).endswith(".pkl") else 1e-3  # float16
-        assert all(np.abs(known - value).min() < tolerance for value in total)
+        assert all(np.abs(originals - value).min() < tolerance for value in sums)
 
 
 def test_a_pickle_for_pyskl_holds_every_split_that_has_two_sides(capsys, built, tmp_path):
     assert run(capsys, "convert", built, "-o", tmp_path / "set.pkl")[0] == 0
-    found = decode_pickle(tmp_path / "set.pkl", ANNOTATIONS)
-    assert set(found["split"]) == {"xsub_train", "xsub_val", "xview_train", "xview_val"}
-    assert sum(len(found["split"][f"xsub_{side}"]) for side in ("train", "val")) == len(found["annotations"])
+    content = decode_pickle(tmp_path / "set.pkl", ANNOTATIONS)
+    assert set(content["split"]) == {"xsub_train", "xsub_val", "xview_train", "xview_val"}
+    assert sum(len(content["split"][f"xsub_{side}"]) for side in ("train", "val")) == len(content["annotations"])
 
 
 def test_padding_is_not_drawn(capsys, built, tmp_path):
@@ -214,8 +234,8 @@ def test_padding_is_not_drawn(capsys, built, tmp_path):
     padded = replace(motions, motion=motion, partner=None, columns={"frames": np.array([20, 64])})
     whole = replace(padded.resampled(64), fps=30.0)
     pictures = []
-    for name, each in (("padded", padded), ("whole", whole)):
-        write_motions(each, tmp_path / f"{name}.npz")
+    for name, variant in (("padded", padded), ("whole", whole)):
+        write_motions(variant, tmp_path / f"{name}.npz")
         assert main(["plot", str(tmp_path / f"{name}.npz"), "-o", str(tmp_path / f"{name}.png")]) == 0
         pictures.append((tmp_path / f"{name}.png").read_bytes())
         assert main(["view", str(tmp_path / f"{name}.npz"), "-o", str(tmp_path / f"{name}.html")]) == 0
@@ -223,10 +243,9 @@ def test_padding_is_not_drawn(capsys, built, tmp_path):
     assert pictures[0] == pictures[1]
 
 
-def test_every_format_has_an_ending_and_the_first_of_two_is_meant():
+def test_an_ending_stands_for_the_first_format_that_has_it():
     assert list(FORMATS) == ["npz", "folder", "published", "ctr-gcn", "pyskl"]
-    endings = [each.suffix for each in FORMATS.values()]
-    assert endings.index(".npz") == 0
+    assert next(name for name, form in FORMATS.items() if form.suffix == ".npz") == "npz"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +261,7 @@ def test_every_format_has_an_ending_and_the_first_of_two_is_meant():
         (["-o", "set", "--label", "flying"], "no class is called 'flying'"),
     ],
 )
-def test_a_conversion_that_cannot_be_is_refused(capsys, built, tmp_path, monkeypatch, words, message):
+def test_a_wrong_conversion_is_refused(capsys, built, tmp_path, monkeypatch, words, message):
     monkeypatch.chdir(tmp_path)
     status, out, err = run(capsys, "convert", built, *words)
     assert (status, out) == (2, "")
@@ -250,7 +269,7 @@ def test_a_conversion_that_cannot_be_is_refused(capsys, built, tmp_path, monkeyp
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_joints_classes_frames_and_plane_are_chosen(capsys, tmp_path):
+def test_convert_chooses_joints_classes_frames_and_plane(capsys, tmp_path):
     motion = np.random.default_rng(0).normal(size=(4, 3, 20, 20)).astype(np.float32) + 3
     old = MotionSet(motion, np.array([0, 1, 0, 1]), ("walk", "sit"), KINECT20)
     write_motions(old, tmp_path / "old.npz")
@@ -294,7 +313,7 @@ Frame Time: 0.1
 """
 
 
-def test_the_unit_of_a_bvh_file_is_told(capsys, tmp_path):
+def test_metres_is_the_unit_of_a_bvh_file(capsys, tmp_path):
     (tmp_path / "walk.bvh").write_text(BVH)
     for words, height in (((), 0.12), (("--metres", 1), 12)):
         assert run(capsys, "convert", tmp_path / "walk.bvh", *words, "-o", tmp_path / "out.npz")[0] == 0
@@ -304,7 +323,7 @@ def test_the_unit_of_a_bvh_file_is_told(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("file", sorted((Path(__file__).parents[2] / "experiments" / "tables").glob("*.yaml")), ids=str)
-def test_mappings_that_come_along_are_sound(file):
+def test_mappings_of_the_package_are_sound(file):
     from kinetic.formats.tabular import read_table_mapping
 
     assert read_table_mapping(file).column_names()

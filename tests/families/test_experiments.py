@@ -109,7 +109,7 @@ def test_numbers_are_read_as_python_writes_them(file):
         ("training: {penalty: .inf}", "training.penalty: expected a number, got inf"),
         ("[1, 2]", "expected settings such as `seed: 0`, got [1, 2]"),
         ("just words", "expected settings such as `seed: 0`, got 'just words'"),
-        ("seed: 1\nname: a\nseed: 2", ", line 3: 'seed' stands there twice"),
+        ("seed: 1\nname: a\nseed: 2", ", line 3: the key 'seed' is repeated"),
         ("seed: [1", ", line 1: "),
         ("seed: !!python/object/apply:os.system ['true']", ", line 1: found the tag !!python/object/apply:os.system"),
         ("seed: 2020-99-99", "seed: expected a whole number, got '2020-99-99'"),

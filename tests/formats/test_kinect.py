@@ -220,7 +220,7 @@ def test_other_files_are_no_nw_ucla(tmp_path, more, found):
         ('{"file_name":\n1e', "line 2, column"),
         ("[" * 100_000, "nested too deeply"),
         ("[1]", "no list `skeletons`"),
-        ('{"skeletons": [[' + "[1e400,0,0]," * 19 + "[0,0,0]]]}", "a number that is larger than any"),
+        ('{"skeletons": [[' + "[1e400,0,0]," * 19 + "[0,0,0]]]}", "a number that is too large"),
         ('{"skeletons": ' + "1" * 5000 + "}", "expected a number of at most 100 letters"),
     ],
     ids=range(6),

@@ -1,4 +1,4 @@
-"""Diagrams: they are drawn whole, alike each time, and say what they lack."""
+"""Diagrams: the same data give the same picture, any name is drawn, wrong data are refused."""
 
 import warnings
 
@@ -20,7 +20,7 @@ def pixels(path):
         return np.asarray(image.convert("RGB"), dtype=float)
 
 
-def test_curves_take_any_name_and_gaps(tmp_path):
+def test_curves_take_any_name_and_nan(tmp_path):
     table = {"loss/$\\frac{$": ([1, 2, 3], [1.0, float("nan"), 0.1]), "norm": ([1, 2], [1.0, 1e6])}
     assert pixels(curves(table, tmp_path / "curves.png")).std() > 1
 
@@ -60,14 +60,14 @@ def test_truncation_shows_quality_against_variety(tmp_path):
     assert path.read_bytes() == again.read_bytes()
 
 
-def test_joints_have_bars_of_several_sources_and_gaps(tmp_path):
+def test_joints_have_bars_of_several_sources_and_nan(tmp_path):
     bars = {"ours": [0.1, 0.2, 0.3], "theirs": [0.2, float("nan"), 0.1]}
     assert pixels(joint_chart(NAMES, bars, tmp_path / "a.png", unit="metres")).std() > 1
 
 
 def overview(several=3, people=2, cameras=2, **changes):
     values = {
-        "title": "made up\n$\\frac{$",
+        "title": "test\n$\\frac{$",
         "classes": {f"{NAMES[i % 3]} {i}": i % 7 for i in range(several)},
         "table": np.arange(people * cameras).reshape(cameras, people),
         "rows": [f"view {i}" for i in range(cameras)],
@@ -87,7 +87,7 @@ def overview(several=3, people=2, cameras=2, **changes):
 
 
 @pytest.mark.parametrize(("classes", "people", "cameras"), [(1, 1, 1), (8, 7, 3), (120, 106, 3), (500, 2, 40)])
-def test_an_overview_is_drawn_for_few_and_many(tmp_path, classes, people, cameras):
+def test_an_overview_takes_few_and_many_classes(tmp_path, classes, people, cameras):
     assert pixels(overview_chart(tmp_path / "a.png", **overview(classes, people, cameras))).std() > 10
 
 
@@ -100,7 +100,7 @@ def test_an_overview_is_drawn_for_few_and_many(tmp_path, classes, people, camera
         {"poses": {"flat": np.zeros((2, 3))}, "links": ((0, 2),), "left": (), "right": ()},
     ],
 )
-def test_an_overview_is_drawn_of_sets_that_lack_things(tmp_path, changes):
+def test_an_overview_takes_sets_without_lengths_bones_or_poses(tmp_path, changes):
     assert pixels(overview_chart(tmp_path / "a.png", **overview(**changes))).std() > 5
 
 
@@ -117,7 +117,7 @@ def test_one_exploded_body_does_not_shrink_the_others(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[31m\x00", "\ud800", "x" * 5000, "$\\frac{$", "\u202e", "\U0001f483"])
-def test_any_name_can_be_drawn(tmp_path, name):
+def test_diagrams_take_any_name(tmp_path, name):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a letter without a glyph is no news
         curves({name: ([1, 2], [1.0, 2.0])}, tmp_path / "a.png")

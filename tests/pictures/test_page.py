@@ -1,4 +1,4 @@
-"""Pages of tables, pictures and motions: what stands in the file, and what a browser makes of it."""
+"""Pages of tables, pictures and motions: the content of the file, and what a browser shows."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from kinetic.motion.synthetic import synthesise
-from kinetic.pictures.page import PictureBlock, Scene, TableBlock, TableCell, TextBlock, view, write_page
+from kinetic.pictures.page import PictureBlock, Scene, TableBlock, TableCell, TextBlock, write_page
 from kinetic.skeleton import NTU25, Skeleton
 
 HOSTILE = (
@@ -48,7 +48,7 @@ def scene(motion, *, rows=("walk",), columns=("real", "Baseline"), name="synthet
 
 
 class Parsed(HTMLParser):
-    """What a page is made of: tags, attributes, scripts and styles, and the texts of names, options and paragraphs."""
+    """The parts of a page: tags, attributes, scripts and styles, and the texts of names, options and paragraphs."""
 
     def __init__(self, path):
         super().__init__()
@@ -96,7 +96,7 @@ def hostile_blocks(motion):
     return [scene(motion, rows=HOSTILE, columns=HOSTILE, name=HOSTILE[2]), table, TextBlock(HOSTILE[5], HOSTILE)]
 
 
-def test_a_page_holds_all_it_needs_and_its_policy_lets_nothing_else_in(tmp_path, walk):
+def test_a_page_is_complete_and_its_policy_loads_nothing_else(tmp_path, walk):
     Image.new("RGB", (3, 2)).save(tmp_path / "a.png")
     blocks = [scene(walk), PictureBlock("curve", tmp_path / "a.png"), TextBlock("b", ("text",)), TextBlock("c", ())]
     page = Parsed(write_page(tmp_path / "a.html", title="A", blocks=blocks))
@@ -141,15 +141,15 @@ def decoded(clip):
 @pytest.mark.parametrize("channels", [2, 3])
 def test_stored_coordinates_are_the_motions_to_an_eighth_of_a_millimetre(tmp_path, channels):
     motion = np.random.default_rng(0).uniform(-8, 8, (2, channels, 5, 25)).astype(np.float32)
-    (found,) = Parsed(write_page(tmp_path / "a.html", title="A", blocks=[scene(motion, columns=["real"])])).scenes
-    assert [(clip["row"], clip["column"]) for clip in found["clips"]] == [(0, 0)]
-    assert np.abs(decoded(found["clips"][0]) - motion).max() <= 0.000125 + 1e-9
-    assert found["fps"] == 30.0 and found["center"] == NTU25.center and found["head"] == NTU25.joints.index("Head")
-    sides = {kind: sum(bone[2] == kind for bone in found["bones"]) for kind in ("left", "right", "middle")}
+    (data,) = Parsed(write_page(tmp_path / "a.html", title="A", blocks=[scene(motion, columns=["real"])])).scenes
+    assert [(clip["row"], clip["column"]) for clip in data["clips"]] == [(0, 0)]
+    assert np.abs(decoded(data["clips"][0]) - motion).max() <= 0.000125 + 1e-9
+    assert data["fps"] == 30.0 and data["center"] == NTU25.center and data["head"] == NTU25.joints.index("Head")
+    sides = {kind: sum(bone[2] == kind for bone in data["bones"]) for kind in ("left", "right", "middle")}
     assert sides == {"left": 10, "right": 10, "middle": 4}
 
 
-def test_what_reaches_far_is_stored_more_coarsely_and_the_page_says_so(tmp_path, walk):
+def test_far_coordinates_are_stored_more_coarsely_and_the_page_says_so(tmp_path, walk):
     far = walk + np.float32(80)
     path = write_page(tmp_path / "a.html", title="A", blocks=[scene(far)])
     clip = Parsed(path).scenes[0]["clips"][0]
@@ -198,14 +198,14 @@ def spoiled(value):
         ({"columns": ("real", "A", "A")}, "two columns are called 'A'"),
     ],
 )
-def test_a_scene_refuses_what_cannot_be_shown(changes, message):
+def test_a_scene_refuses_wrong_clips_names_and_rates(changes, message):
     plain = {"name": "s", "skeleton": NTU25, "fps": 30.0, "columns": ("real", "A"), "rows": ("walk",)}
     plain["clips"] = {("walk", "real"): np.zeros((1, 3, 4, 25))}
     with pytest.raises(ValueError, match=message):
         Scene(**plain | changes)
 
 
-def test_tables_have_flags_numbers_at_the_right_and_each_note_once(tmp_path):
+def test_tables_have_bold_cells_aligned_numbers_and_numbered_notes(tmp_path):
     rows = (
         (TableCell("Baseline"), TableCell("−1.25 ± 0.1", bold=True, note="p = 0.5"), TableCell("some")),
         (TableCell("A"), TableCell("-", muted=True, note="p = 0.5"), TableCell("3")),
@@ -222,7 +222,7 @@ def test_tables_have_flags_numbers_at_the_right_and_each_note_once(tmp_path):
         TableBlock("t", ("recipe", "FID"), rows)
 
 
-def test_a_picture_is_taken_in_whole_and_must_be_a_png(tmp_path):
+def test_a_page_contains_its_pictures_which_must_be_png(tmp_path):
     Image.new("RGB", (30, 20), "red").save(tmp_path / "a.png")
     Image.new("RGB", (30, 20), "red").save(tmp_path / "a.gif")
     page = write_page(
@@ -237,36 +237,6 @@ def test_a_picture_is_taken_in_whole_and_must_be_a_png(tmp_path):
     with pytest.raises(TypeError, match="got str"):
         write_page(tmp_path / "b.html", title="A", blocks=["text"])
     assert not (tmp_path / "b.html").exists()
-
-
-def test_a_view_has_a_row_for_each_class_that_has_motions(tmp_path, people):
-    names = ("none", *people.class_names)
-    view(people.motion, people.label + 1, names, people.skeleton, tmp_path / "a.html", most=4)
-    (found,) = Parsed(tmp_path / "a.html").scenes
-    counts = np.bincount(people.label)
-    assert found["rows"] == [f"{name} ({n})" for name, n in zip(people.class_names, counts, strict=True)]
-    assert found["columns"] == ["motion 1", "motion 2", "motion 3", "motion 4"]
-    last = people.motion[people.label == 1][-1]
-    assert np.abs(decoded(found["clips"][7])[0] - last).max() < 0.0002
-    assert "at most 4 of a class are shown" in (tmp_path / "a.html").read_text("utf-8")
-    view(people.motion, people.label, people.class_names, people.skeleton, tmp_path / "a.html", most=100)
-    assert len(Parsed(tmp_path / "a.html").scenes[0]["clips"]) == len(people.motion)
-    for changes, message in (
-        ({"label": people.label[:3]}, r"a label for each, got shapes .* and \(3,\)"),
-        ({"label": people.label + 1}, "label 3 names none of the 3 classes"),
-        ({"most": 0}, "most must be at least 1"),
-    ):
-        plain = {"motion": people.motion, "label": people.label, "class_names": people.class_names}
-        with pytest.raises(ValueError, match=message):
-            view(**plain | {"skeleton": people.skeleton, "path": tmp_path / "b.html"} | changes)
-
-
-def test_motions_of_different_pace_are_played_at_their_median_and_the_page_says_so(tmp_path, people):
-    rates = np.linspace(10, 40, len(people.motion))
-    view(people.motion, people.label, people.class_names, people.skeleton, tmp_path / "a.html", fps=rates)
-    assert Parsed(tmp_path / "a.html").scenes[0]["fps"] == 25.0
-    text = "64 frames at 25 per second (the median: they were recorded at 10 to 40)"
-    assert text in (tmp_path / "a.html").read_text("utf-8")
 
 
 WILD = {
@@ -284,7 +254,7 @@ OUT = ["exploded", "drifting", "sunk"]
 
 
 def wild_scene(people, *, reference="real", without=()):
-    """Real motions beside what bad generators make of them, in three classes."""
+    """Real motions of three classes, beside what bad generators make of them."""
     clips = {}
     for k, row in enumerate(people.class_names):
         motion = people.motion[people.label == k].astype(np.float64)
@@ -297,12 +267,13 @@ def wild_scene(people, *, reference="real", without=()):
 
 
 def leaving(scene):
+    """The clips with a motion that leaves its frame: (row, column)."""
     plain = scene.to_dict()
     names = {(plain["rows"][clip["row"]], plain["columns"][clip["column"]]): clip["leaves"] for clip in plain["clips"]}
-    return {pair for pair, each in names.items() if any(each)}
+    return {pair for pair, reasons in names.items() if any(reasons)}
 
 
-def test_a_frame_follows_the_real_motions_and_says_what_leaves_it(people):
+def test_a_frame_fits_the_real_motions_and_other_motions_may_leave_it(people):
     scene = wild_scene(people)
     assert leaving(scene) == {(row, column) for row in people.class_names for column in OUT}
     alone = {pair: motion for pair, motion in scene.clips.items() if pair[1] in ("real", "other")}
@@ -314,7 +285,7 @@ def test_a_frame_follows_the_real_motions_and_says_what_leaves_it(people):
     assert re.fullmatch(r"reaches [23]\d\.\d m upwards, its frame 1\.\d+ m", clip["leaves"][0])
 
 
-def test_real_motions_never_leave_their_frames_however_far_they_go(people):
+def test_motions_of_the_reference_never_leave_their_frames(people):
     for column in WILD:
         assert not {pair for pair in leaving(wild_scene(people, reference=column)) if pair[1] == column}
 
@@ -324,7 +295,7 @@ def test_a_row_without_real_motions_has_the_frame_of_the_others(people):
     assert leaving(scene) == {(row, column) for row in people.class_names for column in OUT}
 
 
-def test_without_real_motions_the_frame_fits_most(people):
+def test_without_a_reference_the_frame_fits_most_motions(people):
     scene = wild_scene(people, reference=None)
     assert leaving(scene) >= {(row, column) for row in people.class_names for column in ("exploded", "drifting")}
     assert leaving(scene) <= {(row, column) for row in people.class_names for column in OUT}
@@ -335,7 +306,7 @@ def test_without_real_motions_the_frame_fits_most(people):
     assert min(replace(scene, clips=collapsed).frames()["walk"]) >= 0.12
 
 
-def test_the_page_says_in_words_what_its_scale_follows(tmp_path, people):
+def test_the_page_says_what_its_scale_follows(tmp_path, people):
     page = write_page(tmp_path / "a.html", title="A", blocks=[wild_scene(people)]).read_text("utf-8")
     assert "The scale of a class follows its motions in the column real; 18 of 36 motions leave their frames" in page
     page = write_page(tmp_path / "a.html", title="A", blocks=[wild_scene(people, reference=None)]).read_text("utf-8")
@@ -344,7 +315,7 @@ def test_the_page_says_in_words_what_its_scale_follows(tmp_path, people):
     assert "The scale of a class" not in page
 
 
-def test_a_browser_shows_real_people_whole_and_marks_what_leaves_its_frame(browser, tmp_path, people):
+def test_a_browser_shows_real_people_whole_and_marks_motions_that_leave_the_frame(browser, tmp_path, people):
     path = write_page(tmp_path / "a.html", title="A", blocks=[wild_scene(people)])
     marked = (
         "[...document.querySelectorAll('.cell')].map((cell) => [cell.className, cell.title, cell.innerText.trim(), "
@@ -354,7 +325,7 @@ def test_a_browser_shows_real_people_whole_and_marks_what_leaves_its_frame(brows
         for frame in (0, 30, 63):
             browser.open(path, f"#scene=0&row={row}&frame={frame}&paused{turn}", width=1400 if row else 420)
             assert browser.run("document.body.dataset.errors") == "0"
-            for index in (0, 1):  # real and other: all of them is inside, and large
+            for index in (0, 1):  # real and other: inside the frame, and large
                 box = browser.run(f"({BOXES})({index})")
                 left, right = (pick(box[side][end] for side in box) for pick, end in ((min, 0), (max, 1)))
                 top, low = (pick(box[side][end] for side in box) for pick, end in ((min, 2), (max, 3)))
@@ -375,11 +346,11 @@ def report(tmp_path_factory, people):
             clips[row, column] = people.motion[people.label == k][j : j + 2]
     del clips["wave", "A"]
     clips["walk", "A"] = clips["walk", "A"][:1, :, :20]
-    shown = Scene("synthetic", NTU25, 30.0, ("real", "Baseline", "A"), people.class_names, clips)
+    motions = Scene("synthetic", NTU25, 30.0, ("real", "Baseline", "A"), people.class_names, clips)
     folder = tmp_path_factory.mktemp("page")
     Image.new("RGB", (1100, 300), "teal").save(folder / "a.png")
     cells = tuple(tuple(TableCell(f"{i}.{j}25 ± 0.1") for j in range(12)) for i in range(3))
-    blocks = [shown, TableBlock("t", tuple(f"score {j}" for j in range(12)), cells)]
+    blocks = [motions, TableBlock("t", tuple(f"score {j}" for j in range(12)), cells)]
     blocks += [PictureBlock("p", folder / "a.png"), TextBlock("text", ("a paragraph",) * 5)]
     return write_page(folder / "report.html", title="Report", blocks=blocks)
 
@@ -412,11 +383,11 @@ def test_a_browser_shows_the_page_without_an_error_or_a_request(browser, report)
     assert browser.until("document.querySelector('.frame').value !== '0'"), "nothing moves"
     assert browser.run("document.querySelector('.play').textContent") == "Pause"
     browser.open(report, still=True)
-    assert browser.run("document.querySelector('.play').textContent") == "Play"  # less motion was asked for
+    assert browser.run("document.querySelector('.play').textContent") == "Play"  # the reader prefers less motion
     assert browser.run(PICTURES)[0] != browser.run("document.createElement('canvas').toDataURL()")
 
 
-def test_a_browser_shows_hostile_names_as_they_are(browser, tmp_path, walk):
+def test_a_browser_shows_hostile_names_as_text(browser, tmp_path, walk):
     path = write_page(tmp_path / "a.html", title=HOSTILE[0], subtitle=HOSTILE[1], blocks=hostile_blocks(walk[:1]))
     for width in (1400, 400):
         browser.open(path, "#scene=0&row=all&frame=3&paused", width=width)
@@ -430,7 +401,7 @@ def test_a_browser_shows_hostile_names_as_they_are(browser, tmp_path, walk):
     assert not [event for event in browser.events if event.get("method") == "Page.javascriptDialogOpening"]
 
 
-def test_errors_and_refusals_are_counted(browser, tmp_path, report):
+def test_the_page_counts_errors_and_refusals(browser, tmp_path, report):
     page = report.read_text("utf-8")
     (tmp_path / "a.html").write_text(page.replace("<style>", "<style>\n"), "utf-8")
     browser.open(tmp_path / "a.html")
@@ -445,7 +416,7 @@ def test_errors_and_refusals_are_counted(browser, tmp_path, report):
     assert browser.run("document.body.dataset.ready ?? 'another script was refused'") == "another script was refused"
 
 
-def test_people_stand_upright_fill_their_cells_and_are_seen_from_the_front(browser, report):
+def test_people_stand_upright_fill_their_cells_and_face_the_camera(browser, report):
     browser.open(report, "#scene=0&row=1&frame=0&paused")  # wave
     for index in range(2):
         box = browser.run(f"({BOXES})({index})")
@@ -458,7 +429,7 @@ def test_people_stand_upright_fill_their_cells_and_are_seen_from_the_front(brows
     assert all(0 < box[side][0] and box[side][1] < 0.999 for box in waving for side in box)  # nothing is cut off
 
 
-def test_the_controls_do_what_they_say(browser, report):
+def test_the_controls_work(browser, report):
     browser.open(report, "#scene=0&row=0&frame=10&paused")
     find = "document.querySelector('{}').{}"
     assert browser.run(find.format(".clock", "textContent")) == "11 of 64, 0.33 s"
@@ -517,12 +488,12 @@ def test_dragging_turns_all_cells_and_a_double_click_turns_them_back(browser, re
     assert browser.run(PICTURES) == before
 
 
-def test_only_what_is_in_view_is_drawn(browser, tmp_path, walk):
+def test_only_visible_cells_are_drawn(browser, tmp_path, walk):
     path = write_page(tmp_path / "a.html", title="A", blocks=[scene(walk), scene(walk, name="below")])
     browser.open(path, height=300)
     assert browser.until("document.querySelectorAll('.clock')[0].textContent.startsWith('9 ')")
     assert browser.run("document.querySelectorAll('.clock')[1].textContent").startswith("1 of")
-    assert browser.run(f"[{CANVAS}[2].width, {CANVAS}[2].height]") == [300, 150]  # as it was made
+    assert browser.run(f"[{CANVAS}[2].width, {CANVAS}[2].height]") == [300, 150]  # the size of a new canvas
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -547,7 +518,7 @@ def test_two_coordinates_and_skeletons_without_sides_can_be_shown(browser, tmp_p
     assert box[3] - box[2] > 0.8 and box[1] - box[0] < 0.1 and abs(box[0] + box[1] - 1) < 0.02
 
 
-def test_what_is_nearer_to_the_camera_looks_larger(browser, tmp_path):
+def test_nearer_people_look_larger(browser, tmp_path):
     joints = ("middle", "near foot", "near top", "far foot", "far top")
     poles = Skeleton(joints, ((0, 1), (1, 2), (0, 3), (3, 4)), center=0, left=(1, 2), right=(3, 4))
     places = [[0, 0, 3], [-0.5, 0, 2], [-0.5, 1, 2], [0.5, 0, 4], [0.5, 1, 4]]  # z is away from the camera
