@@ -7,8 +7,6 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from kinetic.families.interface import About, Family, Material, Watch
 from kinetic.families.motions import open_motions, side_text
 from kinetic.settings.encoder import EncoderExperiment
@@ -63,6 +61,7 @@ def _recogniser(module: EncoderTraining) -> Encoder:
 
 def _watch(experiment: EncoderExperiment, material: Material, folder: Path) -> Watch:
     """Measures the network on the held-out motions, prints it, and keeps it in `recognition.json`."""
+    import numpy as np
     import torch
 
     from kinetic.files import replacing, sealed

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from kinetic.families.interface import About, Material, Watch
 from kinetic.messages import safe_line
 from kinetic.settings.experiment import DataConfig, Experiment
@@ -99,6 +97,8 @@ def open_motions(experiment: Experiment, *, scaling: Literal["minmax", "standard
     Raises:
         ValueError: for a class without training motions, and for motions that are not finite
     """
+    import numpy as np
+
     from kinetic.motion.coordinates import FARTHEST
     from kinetic.motion.scaler import Scaler
     from kinetic.training.batches import MotionData
@@ -154,6 +154,7 @@ def _check_shared_memory(data: DataConfig, shape: tuple[int, ...]) -> None:
 
 def watch_samples(train: MotionSet, folder: Path, sampler_of: Callable[[Any], Sampler]) -> Watch:
     """Draws sheets and an animation of samples, and measures how far they are from training motions (MMDa)."""
+    import numpy as np
     import torch
 
     from kinetic.files import make_folder

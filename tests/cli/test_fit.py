@@ -9,8 +9,7 @@ import yaml
 
 from kinetic.cli.main import main
 from kinetic.families.experiments import from_plain
-from kinetic.settings.experiment import Experiment
-from kinetic.settings.kinetic_gan import QuantileConfig
+from kinetic.settings.kinetic_gan import GanExperiment, QuantileConfig
 
 
 def printed_config(capsys, *words):
@@ -45,7 +44,7 @@ def test_files_and_options_mix_and_options_win(capsys, tmp_path):
 
 
 def test_without_files_the_defaults_are_printed_whole(capsys):
-    assert printed_config(capsys) == Experiment()
+    assert printed_config(capsys) == GanExperiment()
 
 
 def test_fit_passes_its_options_on_and_prints_the_run_folder(capsys, monkeypatch, tmp_path):
@@ -60,7 +59,7 @@ def test_fit_passes_its_options_on_and_prints_the_run_folder(capsys, monkeypatch
     monkeypatch.setattr(kinetic.runs.fit, "fit", fit)
     assert main(["fit", "--seed", "3", "--out", str(tmp_path / "a"), "--resume", "--quiet"]) == 0
     assert capsys.readouterr().out == f"{tmp_path / 'a'}\n"
-    assert arguments == {"experiment": Experiment(seed=3), "out": tmp_path / "a", "resume": True, "progress": False}
+    assert arguments == {"experiment": GanExperiment(seed=3), "out": tmp_path / "a", "resume": True, "progress": False}
 
 
 @pytest.mark.parametrize(
