@@ -30,7 +30,6 @@ __all__ = [
     "placed",
     "quoted",
     "text_of",
-    "turns",
 ]
 
 MOST_FRAMES = 100_000
@@ -283,21 +282,6 @@ def brief(value: object) -> str:
 def quoted(word: str) -> str:
     """A word from a file for a message: in quotes, and not too long."""
     return repr(word if len(word) <= 40 else f"{word[:37]}...")
-
-
-def turns(axes: str, angles: np.ndarray) -> np.ndarray:
-    """Rotations about some of the axes x, y, z, the last of them first: (..., len(axes)) radians -> (..., 3, 3)."""
-    turned = np.broadcast_to(np.eye(3), (*angles.shape[:-1], 3, 3))
-    for k, axis in enumerate(axes):
-        i = "xyz".index(axis)
-        j, m = (i + 1) % 3, (i + 2) % 3
-        once = np.zeros((*angles.shape[:-1], 3, 3))
-        once[..., i, i] = 1
-        once[..., j, j] = once[..., m, m] = np.cos(angles[..., k])
-        once[..., m, j] = np.sin(angles[..., k])
-        once[..., j, m] = -once[..., m, j]
-        turned = turned @ once
-    return turned
 
 
 def mirrored(names: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:

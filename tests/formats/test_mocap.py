@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinetic.formats import mocap
-from kinetic.formats.mocap import Take, brief, bytes_of, decimals, evenly, gathered, mirrored, placed, text_of, turns
+from kinetic.formats.mocap import Take, brief, bytes_of, decimals, evenly, gathered, mirrored, placed, text_of
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import ACCLAIM31, NTU25, Skeleton
 
@@ -245,19 +245,7 @@ def test_what_is_no_text_is_refused(tmp_path):
             bytes_of(odd, 100)
 
 
-# --------------------------------------------------------------------------------------------------------------- turns
-
-
-@pytest.mark.parametrize(("axis", "moved"), [("x", [0, 0, 1]), ("y", [0, 1, 0]), ("z", [-1, 0, 0])])
-def test_a_quarter_turn_follows_the_right_hand(axis, moved):
-    np.testing.assert_allclose(turns(axis, np.array([np.pi / 2])) @ [0, 1, 0], moved, atol=1e-12)
-
-
-def test_the_last_axis_turns_first():
-    angles = np.random.default_rng(0).normal(size=(5, 3))
-    z, x, y = (turns(axis, angles[:, [i]]) for i, axis in enumerate("zxy"))
-    np.testing.assert_allclose(turns("zxy", angles), z @ x @ y)
-    np.testing.assert_array_equal(turns("", np.zeros((2, 0))), np.stack([np.eye(3)] * 2))
+# -------------------------------------------------------------------------------------------------------------- places
 
 
 def test_joints_are_placed_part_by_part(monkeypatch):
