@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from kinetic.files import checked_target, flush, replacing
-from kinetic.formats.pickles import decode_pickle
+from kinetic.formats.pickles import Limits, decode_pickle
 from kinetic.motion.arrays import CHUNK, MAX_BYTES, MAX_TEXT, map_array, mebibytes
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.stored import release
@@ -141,7 +141,10 @@ def read_labels(file: Path) -> tuple[np.ndarray, tuple[str, ...]]:
     Raises:
         ValueError: naming the file, what was found and what was expected.
     """
-    table = np.array(map_array(file, "iu", MAX_TEXT)) if file.suffix == ".npy" else decode_pickle(file)
+    if file.suffix == ".npy":
+        table = np.array(map_array(file, "iu", MAX_TEXT))
+    else:
+        table = decode_pickle(file, Limits(size=MAX_TEXT))
     names: Any = ()
     if isinstance(table, np.ndarray) and table.ndim == 2 and len(table) == 2:
         names, table = table

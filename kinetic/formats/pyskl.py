@@ -14,7 +14,7 @@ import numpy as np
 from einops import rearrange
 
 from kinetic.files import checked_target, replacing
-from kinetic.formats.pickles import Limits, decode_pickle
+from kinetic.formats.pickles import decode_pickle
 from kinetic.formats.published import named_clips, side_rows
 from kinetic.motion.arrays import CHUNK, MAX_BYTES, mebibytes
 from kinetic.motion.motion_set import MotionSet
@@ -22,10 +22,8 @@ from kinetic.motion.storage import MotionWriter
 from kinetic.motion.stored import release
 from kinetic.skeleton import COCO17, NTU25, NTU25_2D
 
-__all__ = ["ANNOTATIONS", "read_pyskl", "unpack_pyskl", "write_pyskl"]
+__all__ = ["read_pyskl", "unpack_pyskl", "write_pyskl"]
 
-ANNOTATIONS = Limits(size=8 << 30, operations=30_000_000, keys=2_000_000, keys_each=64)
-"""Enough for the annotations of NTU-120: 114,000 clips of 7 keys and about 150 operations each."""
 MAX_CLASSES = 10_000
 MOST_UNPACKED = 1 << 40
 """Bytes of the largest set that is written to a folder."""
@@ -118,7 +116,7 @@ class _Found:
 
     def __init__(self, path: Path, limit: int | None = None) -> None:
         try:
-            split, annotations = _parts(decode_pickle(path, ANNOTATIONS))
+            split, annotations = _parts(decode_pickle(path))
         except ValueError as error:  # the path is added by who reads motions
             raise ValueError(str(error).removeprefix(f"{path.name}: ")) from error
         joints = None

@@ -11,7 +11,6 @@ import pytest
 
 from kinetic.formats import bvh, mocap
 from kinetic.formats.bvh import read_bvh
-
 from kinetic.formats.reading import read_motions
 from kinetic.motion.storage import write_motions
 
