@@ -21,7 +21,7 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from kinetic.files import not_plain
+from kinetic.files import open_plain
 from kinetic.motion.arrays import mebibytes
 from kinetic.skeleton import NTU25
 
@@ -197,25 +197,13 @@ def _directions(joints: np.ndarray) -> np.ndarray:
 
 
 def _contents(path: Path) -> bytes:
-    """The bytes of a plain file, once its kind and size are known: a pipe would block, a device may never end."""
-    _check_plain(os.stat(path))
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAITING)) as file:
-        found = os.fstat(file.fileno())
-        _check_plain(found)  # another file may have taken its place
-        data = file.read(found.st_size + 1)
-    if len(data) != found.st_size:
-        raise ValueError(f"found {len(data)} bytes, expected {found.st_size}: the file changes while it is read")
+    """The content of a plain file of at most `LARGEST` bytes."""
+    with open_plain(path, LARGEST) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1)
+    if len(data) != size:
+        raise ValueError(f"found {len(data)} bytes, expected {size}: the file changes while it is read")
     return data
-
-
-_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
-
-
-def _check_plain(found: os.stat_result) -> None:
-    if kind := not_plain(found):
-        raise ValueError(f"found {kind}, expected a plain file")
-    if found.st_size > LARGEST:
-        raise ValueError(f"found {mebibytes(found.st_size)}, expected at most {mebibytes(LARGEST)}")
 
 
 def _finished(

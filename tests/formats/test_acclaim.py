@@ -248,9 +248,9 @@ def test_motions_without_frames_are_refused(tmp_path, text):
 
 def test_large_files_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(acclaim, "LARGEST_AMC", 100)
-    assert_refused(tmp_path, "larger than 100 bytes")
+    assert_refused(tmp_path, "of at most 100 bytes")
     monkeypatch.setattr(acclaim, "LARGEST_ASF", 50)
-    assert_refused(tmp_path, r"test\.asf: is larger than 50 bytes")
+    assert_refused(tmp_path, r"test\.asf: expected a plain file of at most 50 bytes")
     monkeypatch.undo()
     monkeypatch.setattr(acclaim, "MOST_FRAMES", 1)
     assert_refused(tmp_path, "found 2 frames, expected at most 1")

@@ -240,7 +240,7 @@ def test_deep_and_large_hierarchies_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(mocap, "MOST_PLACES", 9)
     assert_refused(tmp_path, ARM, "found 2 frames of 5 joints, expected at most 9")
     monkeypatch.setattr(bvh, "LARGEST", 100)
-    assert_refused(tmp_path, ARM, "larger than 100 bytes")
+    assert_refused(tmp_path, ARM, "of at most 100 bytes")
 
 
 def test_damaged_files_are_read_or_refused(tmp_path):

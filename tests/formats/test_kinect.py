@@ -177,7 +177,7 @@ def test_other_names_are_refused(tmp_path, read, name):
         ({"d_skel": np.full((20, 3, 4), np.nan)}, "d_skel, frame 0, joint 0: found nan, expected metres"),
         ({"d_skel": np.full((20, 3, 4), np.inf)}, "found inf"),
         ({"d_skel": np.full((20, 3, 4), 1000.0)}, "found 1000"),
-        ({"d_skel": "text"}, "d_skel is a text"),
+        ({"d_skel": "text"}, "d_skel is text"),
     ],
     ids=range(6),
 )
@@ -291,7 +291,7 @@ def test_other_lines_are_no_irds(tmp_path, lines, found):
 def test_large_files_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(kinect, "LARGEST", 100)
     for source, write in WRITERS.items():
-        with pytest.raises(ValueError, match="larger than 100 bytes"):
+        with pytest.raises(ValueError, match="of at most 100 bytes"):
             READERS[source](write(tmp_path))
 
 

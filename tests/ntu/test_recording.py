@@ -606,11 +606,11 @@ def sparse(path: Path) -> None:
 
 
 NO_FILES: dict[str, tuple[Callable[[Path], None], str]] = {
-    "a folder": (folder, "found a folder, expected a plain file"),
-    "a pipe (which would wait for somebody to write)": (pipe, "found a pipe, expected a plain file"),
-    "a socket": (bound_socket, "found a socket, expected a plain file"),
-    "a link to a device": (endless, "found a device, expected a plain file"),
-    "a sparse file of 1 TiB": (sparse, "found 1048576.0 MiB, expected at most 64.0 MiB"),
+    "a folder": (folder, "expected a plain file, found a folder"),
+    "a pipe (which would wait for a writer)": (pipe, "expected a plain file, found a pipe"),
+    "a socket": (bound_socket, "expected a plain file, found a socket"),
+    "a link to a device": (endless, "expected a plain file, found a device"),
+    "a sparse file of 1 TiB": (sparse, f"expected a plain file of at most {LARGEST} bytes, found {1 << 40}"),
 }
 """What is refused before it is opened: how to make it, and the message."""
 
@@ -641,7 +641,7 @@ def test_a_pipe_that_takes_the_place_of_a_file_does_not_block(tmp_path, monkeypa
     path = tmp_path / "x.skeleton"
     os.mkfifo(path)
     monkeypatch.setattr(os, "stat", lambda path: os.stat_result((0o100644, 0, 0, 1, 0, 0, 10, 0, 0, 0)))
-    with pytest.raises(ValueError, match=r"^found a pipe, expected a plain file$"):
+    with pytest.raises(ValueError, match=r"^expected a plain file, found a pipe$"):
         read_recording(path)
 
 
