@@ -24,6 +24,7 @@ __all__ = [
     "bytes_of",
     "check_room",
     "decimals",
+    "described",
     "evenly",
     "gathered",
     "mirrored",
@@ -277,6 +278,16 @@ _BRIEF.maxstring = _BRIEF.maxother = 60
 def brief(value: object) -> str:
     """A value from a file for a message; only the part that is shown is formatted."""
     return _BRIEF.repr(value)
+
+
+def described(value: object) -> str:
+    """The type of a value from a file for a message, and its shape or length."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} and shape {value.shape}"
+    if isinstance(value, (list, tuple, dict)):
+        return f"a {type(value).__name__} of {len(value)}"
+    kind = type(value).__name__
+    return "nothing" if value is None else f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
 
 
 def quoted(word: str) -> str:

@@ -79,7 +79,7 @@ class Archive:
         if header.dtype.kind == "U" and flat.size:
             letters = flat.view(np.dtype(np.uint32).newbyteorder(header.dtype.byteorder))
             if letters.max() > 0x10FFFF:  # numpy would fail with a SystemError
-                raise ValueError(f"{name} holds letters that do not exist")
+                raise ValueError(f"{name} holds letters outside Unicode")
         return flat.reshape(header.shape, order=header.order)
 
     def text(self, name: str) -> str:

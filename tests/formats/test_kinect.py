@@ -78,7 +78,7 @@ def write_irds(folder: Path, lines: list[str] | None = None, name: str = IRDS, e
 WRITERS = {"utd_mhad": write_utd, "nw_ucla": write_ucla, "kinder_gator": write_gator, "irds": write_irds}
 
 
-# ------------------------------------------------------------------------------------------------- what the files hold
+# -------------------------------------------------------------------------------------------------------------- content
 
 
 def test_utd_mhad_is_read(tmp_path):
@@ -112,7 +112,7 @@ def test_kinder_gator_is_read(tmp_path):
     assert motions.subject_names == ("103",) and motions.columns["place"].tolist() == [7]
 
 
-def test_kinder_gator_tells_when_frames_were_taken(tmp_path):
+def test_kinder_gator_has_the_times_of_frames(tmp_path):
     take = kinder_gator_take(write_gator(tmp_path))
     np.testing.assert_allclose(take.seconds, TIMES / 1000)
     np.testing.assert_allclose(take.motion, some_frames())
@@ -181,7 +181,7 @@ def test_other_names_are_refused(tmp_path, read, name):
     ],
     ids=range(6),
 )
-def test_other_files_are_no_utd_mhad(tmp_path, more, found):
+def test_wrong_files_of_utd_mhad_are_refused(tmp_path, more, found):
     with pytest.raises(ValueError, match=found):
         read_utd_mhad(write_utd(tmp_path, **more))
 
@@ -208,7 +208,7 @@ def test_other_files_are_no_utd_mhad(tmp_path, more, found):
     ],
     ids=range(13),
 )
-def test_other_files_are_no_nw_ucla(tmp_path, more, found):
+def test_wrong_files_of_nw_ucla_are_refused(tmp_path, more, found):
     with pytest.raises(ValueError, match=found):
         read_nw_ucla(write_ucla(tmp_path, **more))
 
@@ -225,7 +225,7 @@ def test_other_files_are_no_nw_ucla(tmp_path, more, found):
     ],
     ids=range(6),
 )
-def test_other_texts_are_no_nw_ucla(tmp_path, text, found):
+def test_wrong_texts_of_nw_ucla_are_refused(tmp_path, text, found):
     (tmp_path / UCLA).write_text(text)
     with pytest.raises(ValueError, match=found):
         read_nw_ucla(tmp_path / UCLA)
@@ -264,7 +264,7 @@ GATOR_LINES, IRDS_LINES = gator_lines(some_frames(), TIMES), irds_lines(some_fra
     ],
     ids=range(13),
 )
-def test_other_tables_are_no_kinder_gator(tmp_path, lines, found):
+def test_wrong_tables_of_kinder_gator_are_refused(tmp_path, lines, found):
     with pytest.raises(ValueError, match=found):
         read_kinder_gator(write_gator(tmp_path, lines))
 
@@ -283,7 +283,7 @@ def test_other_tables_are_no_kinder_gator(tmp_path, lines, found):
     ],
     ids=range(8),
 )
-def test_other_lines_are_no_irds(tmp_path, lines, found):
+def test_wrong_lines_of_irds_are_refused(tmp_path, lines, found):
     with pytest.raises(ValueError, match=found):
         read_irds(write_irds(tmp_path, lines))
 
