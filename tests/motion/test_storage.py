@@ -127,18 +127,18 @@ def test_an_unfinished_set_replaces_nothing(tmp_path, name):
 def test_ctrl_c_between_the_renames_leaves_the_old_set(tmp_path, monkeypatch):
     motions, rename = some_motions(), os.rename
     write_motions(motions, tmp_path / "set")
-    asked = []
+    renames = []
 
     def interrupted(old, new):
-        asked.append(new)
-        if len(asked) == 2:
+        renames.append(new)
+        if len(renames) == 2:
             raise KeyboardInterrupt
         rename(old, new)
 
     with pytest.raises(KeyboardInterrupt), writer(tmp_path / "set") as file:
         file.write(motions.motion, motions.label)
         monkeypatch.setattr(os, "rename", interrupted)
-    assert len(asked) == 3
+    assert len(renames) == 3
     assert_same_motions(read_motions(tmp_path / "set"), motions)
     assert [entry.name for entry in tmp_path.iterdir()] == ["set"]
 
@@ -150,15 +150,15 @@ def test_writers_work_in_the_folder_that_is_named(tmp_path):
             assert (work / "folder").is_dir()
             with pytest.raises(FileExistsError), writer(tmp_path / "set", work=work):
                 pass
-            for each in (file, second):
-                each.write(motions.motion, motions.label)
+            for target in (file, second):
+                target.write(motions.motion, motions.label)
             if error is not None:
                 raise error
         assert sorted(entry.name for entry in tmp_path.iterdir()) == ["other", "set"]
 
 
 @pytest.mark.parametrize(
-    ("there", "left", "expected"),
+    ("content", "left", "expected"),
     [
         ("", ("folder", "old"), "old"),  # between the renames
         ("new", ("old",), "new"),  # after them
@@ -168,9 +168,9 @@ def test_writers_work_in_the_folder_that_is_named(tmp_path):
         ("new", (), "new"),
     ],
 )
-def test_the_folder_of_a_killed_writer_is_removed_and_the_old_set_comes_back(tmp_path, there, left, expected):
+def test_the_folder_of_a_killed_writer_is_removed_and_the_old_set_comes_back(tmp_path, content, left, expected):
     path, work = tmp_path / "set", tmp_path / "work"
-    for folder, words in [(path, there)] * bool(there) + [(work / name, name) for name in left]:
+    for folder, words in [(path, content)] * bool(content) + [(work / name, name) for name in left]:
         folder.mkdir(parents=True)
         (folder / "words").write_text(words)
     restore_target(path, work)

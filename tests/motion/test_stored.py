@@ -53,7 +53,7 @@ def test_rows_are_taken_in_any_order(file):
     assert stored.shape == (3, 3, 5, 2)
     assert rows_of(stored[:]) == [2, 4, 0]
     assert rows_of(np.asarray(stored)) == [2, 4, 0]
-    assert [int(each[0, 0, 0]) for each in stored] == [2, 4, 0]
+    assert [int(motion[0, 0, 0]) for motion in stored] == [2, 4, 0]
 
 
 def test_changes_get_the_numbers_of_their_motions(file):

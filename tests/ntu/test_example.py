@@ -1,4 +1,4 @@
-"""Tests of kinetic/ntu/example.py: generated people as raw NTU files."""
+"""Tests of kinetic/ntu/example.py: synthetic people as raw NTU files."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_mutual_actions_have_two_people_who_face_each_other(example):
         assert 0.5 < np.linalg.norm(to_other, axis=1).min() < 3
 
 
-def test_people_are_where_a_kinect_sees_them(example):
+def test_people_are_within_the_view_of_a_kinect(example):
     for recording in read(example).values():
         x, y, z = recording.joints[:, 0].T
         assert np.abs(x).max() < 2.5 and np.abs(y).max() < 1 and 1 < z.min() and z.max() < 5
@@ -81,7 +81,7 @@ def test_the_same_arguments_write_the_same_bytes_and_other_seeds_others(tmp_path
     assert len(same) == len(other) == 9 and all(same) and not any(other)
 
 
-def test_faults_are_those_that_were_told(tmp_path):
+def test_faults_are_those_that_are_returned(tmp_path):
     told = write_example(tmp_path / "raw", clips=90, faults=0.7, **SHORT)
     recordings = read(tmp_path / "raw")
     assert list(told) == sorted(recordings)
@@ -107,7 +107,7 @@ def test_broken_files_cannot_be_read(tmp_path):
     assert sorted(filter(None, told.values())) == ["a frame too few", "a frame too many", "a word", "cut"]
 
 
-def test_missing_clips_hold_nobody(tmp_path, monkeypatch):
+def test_missing_clips_hold_no_body(tmp_path, monkeypatch):
     monkeypatch.setattr(example_module, "MISSING", frozenset({"S001C002P001R001A001"}))
     told = write_example(tmp_path / "raw", clips=3, **SHORT)
     assert list(told.values()) == ["", "no body at all", ""]
@@ -130,7 +130,7 @@ def test_numbers_out_of_range_are_refused(tmp_path, wrong):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+def test_a_folder_that_is_not_empty_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ValueError, match="expected a new or an empty folder"):
         write_example(tmp_path, clips=3)
