@@ -7,13 +7,13 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kinetic.formats.mocap import brief, check_room, described, quoted
+from kinetic.formats.mocap import Take, assembled, brief, check_room, described, quoted
 from kinetic.formats.pickles import Limits, decode_pickle
 from kinetic.motion.arrays import mebibytes
 from kinetic.motion.motion_set import MotionSet
@@ -66,65 +66,30 @@ def read_human36m(path: Path, frames: int | None = 64, *, every: int = 1) -> Mot
         raise ValueError(f"holds {', '.join(arrays) or 'nothing'}, expected positions_3d or positions_2d")
     layout = arrays.get("metadata", {})
     skeleton = _skeleton(kind, layout if isinstance(layout, dict) else {})
-    recordings: list[_Recording] = []
+    recordings: list[Take] = []
     size = 0
     for recording in _recordings(arrays[kind], kind, skeleton, every):  # a pickle can use one array many times
         recordings.append(recording)
-        size += recording.positions.nbytes
+        size += recording.motion.nbytes
         check_room(size, len(recordings))
-    pieces = [piece for recording in recordings for piece in recording.cut(frames)]
+    pieces = [piece for recording in recordings for piece in _cut(recording, frames, every)]
     if not pieces:
-        raise ValueError(
-            f"holds no recording of {frames} frames; the longest of {len(recordings)} has {_most(recordings)}"
-        )
-    longest = frames or _most(recordings)
-    check_room(4 * len(pieces) * skeleton.channels * longest * len(skeleton.joints), len(pieces))
-    motion = np.zeros((len(pieces), skeleton.channels, longest, len(skeleton.joints)), dtype=np.float32)
-    for row, piece in zip(motion, pieces, strict=True):
-        row[:, : len(piece.positions)] = piece.positions.transpose(2, 0, 1)  # (C, T, V)
-    classes = sorted({piece.action for piece in pieces})
-    people = (*SUBJECTS, *sorted({piece.subject for piece in pieces} - set(SUBJECTS)))
-    class_id = {name: i for i, name in enumerate(classes)}
-    person_id = {name: i for i, name in enumerate(people)}
-    columns = {"start": np.array([piece.start * every for piece in pieces])}
+        longest = max((len(recording.motion) for recording in recordings), default=0)
+        raise ValueError(f"holds no recording of {frames} frames; the longest of {len(recordings)} has {longest}")
+    notes = {"recordings": len(recordings), "array": kind}
+    motions = assembled(pieces, source="human36m", people=SUBJECTS, notes=notes)
+    columns = motions.columns
     if frames is None:
-        columns["frames"] = np.array([len(piece.positions) for piece in pieces])
-    motions = MotionSet(
-        motion=motion,
-        label=np.array([class_id[piece.action] for piece in pieces]),
-        class_names=tuple(classes),
-        skeleton=skeleton,
-        subject=np.array([person_id[piece.subject] for piece in pieces]),
-        subject_names=people,
-        view=np.array([piece.camera for piece in pieces]) if kind == "positions_2d" else None,
-        clip=tuple(f"{piece.subject} {piece.name}" for piece in pieces),
-        fps=RATE / every,
-        source="human36m",
-        splits={"xsub": SPLIT},
-        notes={"recordings": len(recordings), "array": kind},
-        columns=columns,
-    )
+        columns = {**columns, "frames": np.array([len(piece.motion) for piece in pieces])}
+    motions = replace(motions, splits={"xsub": SPLIT}, columns=columns)
     motions.check()
     return motions
 
 
-@dataclass(frozen=True, eq=False)
-class _Recording:
-    subject: str
-    name: str  # of the action, with the number of its repetition
-    action: str
-    camera: int  # from 1 on; 0 in space
-    positions: np.ndarray  # (T, V, C)
-    start: int = 0
-
-    def cut(self, frames: int | None) -> Iterator[_Recording]:
-        size = frames or len(self.positions)
-        for start in range(0, len(self.positions) - size + 1, size):
-            yield replace(self, positions=self.positions[start : start + size], start=start)
-
-
-def _most(recordings: list[_Recording]) -> int:
-    return max((len(recording.positions) for recording in recordings), default=0)
+def _cut(recording: Take, frames: int | None, every: int) -> Iterator[Take]:
+    size = frames or max(1, len(recording.motion))
+    for start in range(0, len(recording.motion) - size + 1, size):
+        yield replace(recording, motion=recording.motion[start : start + size], columns={"start": start * every})
 
 
 def _skeleton(kind: str, metadata: dict[Any, Any]) -> Skeleton:
@@ -138,7 +103,10 @@ def _skeleton(kind: str, metadata: dict[Any, Any]) -> Skeleton:
     return replace(H36M16, channels=2, name=f"{H36M16.name}_2d")
 
 
-def _recordings(array: Any, kind: str, skeleton: Skeleton, every: int) -> Iterator[_Recording]:
+def _recordings(array: Any, kind: str, skeleton: Skeleton, every: int) -> Iterator[Take]:
+    def take(motion: np.ndarray, view: int | None = None) -> Take:
+        return Take(f"{subject} {name}", motion, skeleton, action, RATE / every, subject, view)
+
     for subject, actions in _named(array, kind).items():
         for name, values in _named(actions, f"{kind} of {quoted(subject)[1:-1]}").items():
             where = f"{kind} of {quoted(subject)[1:-1]}, {quoted(name)}"
@@ -146,8 +114,7 @@ def _recordings(array: Any, kind: str, skeleton: Skeleton, every: int) -> Iterat
             action = SAME.get(action, action)
             if kind == "positions_3d":
                 space = _positions(values, where, skeleton)[::every]
-                turned = space[..., [0, 2, 1]] * np.array([1, 1, -1], dtype=np.float32)
-                yield _Recording(subject, name, action, 0, turned)
+                yield take(space[..., [0, 2, 1]] * np.array([1, 1, -1], dtype=np.float32))
                 continue
             if not isinstance(values, (list, tuple)) or len(values) > len(HEIGHTS):
                 raise ValueError(
@@ -158,8 +125,7 @@ def _recordings(array: Any, kind: str, skeleton: Skeleton, every: int) -> Iterat
                 if np.abs(points).max(initial=0) <= 2 and len(points):
                     raise ValueError(f"{where} has coordinates of at most 2, expected pixels")
                 middle = np.array([500, HEIGHTS[camera] / 2], dtype=np.float32)
-                scaled = (points - middle) / np.array([500, -500], dtype=np.float32)
-                yield _Recording(subject, name, action, camera + 1, scaled)
+                yield take((points - middle) / np.array([500, -500], dtype=np.float32), camera + 1)
 
 
 def _named(value: Any, what: str) -> dict[str, Any]:

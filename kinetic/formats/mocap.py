@@ -20,6 +20,7 @@ from kinetic.skeleton import Skeleton
 __all__ = [
     "MOST_FRAMES",
     "Take",
+    "assembled",
     "brief",
     "bytes_of",
     "check_room",
@@ -122,7 +123,7 @@ def gathered(
     if faults:
         more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise ValueError(f"{len(faults)} of {len(files)} files cannot be read: {'; '.join(faults[:5])}{more}")
-    return _assembled(takes, source, classes, dict(notes or {}))
+    return assembled(takes, source=source, classes=classes, notes=notes)
 
 
 def _even(take: Take) -> Take:
@@ -130,7 +131,23 @@ def _even(take: Take) -> Take:
     return replace(take, motion=motion.astype(np.float32, copy=False), seconds=None)
 
 
-def _assembled(takes: Sequence[Take], source: str, classes: Sequence[str], notes: dict[str, Any]) -> MotionSet:
+def assembled(
+    takes: Sequence[Take],
+    *,
+    source: str,
+    classes: Sequence[str] = (),
+    people: Sequence[str] = (),
+    notes: Mapping[str, Any] | None = None,
+) -> MotionSet:
+    """One set of motions without `seconds`; shorter ones end in zeros, and the column `frames` has their lengths.
+
+    Args:
+        classes: classes of the data set; further labels follow in alphabetical order
+        people: people of the data set; further subjects follow, shorter names first
+
+    Raises:
+        ValueError: for motions of different skeletons, and a set that exceeds the memory
+    """
     first = takes[0]
     for take in takes:
         if take.skeleton != first.skeleton:
@@ -145,8 +162,9 @@ def _assembled(takes: Sequence[Take], source: str, classes: Sequence[str], notes
     for row, take in enumerate(takes):
         motion[row, :, : len(take.motion)] = take.motion.transpose(2, 0, 1)
     labels = [*classes, *sorted({take.label for take in takes} - set(classes))]
-    people = sorted({take.subject for take in takes}, key=lambda name: (len(name), name))  # 2 before 10
-    has_people = "" not in people
+    names = {take.subject for take in takes}
+    has_people = "" not in names
+    people = [*people, *sorted(names - set(people), key=lambda name: (len(name), name))]  # 2 before 10
     label_id = {label: i for i, label in enumerate(labels)}
     person_id = {name: i for i, name in enumerate(people)}
     views = [take.view for take in takes if take.view is not None]
@@ -162,7 +180,7 @@ def _assembled(takes: Sequence[Take], source: str, classes: Sequence[str], notes
         clip=tuple(take.clip for take in takes),
         fps=float(fps[0]) if (fps == fps[0]).all() else fps,
         source=source,
-        notes=notes,
+        notes=dict(notes or {}),
         columns={name: np.array([take.columns[name] for take in takes]) for name in first.columns}
         | ({"frames": frames} if (frames < longest).any() else {}),
     )
