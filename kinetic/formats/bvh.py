@@ -12,7 +12,7 @@ from typing import NoReturn
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from kinetic.formats.mocap import MOST_FRAMES, Take, decimals, gathered, mirrored, placed, quoted, text_of
+from kinetic.formats.mocap import MOST_FRAMES, Take, decimals, fail, gathered, mirrored, placed, quoted, text_of
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import MOST_JOINTS, Skeleton
 
@@ -149,7 +149,7 @@ def _hierarchy(lines: list[str]) -> tuple[list[_Joint], int, int]:
         here = joints[opened[-1]] if opened else None
         if expected in ("HIERARCHY", "{"):
             if words != [expected] and key != expected:
-                _fail(number, line, expected)
+                fail(number, line, expected)
             expected = "ROOT" if key == "HIERARCHY" else "OFFSET"
         elif expected == "ROOT" and key == "ROOT" and len(words) > 1 and not joints:
             joints.append(_Joint(" ".join(words[1:]), -1, [], [], [], ""))
@@ -157,7 +157,7 @@ def _hierarchy(lines: list[str]) -> tuple[list[_Joint], int, int]:
             expected = "{"
         elif here is not None and key == "OFFSET" and not here.offset:
             if len(words) != 4:
-                _fail(number, line, "OFFSET and 3 numbers")
+                fail(number, line, "OFFSET and 3 numbers")
             here.offset = decimals(words[1:], lambda _, number=number: f"line {number}").tolist()  # type: ignore[misc]
             expected = ""
         elif here is not None and key == "CHANNELS" and here.offset and not (here.positions or here.rotations):
@@ -167,7 +167,7 @@ def _hierarchy(lines: list[str]) -> tuple[list[_Joint], int, int]:
             opened.append(len(joints))
             joints.append(_Joint(name, opened[-2], [], [], [], ""))
             if len(joints) > MOST_JOINTS:
-                _fail(number, f"joint {len(joints)}", f"at most {MOST_JOINTS}")
+                fail(number, f"joint {len(joints)}", f"at most {MOST_JOINTS}")
             expected = "{"
         elif here is not None and key == "}" and here.offset:
             opened.pop()
@@ -177,19 +177,19 @@ def _hierarchy(lines: list[str]) -> tuple[list[_Joint], int, int]:
                 raise ValueError("found no channels, expected at least one joint with channels")
             return joints, channels, number
         else:
-            _fail(number, line, expected or "OFFSET, CHANNELS, JOINT, End Site or }")
+            fail(number, line, expected or "OFFSET, CHANNELS, JOINT, End Site or }")
     raise ValueError(f"ends within the hierarchy, expected {expected or 'more of it'}")
 
 
 def _read_channels(joint: _Joint, words: list[str], first: int, number: int, line: str) -> int:
     """Adds the channels of a line to a joint, and returns the number of channels up to here."""
     if len(words) < 2 or not re.fullmatch("[0-9]", words[1]) or len(words) != 2 + int(words[1]):
-        _fail(number, line, "CHANNELS, their number, and as many names")
+        fail(number, line, "CHANNELS, their number, and as many names")
     names = set()
     for i, word in enumerate(words[2:], first):
         match = _CHANNEL.fullmatch(word)
         if not match or word.lower() in names:
-            _fail(number, quoted(word), "Xposition ... Zrotation, each once")
+            fail(number, quoted(word), "Xposition ... Zrotation, each once")
         names.add(word.lower())
         axis = match[1].upper()
         if match[2].lower() == "position":
@@ -214,13 +214,13 @@ def _motion_head(lines: list[str], at: int) -> tuple[int, float, int]:
     (number, line), (last, time) = head
     count = re.fullmatch(r"Frames: ?([0-9]{1,9})", line, re.IGNORECASE)
     if not count or not 1 <= int(count[1]) <= MOST_FRAMES:
-        _fail(number, line, f"Frames: and a number from 1 to {MOST_FRAMES}")
+        fail(number, line, f"Frames: and a number from 1 to {MOST_FRAMES}")
     length = re.fullmatch(r"Frame Time: ?([^ ]+)", time, re.IGNORECASE)
     if not length:
-        _fail(last, time, "Frame Time: and seconds")
+        fail(last, time, "Frame Time: and seconds")
     seconds = float(decimals([length[1]], lambda _: f"line {last}")[0])
     if not 1e-6 <= seconds <= 1e3:
-        _fail(last, time, "seconds between 0.000001 and 1000")
+        fail(last, time, "seconds between 0.000001 and 1000")
     return int(count[1]), seconds, last
 
 
@@ -231,17 +231,11 @@ def _explain(lines: list[str], at: int, frames: int, channels: int) -> NoReturn:
         count = len(line.split(None, channels))
         if count not in (0, channels):
             words = f"{count} numbers" if count < channels else f"more than {channels} numbers"
-            _fail(number, words, f"{channels}, one for each channel")
+            fail(number, words, f"{channels}, one for each channel")
         filled += count > 0
     raise ValueError(f"found {filled} frames, expected {frames} as announced")
 
 
 def _check_length(number: int, line: str) -> None:
     if len(line) > LONGEST_LINE:
-        _fail(number, f"{len(line)} letters", f"at most {LONGEST_LINE}")
-
-
-def _fail(number: int, found: str, expected: str) -> NoReturn:
-    found = " ".join(found.split())
-    found = found if len(found) <= 80 else f"{found[:77]}..."
-    raise ValueError(f"line {number}: found {found}, expected {expected}")
+        fail(number, f"{len(line)} letters", f"at most {LONGEST_LINE}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from einops import rearrange
 
 from kinetic.files import checked_target, replacing
 from kinetic.formats.published import side_rows
-from kinetic.motion.arrays import CHUNK, MAX_TEXT, Archive
+from kinetic.motion.arrays import MAX_TEXT, Archive, row_chunks
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.stored import release
 from kinetic.skeleton import NTU25
@@ -77,7 +76,7 @@ def read_ctrgcn(path: Path) -> MotionSet:
                 raise ValueError(f"x_train has {sides.motion.shape[2]} frames, x_{side} {x.shape[1]}")
             repeated += sides.fill(first, x)
             first += count
-            del x  # before the next one comes
+            del x  # before the next side is read
     frames = int(sides.frames.max())
     if not sides.moves:
         raise ValueError("holds nothing but zeros in its first bodies")
@@ -119,17 +118,17 @@ class _Bodies:
         """Writes (n, T, 150) from row `first` on; returns how many of them have the same body twice."""
         repeated = 0
         t = x.shape[1]
-        for rows in _chunks(len(x), x[0].nbytes):
-            one, two = rearrange(x[rows], "n t (m v c) -> m n c t v", m=2, c=3)
-            same = (one == two).all(axis=(1, 2, 3)) & (one != 0).any(axis=(1, 2, 3))
-            second = (two != 0).any(axis=(1, 2, 3)) & ~same
+        for rows in row_chunks(len(x), x[0].nbytes):
+            body, other = rearrange(x[rows], "n t (m v c) -> m n c t v", m=2, c=3)
+            same = (body == other).all(axis=(1, 2, 3)) & (body != 0).any(axis=(1, 2, 3))
+            second = (other != 0).any(axis=(1, 2, 3)) & ~same
             target = slice(first + rows.start, first + rows.stop)
             with np.errstate(over="ignore", invalid="ignore"):  # becomes inf or NaN, which `check` finds
-                self.motion[target] = one
-                self.partner[target][second] = two[second]
-            moves = (one != 0).any(axis=(1, 3)) | (two != 0).any(axis=(1, 3))  # (n, T)
+                self.motion[target] = body
+                self.partner[target][second] = other[second]
+            moves = (body != 0).any(axis=(1, 3)) | (other != 0).any(axis=(1, 3))  # (n, T)
             self.frames[target] = np.where(moves.any(axis=1), t - moves[:, ::-1].argmax(axis=1), 0)
-            self.moves |= bool((one != 0).any())
+            self.moves |= bool((body != 0).any())
             self.partners += int(second.sum())
             repeated += int(same.sum())
         return repeated
@@ -143,12 +142,6 @@ def _labels(table: np.ndarray, name: str) -> tuple[np.ndarray, int]:
     if len(wrong):
         raise ValueError(f"{name} has other than one 1 among zeros in row {wrong[0]} ({len(wrong)} such rows)")
     return table.argmax(axis=1).astype(np.int64), table.shape[1]
-
-
-def _chunks(n: int, size: int) -> Iterator[slice]:
-    step = max(1, CHUNK // max(1, size))
-    for start in range(0, n, step):
-        yield slice(start, min(start + step, n))
 
 
 def write_ctrgcn(
@@ -184,7 +177,7 @@ def write_ctrgcn(
             with archive.open(f"x_{side}.npy", "w", force_zip64=True) as file:
                 header = {"descr": "<f4", "fortran_order": False, "shape": (len(chosen), frames, _WIDTH)}
                 np.lib.format.write_array_header_1_0(file, header)
-                for rows in _chunks(len(chosen), 4 * frames * _WIDTH):
+                for rows in row_chunks(len(chosen), 4 * frames * _WIDTH):
                     x = _frames(motions, chosen[rows], frames, repeated)
                     if not np.isfinite(x).all():
                         wrong = chosen[rows][~np.isfinite(x).all(axis=(1, 2))]
@@ -196,14 +189,14 @@ def write_ctrgcn(
 
 
 def _frames(motions: MotionSet, rows: np.ndarray, frames: int, repeated: bool) -> np.ndarray:
-    """(n, frames, 150) of some motions: both bodies, padded with zeros."""
-    one = motions.motion[rows]
-    two = np.zeros_like(one) if motions.partner is None else motions.partner[rows]
+    """Both bodies of some motions, padded with zeros: (n, frames, 150)."""
+    body = motions.motion[rows]
+    other = np.zeros_like(body) if motions.partner is None else motions.partner[rows]
     release(motions.motion)
     release(motions.partner)
     if repeated:
-        alone = ~(two != 0).any(axis=(1, 2, 3), keepdims=True)
-        two = np.where(alone, one, two)
-    out = np.zeros((len(one), frames, _WIDTH), dtype="<f4")
-    out[:, : one.shape[2]] = rearrange([one, two], "m n c t v -> n t (m v c)")
+        alone = ~(other != 0).any(axis=(1, 2, 3), keepdims=True)
+        other = np.where(alone, body, other)
+    out = np.zeros((len(body), frames, _WIDTH), dtype="<f4")
+    out[:, : body.shape[2]] = rearrange([body, other], "m n c t v -> n t (m v c)")
     return out

@@ -8,7 +8,7 @@ import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -27,6 +27,7 @@ __all__ = [
     "decimals",
     "described",
     "evenly",
+    "fail",
     "gathered",
     "mirrored",
     "placed",
@@ -256,6 +257,13 @@ def text_of(path: Path, most: int) -> str:
     if b"\0" in data:
         raise ValueError(f"byte {data.index(0)}: found a zero, expected text")
     return data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def fail(line: int, found: str, expected: str) -> NoReturn:
+    """Raises the error for a line of a file."""
+    found = " ".join(found.split())
+    found = found if len(found) <= 80 else f"{found[:77]}..."
+    raise ValueError(f"line {line}: found {found}, expected {expected}")
 
 
 _DECIMALS = re.compile(r"[0-9eE+.\n-]*")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +14,7 @@ import numpy as np
 from kinetic.files import checked_target, flush, replacing
 from kinetic.formats.mocap import described
 from kinetic.formats.pickles import Limits, decode_pickle
-from kinetic.motion.arrays import CHUNK, MAX_BYTES, MAX_TEXT, map_array, mebibytes
+from kinetic.motion.arrays import MAX_BYTES, MAX_TEXT, map_array, mebibytes, row_chunks
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.stored import release
 from kinetic.skeleton import H36M16, NTU25, NTU25_2D
@@ -251,7 +250,7 @@ class _Scan:
         self.still = self.finite = True
         self.low, self.high = np.full(t, np.inf), np.full(t, -np.inf)  # of the first body, frame by frame
         self.lowest, self.highest = np.inf, -np.inf
-        for rows in _chunks(array):
+        for rows in row_chunks(n, array[0].nbytes):
             part = np.asarray(array[rows])
             release(array)
             # NaN passes through the minimum and maximum of numpy, but not through those of Python.
@@ -288,12 +287,6 @@ def _extent(low: Any, high: Any) -> list[float] | None:
     with np.errstate(over="ignore"):
         ends = np.array([np.min(low), np.max(high)], dtype=np.float64).astype(np.float32)
     return ends.tolist() if np.isfinite(ends).all() else None
-
-
-def _chunks(array: np.ndarray) -> Iterator[slice]:
-    step = max(1, CHUNK // (array[0].size * array.itemsize))
-    for start in range(0, len(array), step):
-        yield slice(start, start + step)
 
 
 # ----------------------------------------------------------------------------------------------------------- writing
@@ -333,9 +326,7 @@ def write_published(motions: MotionSet, path: str | os.PathLike[str], *, bodies:
     with replacing(target) as beside, replacing(label_files(target)[0]) as labels:
         with open(beside, "wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-            step = max(1, CHUNK // (4 * channels * frames * joints * max(1, bodies)))
-            for start in range(0, n, step):
-                rows = slice(start, start + step)
+            for rows in row_chunks(n, 4 * channels * frames * joints * max(1, bodies)):
                 part = _people(motions, rows)[..., :bodies] if bodies else motions.motion[rows]
                 if not np.isfinite(part).all():
                     _check_finite(motions)

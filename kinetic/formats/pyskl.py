@@ -17,7 +17,7 @@ from kinetic.files import checked_target, replacing
 from kinetic.formats.mocap import described
 from kinetic.formats.pickles import decode_pickle
 from kinetic.formats.published import named_clips, side_rows
-from kinetic.motion.arrays import CHUNK, MAX_BYTES, mebibytes
+from kinetic.motion.arrays import MAX_BYTES, mebibytes, row_chunks
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import MotionWriter
 from kinetic.motion.stored import release
@@ -93,9 +93,7 @@ def unpack_pyskl(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -
     clip, columns = content.rows["clip"], content.rows["columns"]
     numbers = {name: content.rows[name] for name in ("label", "subject", "view", "setup") if name in content.rows}
     with MotionWriter(folder, n, frames=longest, **content.shared) as writer:
-        step = max(1, CHUNK // (4 * int(np.prod(content.shape[1:]))))
-        for start in range(0, n, step):
-            rows = slice(start, start + step)
+        for rows in row_chunks(n, 4 * math.prod(content.shape[1:])):
             motion, partner = content.padded(rows)
             writer.write(
                 motion,
@@ -341,15 +339,13 @@ def _keypoints(motions: MotionSet) -> Iterator[np.ndarray]:
     """(bodies, frames, V, C) float16 of each motion, without its padding."""
     n, channels, longest, joints = motions.shape
     frames = np.maximum(motions.columns.get("frames", np.full(n, longest)), 1)
-    step = max(1, CHUNK // (4 * channels * longest * joints))
-    for start in range(0, n, step):
-        rows = slice(start, start + step)
+    for rows in row_chunks(n, 4 * channels * longest * joints):
         bodies = [part[rows] for part in (motions.motion, motions.partner) if part is not None]
         release(motions.motion)
         release(motions.partner)
         for row in range(len(bodies[0])):
             people = [body[row] for number, body in enumerate(bodies) if not number or (body[row] != 0).any()]
-            keypoint = rearrange(np.stack(people), "m c t v -> m t v c")[:, : int(frames[start + row])]
+            keypoint = rearrange(np.stack(people), "m c t v -> m t v c")[:, : int(frames[rows.start + row])]
             with np.errstate(over="ignore", invalid="ignore"):  # becomes inf or NaN, which is refused
                 if (joints, channels) == (17, 2):
                     keypoint = np.stack([keypoint[..., 0], 0 - keypoint[..., 1]], axis=-1)

@@ -6,13 +6,14 @@ import ast
 import math
 import re
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 
-__all__ = ["CHUNK", "MAX_BYTES", "MAX_TEXT", "Archive", "Header", "map_array", "mebibytes"]
+__all__ = ["CHUNK", "MAX_BYTES", "MAX_TEXT", "Archive", "Header", "map_array", "mebibytes", "row_chunks"]
 
 MAX_BYTES = 16 << 30
 """Bytes of the largest array that is read into memory; larger sets belong in a folder, which is memory-mapped."""
@@ -166,6 +167,13 @@ class Header:
 def mebibytes(size: float) -> str:
     """A number of bytes in words."""
     return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size:.0f} bytes"
+
+
+def row_chunks(n: int, size: int) -> Iterator[slice]:
+    """Slices of n rows of `size` bytes each; a slice holds about `CHUNK` bytes."""
+    step = max(1, CHUNK // max(1, size))
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
 
 
 def map_array(path: Path, kinds: str, limit: int = 1 << 62) -> np.memmap[Any, Any]:

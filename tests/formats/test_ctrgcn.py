@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinetic.formats import ctrgcn
 from kinetic.formats.ctrgcn import read_ctrgcn, write_ctrgcn
 from kinetic.formats.reading import read_motions
+from kinetic.motion import arrays
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import NTU25, NTU25_2D
 
@@ -95,7 +95,7 @@ def test_the_sides_of_the_file_are_its_only_split(tmp_path, name, split):
 @pytest.mark.parametrize("repeated", [False, True])
 @pytest.mark.parametrize("partner", [False, True])
 def test_written_motions_come_back(tmp_path, monkeypatch, partner, repeated):
-    monkeypatch.setattr(ctrgcn, "CHUNK", 400_000)
+    monkeypatch.setattr(arrays, "CHUNK", 400_000)
     motions = a_set(partner=partner)
     write_ctrgcn(motions, tmp_path / "mine_CSub.npz", repeated=repeated)
     again = read_ctrgcn(tmp_path / "mine_CSub.npz")

@@ -13,6 +13,7 @@ import pytest
 from kinetic.formats import published
 from kinetic.formats.published import label_files, read_published, write_published
 from kinetic.formats.reading import read_motions
+from kinetic.motion import arrays
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import write_motions
 from kinetic.skeleton import COCO17, H36M16, NTU25, NTU25_2D
@@ -355,7 +356,7 @@ def test_chunks_make_no_difference(tmp_path, monkeypatch):
     path = publish(tmp_path, array)
     whole = read_motions(path)
     for size in (1, 12_000):
-        monkeypatch.setattr(published, "CHUNK", size)
+        monkeypatch.setattr(arrays, "CHUNK", size)
         parts = read_motions(path)
         assert parts.notes == whole.notes
         np.testing.assert_array_equal(parts.columns["frames"], whole.columns["frames"])
@@ -414,7 +415,7 @@ def assert_same_motions(one: MotionSet, other: MotionSet) -> None:
 @pytest.mark.parametrize("clip", [(), tuple(NAMES)])
 @pytest.mark.parametrize("partner", [False, True])
 def test_written_motions_come_back(tmp_path, monkeypatch, bodies, clip, partner):
-    monkeypatch.setattr(published, "CHUNK", 5000)
+    monkeypatch.setattr(arrays, "CHUNK", 5000)
     motions = a_set(partner=partner, clip=clip)
     write_published(motions, tmp_path / "val_data.npy", bodies=bodies)
     again = read_motions(tmp_path / "val_data.npy")
@@ -450,7 +451,7 @@ def test_the_labels_are_two_plain_lists_for_the_published_loaders(tmp_path):
 
 
 def test_a_set_on_the_disk_is_written_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr(published, "CHUNK", 1)
+    monkeypatch.setattr(arrays, "CHUNK", 1)
     array = some_array(m=2)
     motions = read_motions(publish(tmp_path, array))
     (tmp_path / "again").mkdir()

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from kinetic.formats import pyskl
 from kinetic.formats.pyskl import read_pyskl, unpack_pyskl, write_pyskl
 from kinetic.formats.reading import read_motions
+from kinetic.motion import arrays
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import COCO17, H36M16, NTU25, NTU25_2D
 
@@ -259,7 +260,7 @@ def test_one_long_clip_may_not_pad_many_short_ones_without_limit(tmp_path, frame
 @pytest.mark.parametrize("target", ["folder", "one.npz"])
 @pytest.mark.parametrize("joints", [25, 17])
 def test_an_unpacked_set_equals_the_one_that_is_read(tmp_path, monkeypatch, target, joints):
-    monkeypatch.setattr(pyskl, "CHUNK", 7000)
+    monkeypatch.setattr(arrays, "CHUNK", 7000)
     monkeypatch.setattr(pyskl, "MAX_BYTES", 1)  # does not limit a folder
     channels = 3 if joints == 25 else 2
     annotations = [annotation(i, joints, channels, img_shape=(1080, 1920 + i)) for i in range(8)]
@@ -315,7 +316,7 @@ def assert_same_motions(one: MotionSet, other: MotionSet) -> None:
 @pytest.mark.parametrize("partner", [False, True])
 @pytest.mark.parametrize("splits", [(), ("xsub", "xview")])
 def test_written_motions_come_back(tmp_path, monkeypatch, partner, splits):
-    monkeypatch.setattr(pyskl, "CHUNK", 7000)
+    monkeypatch.setattr(arrays, "CHUNK", 7000)
     motions = a_set(partner)
     write_pyskl(motions, tmp_path / "x.pkl", splits)
     again = read_pyskl(tmp_path / "x.pkl")
