@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from kinetic.files import read_yaml
-from kinetic.formats.mocap import brief, bytes_of, check_room, quoted
+from kinetic.formats.mocap import Take, assembled, brief, bytes_of, check_room, quoted
 from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.motion.arrays import MAX_TEXT, Archive
 from kinetic.motion.motion_set import MotionSet, natural_order
@@ -373,12 +373,6 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _together(motions: Sequence[_Motion], mapping: TableMapping) -> MotionSet:
-    frames = np.array([len(motion.positions) for motion in motions])
-    shape = (len(motions), mapping.skeleton.channels, int(frames.max()), len(mapping.skeleton.joints))
-    check_room(4 * shape[0] * shape[1] * shape[2] * shape[3], len(motions))  # every motion is padded to the longest
-    array = np.zeros(shape, dtype=np.float32)
-    for row, motion in zip(array, motions, strict=True):
-        row[:, : len(motion.positions)] = motion.positions.transpose(2, 0, 1)  # (C, T, V)
     facts = {name: [motion.about[name] for motion in motions if name in motion.about] for name in ABOUT}
     for name, values in facts.items():
         if values and len(values) < len(motions):
@@ -387,24 +381,18 @@ def _together(motions: Sequence[_Motion], mapping: TableMapping) -> MotionSet:
         raise ValueError("has no labels, expected them in columns, arrays, file_name or constant")
     classes = mapping.classes or {name: name for name in sorted(set(facts["label"]), key=natural_order)}
     _known("label", facts["label"], list(classes), "class")
-    names = list(dict.fromkeys(classes.values()))
-    class_id = {name: i for i, name in enumerate(names)}
     people = sorted(set(facts["subject"]), key=natural_order)
     person_id = {name: i for i, name in enumerate(people)}
-    rates = np.array([motion.fps for motion in motions])
-    return MotionSet(
-        motion=array,
-        label=np.array([class_id[classes[label]] for label in facts["label"]]),
-        class_names=tuple(names),
-        skeleton=mapping.skeleton,
+    takes = [
+        Take(motion.about["clip"], motion.positions, mapping.skeleton, classes[motion.about["label"]], motion.fps)
+        for motion in motions
+    ]
+    return replace(
+        assembled(takes, source=mapping.source, classes=list(dict.fromkeys(classes.values()))),
         subject=np.array([person_id[name] for name in facts["subject"]]) if people else None,
         subject_names=tuple(people),
         view=_whole("view", facts["view"]),
         setup=_whole("setup", facts["setup"]),
-        clip=tuple(facts["clip"]),
-        fps=float(rates[0]) if (rates == rates[0]).all() else rates,
-        source=mapping.source,
-        columns={"frames": frames} if (frames != frames[0]).any() else {},
     )
 
 

@@ -14,7 +14,6 @@ from PIL import Image
 from kinetic.cli.data import FORMATS
 from kinetic.cli.main import main
 from kinetic.formats.pickles import decode_pickle
-from kinetic.formats.pyskl import ANNOTATIONS
 from kinetic.formats.reading import read_motions
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import write_motions
@@ -202,7 +201,7 @@ def test_a_set_survives_every_format(capsys, built, tmp_path, monkeypatch, words
 
 def test_a_pickle_for_pyskl_holds_every_split_that_has_two_sides(capsys, built, tmp_path):
     assert run(capsys, "convert", built, "-o", tmp_path / "set.pkl")[0] == 0
-    found = decode_pickle(tmp_path / "set.pkl", ANNOTATIONS)
+    found = decode_pickle(tmp_path / "set.pkl")
     assert set(found["split"]) == {"xsub_train", "xsub_val", "xview_train", "xview_val"}
     assert sum(len(found["split"][f"xsub_{side}"]) for side in ("train", "val")) == len(found["annotations"])
 
