@@ -11,7 +11,7 @@ from typing import NoReturn
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from kinetic.formats.mocap import MOST_FRAMES, Take, decimals, fail, gathered, mirrored, placed, quoted, text_of
+from kinetic.formats.mocap import MOST_FRAMES, Take, decimals, fail_at, gathered, mirrored, placed, quoted, text_of
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import ACCLAIM31, Skeleton
 
@@ -187,24 +187,24 @@ def read_asf(path: str | Path) -> AcclaimSkeleton:
         elif section == "units" and words[0] == "length":
             (units["length"],) = _numbers(number, words, 1)
             if units["length"] <= 0:
-                fail(number, words[1], "a positive length")
+                fail_at(number, words[1], "a positive length")
         elif section == "units" and words[0] == "angle":
             if words[1:] not in (["deg"], ["rad"]):
-                fail(number, " ".join(words), "angle deg, or angle rad")
+                fail_at(number, " ".join(words), "angle deg, or angle rad")
             units["angle"] = float(words[1] == "deg")
         elif section == "root" and words[0] == "order":
             root = tuple(word.upper() for word in words[1:])
             if sorted(root) != ["RX", "RY", "RZ", "TX", "TY", "TZ"]:
-                fail(number, " ".join(words), "order TX TY TZ RX RY RZ, in any order")
+                fail_at(number, " ".join(words), "order TX TY TZ RX RY RZ, in any order")
         elif section == "root" and words[0] in ("position", "orientation"):
             if _numbers(number, words, 3) != [0, 0, 0]:
-                fail(number, " ".join(words), f"{words[0]} 0 0 0; no other is read")
+                fail_at(number, " ".join(words), f"{words[0]} 0 0 0; no other is read")
         elif section == "bonedata" and words == ["begin"]:
             bones.append(_bone(number, lines, units["angle"] > 0, INCH / units["length"]))
             if len(bones) > MOST_BONES:
-                fail(number, f"bone {len(bones)}", f"at most {MOST_BONES}")
+                fail_at(number, f"bone {len(bones)}", f"at most {MOST_BONES}")
         elif section == "bonedata":
-            fail(number, " ".join(words), "begin")
+            fail_at(number, " ".join(words), "begin")
         elif section == "hierarchy" and words[0] not in ("begin", "end"):
             family.append((number, words))
     if not root or not bones or not family:
@@ -221,25 +221,25 @@ def _bone(first: int, lines: _Lines, degrees: bool, metres: float) -> _Bone:
             break
         entries.setdefault(words[0], (number, words))
     else:
-        fail(first, "a bone without an end", "end")
+        fail_at(first, "a bone without an end", "end")
     for key in ("name", "direction", "length", "axis"):
         if key not in entries:
-            fail(first, f"a bone without {key}", "name, direction, length and axis")
+            fail_at(first, f"a bone without {key}", "name, direction, length and axis")
     number, words = entries["axis"]
     if len(words) != 5 or sorted(words[4].upper()) != ["X", "Y", "Z"]:
-        fail(number, " ".join(words), "axis, three angles and their order, such as XYZ")
+        fail_at(number, " ".join(words), "axis, three angles and their order, such as XYZ")
     axes = Rotation.from_euler(words[4].lower(), _numbers(number, words[:4], 3), degrees=degrees)
     freedom = ""
     if "dof" in entries:
         number, words = entries["dof"]
         freedom = "".join(word[-1:].lower() for word in words[1:])
         if any(word.lower() not in ("rx", "ry", "rz") for word in words[1:]) or len(set(freedom)) < len(freedom):
-            fail(number, " ".join(words), "dof with some of rx, ry and rz; no other is read")
+            fail_at(number, " ".join(words), "dof with some of rx, ry and rz; no other is read")
     direction = np.array(_numbers(*entries["direction"], 3))
     (length,) = _numbers(*entries["length"], 1)
     number, words = entries["name"]
     if len(words) != 2 or words[1] == "root":
-        fail(number, " ".join(words), "name and one word, other than root")
+        fail_at(number, " ".join(words), "name and one word, other than root")
     return _Bone(words[1], direction * length * metres, axes, freedom)
 
 
@@ -255,11 +255,11 @@ def _joined(
     for line, words in family:
         for word in words:
             if word not in number_of:
-                fail(line, quoted(word), "the name of a bone, or root")
+                fail_at(line, quoted(word), "the name of a bone, or root")
         for word in words[1:]:
             child = number_of[word]
             if child in parents or child == 0:
-                fail(line, f"{quoted(word)} as a child again", "one parent for each bone")
+                fail_at(line, f"{quoted(word)} as a child again", "one parent for each bone")
             parents[child] = number_of[words[0]]
     order = [0]
     children: dict[int, list[int]] = {}
@@ -370,12 +370,12 @@ def _explain(text: str, layout: Mapping[str, range]) -> NoReturn:
             continue
         if place == len(expected):
             if frame and words != [str(frame + 1)] or not frame and not words[0].isdecimal():
-                fail(number, line, f"frame {frame + 1}")
+                fail_at(number, line, f"frame {frame + 1}")
             frame, place = int(words[0]), 0
             continue
         name, columns = expected[place]
         if words[0] != name or len(words) != 1 + len(columns):
-            fail(number, line, f"{name} and {len(columns)} numbers")
+            fail_at(number, line, f"{name} and {len(columns)} numbers")
         place += 1
     raise ValueError(f"ends within frame {frame}, expected {expected[min(place, len(expected) - 1)][0]}")
 
@@ -383,5 +383,5 @@ def _explain(text: str, layout: Mapping[str, range]) -> NoReturn:
 def _numbers(number: int, words: list[str], count: int) -> list[float]:
     """The numbers after the first word of a line."""
     if len(words) != 1 + count:
-        fail(number, " ".join(words), f"{words[0]} and {count} numbers")
+        fail_at(number, " ".join(words), f"{words[0]} and {count} numbers")
     return [float(value) for value in decimals(words[1:], lambda _: f"line {number}")]

@@ -12,7 +12,7 @@ from typing import NoReturn
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from kinetic.formats.mocap import MOST_FRAMES, Take, decimals, fail, gathered, mirrored, placed, quoted, text_of
+from kinetic.formats.mocap import MOST_FRAMES, Take, decimals, fail_at, gathered, mirrored, placed, quoted, text_of
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import MOST_JOINTS, Skeleton
 
@@ -149,7 +149,7 @@ def _hierarchy(lines: list[str]) -> tuple[list[_Joint], int, int]:
         here = joints[opened[-1]] if opened else None
         if expected in ("HIERARCHY", "{"):
             if words != [expected] and key != expected:
-                fail(number, line, expected)
+                fail_at(number, line, expected)
             expected = "ROOT" if key == "HIERARCHY" else "OFFSET"
         elif expected == "ROOT" and key == "ROOT" and len(words) > 1 and not joints:
             joints.append(_Joint(" ".join(words[1:]), -1, [], [], [], ""))
@@ -157,7 +157,7 @@ def _hierarchy(lines: list[str]) -> tuple[list[_Joint], int, int]:
             expected = "{"
         elif here is not None and key == "OFFSET" and not here.offset:
             if len(words) != 4:
-                fail(number, line, "OFFSET and 3 numbers")
+                fail_at(number, line, "OFFSET and 3 numbers")
             here.offset = decimals(words[1:], lambda _, number=number: f"line {number}").tolist()  # type: ignore[misc]
             expected = ""
         elif here is not None and key == "CHANNELS" and here.offset and not (here.positions or here.rotations):
@@ -167,7 +167,7 @@ def _hierarchy(lines: list[str]) -> tuple[list[_Joint], int, int]:
             opened.append(len(joints))
             joints.append(_Joint(name, opened[-2], [], [], [], ""))
             if len(joints) > MOST_JOINTS:
-                fail(number, f"joint {len(joints)}", f"at most {MOST_JOINTS}")
+                fail_at(number, f"joint {len(joints)}", f"at most {MOST_JOINTS}")
             expected = "{"
         elif here is not None and key == "}" and here.offset:
             opened.pop()
@@ -177,19 +177,19 @@ def _hierarchy(lines: list[str]) -> tuple[list[_Joint], int, int]:
                 raise ValueError("found no channels, expected at least one joint with channels")
             return joints, channels, number
         else:
-            fail(number, line, expected or "OFFSET, CHANNELS, JOINT, End Site or }")
+            fail_at(number, line, expected or "OFFSET, CHANNELS, JOINT, End Site or }")
     raise ValueError(f"ends within the hierarchy, expected {expected or 'more of it'}")
 
 
 def _read_channels(joint: _Joint, words: list[str], first: int, number: int, line: str) -> int:
     """Adds the channels of a line to a joint, and returns the number of channels up to here."""
     if len(words) < 2 or not re.fullmatch("[0-9]", words[1]) or len(words) != 2 + int(words[1]):
-        fail(number, line, "CHANNELS, their number, and as many names")
+        fail_at(number, line, "CHANNELS, their number, and as many names")
     names = set()
     for i, word in enumerate(words[2:], first):
         match = _CHANNEL.fullmatch(word)
         if not match or word.lower() in names:
-            fail(number, quoted(word), "Xposition ... Zrotation, each once")
+            fail_at(number, quoted(word), "Xposition ... Zrotation, each once")
         names.add(word.lower())
         axis = match[1].upper()
         if match[2].lower() == "position":
@@ -214,13 +214,13 @@ def _motion_head(lines: list[str], at: int) -> tuple[int, float, int]:
     (number, line), (last, time) = head
     count = re.fullmatch(r"Frames: ?([0-9]{1,9})", line, re.IGNORECASE)
     if not count or not 1 <= int(count[1]) <= MOST_FRAMES:
-        fail(number, line, f"Frames: and a number from 1 to {MOST_FRAMES}")
+        fail_at(number, line, f"Frames: and a number from 1 to {MOST_FRAMES}")
     length = re.fullmatch(r"Frame Time: ?([^ ]+)", time, re.IGNORECASE)
     if not length:
-        fail(last, time, "Frame Time: and seconds")
+        fail_at(last, time, "Frame Time: and seconds")
     seconds = float(decimals([length[1]], lambda _: f"line {last}")[0])
     if not 1e-6 <= seconds <= 1e3:
-        fail(last, time, "seconds between 0.000001 and 1000")
+        fail_at(last, time, "seconds between 0.000001 and 1000")
     return int(count[1]), seconds, last
 
 
@@ -231,11 +231,11 @@ def _explain(lines: list[str], at: int, frames: int, channels: int) -> NoReturn:
         count = len(line.split(None, channels))
         if count not in (0, channels):
             words = f"{count} numbers" if count < channels else f"more than {channels} numbers"
-            fail(number, words, f"{channels}, one for each channel")
+            fail_at(number, words, f"{channels}, one for each channel")
         filled += count > 0
     raise ValueError(f"found {filled} frames, expected {frames} as announced")
 
 
 def _check_length(number: int, line: str) -> None:
     if len(line) > LONGEST_LINE:
-        fail(number, f"{len(line)} letters", f"at most {LONGEST_LINE}")
+        fail_at(number, f"{len(line)} letters", f"at most {LONGEST_LINE}")

@@ -27,7 +27,7 @@ __all__ = [
     "decimals",
     "described",
     "evenly",
-    "fail",
+    "fail_at",
     "gathered",
     "mirrored",
     "placed",
@@ -259,7 +259,7 @@ def text_of(path: Path, most: int) -> str:
     return data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def fail(line: int, found: str, expected: str) -> NoReturn:
+def fail_at(line: int, found: str, expected: str) -> NoReturn:
     """Raises the error for a line of a file."""
     found = " ".join(found.split())
     found = found if len(found) <= 80 else f"{found[:77]}..."
