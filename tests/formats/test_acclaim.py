@@ -83,8 +83,8 @@ def write(folder: Path, amc: str = AMC, asf: str = ASF, name: str = "test") -> P
     return folder / f"{name}.amc"
 
 
-def assert_refused(tmp_path: Path, found: str, **files: str) -> None:
-    with pytest.raises(ValueError, match=found) as refusal:
+def assert_refused(tmp_path: Path, message: str, **files: str) -> None:
+    with pytest.raises(ValueError, match=message) as refusal:
         read_amc(write(tmp_path, **files))
     assert len(str(refusal.value)) < 400 and "\n" not in str(refusal.value)
 
@@ -182,7 +182,7 @@ def test_errors_in_a_skeleton_name_its_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "found"),
+    ("old", "new", "message"),
     [
         ("length 0.5", "length 0", "line 6: found 0, expected a positive length"),
         ("angle deg", "angle grad", "line 7: found angle grad, expected angle deg"),
@@ -208,15 +208,15 @@ def test_errors_in_a_skeleton_name_its_file(tmp_path):
         (":bonedata", ":bones", "found no bonedata"),
     ],
 )  # fmt: skip
-def test_other_skeletons_are_refused(tmp_path, old, new, found):
+def test_other_skeletons_are_refused(tmp_path, old, new, message):
     assert old in ASF
     (tmp_path / "test.asf").write_text(ASF.replace(old, new, 1))
-    with pytest.raises(ValueError, match=found):
+    with pytest.raises(ValueError, match=message):
         read_asf(tmp_path / "test.asf")
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "found"),
+    ("old", "new", "message"),
     [
         ("1\nroot", "root", "found 'root 1 2 3 0 0 0', expected the number of the first frame"),
         ("2\nroot", "3\nroot", "line 8: found 3, expected frame 2"),
@@ -236,9 +236,9 @@ def test_other_skeletons_are_refused(tmp_path, old, new, found):
         ("thigh 90 0 0", "thigh 90 0 1e400", "frame 2, thigh: found '1e400'"),
     ],
 )  # fmt: skip
-def test_other_motions_are_refused(tmp_path, old, new, found):
+def test_other_motions_are_refused(tmp_path, old, new, message):
     assert old in AMC
-    assert_refused(tmp_path, found, amc=AMC.replace(old, new, 1))
+    assert_refused(tmp_path, message, amc=AMC.replace(old, new, 1))
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n:DEGREES\n", "\n\n"])

@@ -51,8 +51,8 @@ def write(folder: Path, text: str = ARM, name: str = "arm.bvh") -> Path:
     return folder / name
 
 
-def assert_refused(tmp_path: Path, text: str, found: str) -> None:
-    with pytest.raises(ValueError, match=found) as refusal:
+def assert_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refusal:
         read_bvh(write(tmp_path, text))
     assert len(str(refusal.value)) < 300 and "\n" not in str(refusal.value)
 
@@ -155,7 +155,7 @@ def test_a_motion_read_in_parts_is_the_same(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "found"),
+    ("old", "new", "message"),
     [
         ("HIERARCHY", "MOTION", "line 1: found MOTION, expected HIERARCHY"),
         ("ROOT Hips", "JOINT Hips", "line 2: found JOINT Hips, expected ROOT"),
@@ -185,9 +185,9 @@ def test_a_motion_read_in_parts_is_the_same(tmp_path, monkeypatch):
         ("  -90 0 0", "  -90 0 1e30", "frame 2, channel 9: found '1e30', expected a number between"),
     ],
 )  # fmt: skip
-def test_other_files_are_refused(tmp_path, old, new, found):
+def test_other_files_are_refused(tmp_path, old, new, message):
     assert old in ARM
-    assert_refused(tmp_path, ARM.replace(old, new, 1), found)
+    assert_refused(tmp_path, ARM.replace(old, new, 1), message)
 
 
 def test_two_wrong_lines_with_the_right_total_are_refused(tmp_path):
@@ -205,7 +205,7 @@ FRAME = "10 " * 12 + "\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "message"),
     [
         (ARM + FRAME * 40_000, "found 40002 frames, expected 2 as announced"),
         (ARM.rstrip() + " 10" * 500_000, "line 29: found more than 12 numbers, expected 12"),
@@ -218,11 +218,11 @@ FRAME = "10 " * 12 + "\n"
     ],
     ids=["more-frames", "long-line", "fewer-frames", "last-line", "last-word", "name", "head", "empty-lines"],
 )
-def test_memory_for_refused_files_is_a_small_multiple_of_their_size(tmp_path, text, found):
+def test_memory_for_refused_files_is_a_small_multiple_of_their_size(tmp_path, text, message):
     path = write(tmp_path, text)
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match=found):
+        with pytest.raises(ValueError, match=message):
             read_bvh(path)
         assert tracemalloc.get_traced_memory()[1] < 12 * len(text)
     finally:

@@ -136,7 +136,7 @@ def test_coordinates_beyond_float32_are_left_to_the_check(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "found"),
+    ("changes", "message"),
     [
         (
             {"x_train": np.ones((2, 300, 75), np.float32)},
@@ -157,9 +157,9 @@ def test_coordinates_beyond_float32_are_left_to_the_check(tmp_path):
         ({"x_train": np.array([None])}, r"x_train has type '\|O'"),
     ],
 )
-def test_other_arrays_are_refused(tmp_path, changes, found):
+def test_other_arrays_are_refused(tmp_path, changes, message):
     path = published(tmp_path, False, **changes)
-    with pytest.raises(ValueError, match=found):
+    with pytest.raises(ValueError, match=message):
         read_ctrgcn(path)
 
 

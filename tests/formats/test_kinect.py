@@ -170,7 +170,7 @@ def test_other_names_are_refused(tmp_path, read, name):
 
 
 @pytest.mark.parametrize(
-    ("more", "found"),
+    ("more", "message"),
     [
         ({"d_skel": np.zeros((25, 3, 4))}, r"d_skel has shape \(25, 3, 4\), expected \(20, 3, frames\)"),
         ({"d_skel": np.zeros((20, 3, 0))}, "1 to 100000 frames"),
@@ -181,13 +181,13 @@ def test_other_names_are_refused(tmp_path, read, name):
     ],
     ids=range(6),
 )
-def test_wrong_files_of_utd_mhad_are_refused(tmp_path, more, found):
-    with pytest.raises(ValueError, match=found):
+def test_wrong_files_of_utd_mhad_are_refused(tmp_path, more, message):
+    with pytest.raises(ValueError, match=message):
         read_utd_mhad(write_utd(tmp_path, **more))
 
 
 @pytest.mark.parametrize(
-    ("more", "found"),
+    ("more", "message"),
     [
         (
             {"file_name": "a01_s10_e01_v03"},
@@ -208,13 +208,13 @@ def test_wrong_files_of_utd_mhad_are_refused(tmp_path, more, found):
     ],
     ids=range(13),
 )
-def test_wrong_files_of_nw_ucla_are_refused(tmp_path, more, found):
-    with pytest.raises(ValueError, match=found):
+def test_wrong_files_of_nw_ucla_are_refused(tmp_path, more, message):
+    with pytest.raises(ValueError, match=message):
         read_nw_ucla(write_ucla(tmp_path, **more))
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "message"),
     [
         ("", "line 1, column 1: not JSON"),
         ('{"file_name":\n1e', "line 2, column"),
@@ -225,9 +225,9 @@ def test_wrong_files_of_nw_ucla_are_refused(tmp_path, more, found):
     ],
     ids=range(6),
 )
-def test_wrong_texts_of_nw_ucla_are_refused(tmp_path, text, found):
+def test_wrong_texts_of_nw_ucla_are_refused(tmp_path, text, message):
     (tmp_path / UCLA).write_text(text)
-    with pytest.raises(ValueError, match=found):
+    with pytest.raises(ValueError, match=message):
         read_nw_ucla(tmp_path / UCLA)
 
 
@@ -240,7 +240,7 @@ GATOR_LINES, IRDS_LINES = gator_lines(some_frames(), TIMES), irds_lines(some_fra
 
 
 @pytest.mark.parametrize(
-    ("lines", "found"),
+    ("lines", "message"),
     [
         (changed(GATOR_LINES, 0, "SpineX", "SpineW"), "line 1, column 5: found 'SpineW', expected SpineX"),
         (GATOR_LINES[1:], "line 1, column 1: found '48546673.0000', expected Timestamp"),
@@ -264,13 +264,13 @@ GATOR_LINES, IRDS_LINES = gator_lines(some_frames(), TIMES), irds_lines(some_fra
     ],
     ids=range(13),
 )
-def test_wrong_tables_of_kinder_gator_are_refused(tmp_path, lines, found):
-    with pytest.raises(ValueError, match=found):
+def test_wrong_tables_of_kinder_gator_are_refused(tmp_path, lines, message):
+    with pytest.raises(ValueError, match=message):
         read_kinder_gator(write_gator(tmp_path, lines))
 
 
 @pytest.mark.parametrize(
-    ("lines", "found"),
+    ("lines", "message"),
     [
         (IRDS_LINES[1:], "line 1: found '7813,5,.*', expected Version0.1"),
         (changed(IRDS_LINES, 2, "(Neck", "(Nose"), "line 3: found .*Nose.*, expected .Neck,Tracked,x,y,z,column,row"),
@@ -283,8 +283,8 @@ def test_wrong_tables_of_kinder_gator_are_refused(tmp_path, lines, found):
     ],
     ids=range(8),
 )
-def test_wrong_lines_of_irds_are_refused(tmp_path, lines, found):
-    with pytest.raises(ValueError, match=found):
+def test_wrong_lines_of_irds_are_refused(tmp_path, lines, message):
+    with pytest.raises(ValueError, match=message):
         read_irds(write_irds(tmp_path, lines))
 
 

@@ -41,9 +41,9 @@ def file_of(*elements: bytes) -> bytes:
 @pytest.mark.parametrize("kind", ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8"])
 def test_numbers_come_back(kind, compressed):
     array = (100 * NUMBERS).astype(kind)
-    found = matlab_array(mat(compressed, other=np.eye(2), d=array, more="text"), "d")
-    assert found.dtype == np.float64
-    np.testing.assert_array_equal(found, array.astype(np.float64))
+    numbers = matlab_array(mat(compressed, other=np.eye(2), d=array, more="text"), "d")
+    assert numbers.dtype == np.float64
+    np.testing.assert_array_equal(numbers, array.astype(np.float64))
 
 
 def test_numbers_stored_in_fewer_bytes_come_back():
@@ -63,7 +63,7 @@ def test_both_byte_orders_are_read():
 
 
 @pytest.mark.parametrize(
-    ("data", "found"),
+    ("data", "message"),
     [
         (b"", "begins with b''"),
         (b"PK\x03\x04" + bytes(200), "begins with b'PK"),
@@ -96,8 +96,8 @@ def test_both_byte_orders_are_read():
     ],
     ids=range(25),
 )
-def test_other_files_are_refused(data, found):
-    with pytest.raises(ValueError, match=found):
+def test_other_files_are_refused(data, message):
+    with pytest.raises(ValueError, match=message):
         matlab_array(data, "d")
 
 

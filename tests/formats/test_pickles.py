@@ -174,7 +174,7 @@ def test_a_command_is_named_and_not_run(tmp_path, protocol):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "message"),
     [
         (OrderedDict(a=1), "collections.OrderedDict|copyreg|copy_reg"),
         (Counter("ab"), "collections.Counter|copyreg"),
@@ -192,8 +192,8 @@ def test_a_command_is_named_and_not_run(tmp_path, protocol):
     ],
     ids=lambda value: None if isinstance(value, str) else type(value).__name__,
 )
-def test_what_labels_do_not_need_is_refused_by_name(value, found, protocol):
-    with pytest.raises(ValueError, match=found):
+def test_what_labels_do_not_need_is_refused_by_name(value, message, protocol):
+    with pytest.raises(ValueError, match=message):
         decode_pickle(pickle.dumps(value, protocol))
 
 
@@ -277,8 +277,8 @@ HOSTILE = {
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_pickle_is_refused(case):
-    data, found = HOSTILE[case]
-    with pytest.raises(ValueError, match=found):
+    data, message = HOSTILE[case]
+    with pytest.raises(ValueError, match=message):
         decode_pickle(data)
 
 
@@ -393,11 +393,11 @@ EXPLOITS = {
 @pytest.mark.parametrize("read", [read_labels, read_pyskl])
 @pytest.mark.parametrize("case", EXPLOITS)
 def test_a_program_in_a_file_is_not_run(tmp_path, case, read):
-    fragment, found = EXPLOITS[case]
+    fragment, message = EXPLOITS[case]
     bait, path = tmp_path / "ran", tmp_path / "x.pkl"
     fragment = fragment.replace(b"%s", str(bait).encode())
     path.write_bytes({read_labels: labels_with, read_pyskl: annotations_with}[read](fragment))
-    with pytest.raises(ValueError, match=rf"^(x\.pkl: )?{found}"):
+    with pytest.raises(ValueError, match=rf"^(x\.pkl: )?{message}"):
         read(path)
     assert not bait.exists()
     if "Python 2" not in case:
@@ -441,9 +441,9 @@ GADGETS = {
 @pytest.mark.parametrize("read", [read_labels, read_pyskl])
 @pytest.mark.parametrize("case", GADGETS)
 def test_references_to_objects_outside_the_file_are_refused(tmp_path, case, read):
-    fragment, found = GADGETS[case]
+    fragment, message = GADGETS[case]
     (tmp_path / "x.pkl").write_bytes({read_labels: labels_with, read_pyskl: annotations_with}[read](fragment))
-    with pytest.raises(ValueError, match=rf"^(x\.pkl: )?.*({found})"):
+    with pytest.raises(ValueError, match=rf"^(x\.pkl: )?.*({message})"):
         read(tmp_path / "x.pkl")
 
 

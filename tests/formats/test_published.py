@@ -155,7 +155,7 @@ def test_two_motions_are_no_pair(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("labels", "found"),
+    ("labels", "message"),
     [
         (LABELS[:-1], "holds 7 labels, expected 8, one for each motion"),
         (np.array([LABELS[:-1]] * 2), "holds 7 labels"),
@@ -180,9 +180,9 @@ def test_two_motions_are_no_pair(tmp_path):
     ],
     ids=range(20),
 )
-def test_other_labels_are_refused(tmp_path, labels, found):
+def test_other_labels_are_refused(tmp_path, labels, message):
     path = publish(tmp_path, labels=labels)
-    with pytest.raises(ValueError, match=rf"train_data\.npy: train_label\.pkl.*{found}"):
+    with pytest.raises(ValueError, match=rf"train_data\.npy: train_label\.pkl.*{message}"):
         read_motions(path)
 
 

@@ -198,7 +198,7 @@ def test_arrays_of_a_large_file_stay_in_it(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "message"),
     [
         ([], "holds a list of 0, expected a list of annotations, or a mapping"),
         ((1, 2), "holds a tuple of 2, expected"),
@@ -230,8 +230,8 @@ def test_arrays_of_a_large_file_stay_in_it(tmp_path, monkeypatch):
     ],
     ids=range(24),
 )
-def test_other_contents_are_refused(tmp_path, value, found):
-    with pytest.raises(ValueError, match=found):
+def test_other_contents_are_refused(tmp_path, value, message):
+    with pytest.raises(ValueError, match=message):
         read_pyskl(dump(tmp_path / "x.pkl", value))
 
 

@@ -43,9 +43,9 @@ def rows_of(motion: np.ndarray) -> list[int]:
     ],
 )
 def test_it_is_indexed_like_the_array_in_the_file(file, key):
-    found = StoredMotion(file)[key]
-    assert type(found) is np.ndarray
-    np.testing.assert_array_equal(found, np.array(file)[key])
+    motion = StoredMotion(file)[key]
+    assert type(motion) is np.ndarray
+    np.testing.assert_array_equal(motion, np.array(file)[key])
 
 
 def test_rows_are_taken_in_any_order(file):
@@ -78,8 +78,8 @@ def test_changes_are_applied_in_order(file):
 
 def test_other_types_become_float32(tmp_path):
     np.save(tmp_path / "half.npy", np.ones((2, 3, 4, 5), np.float16))
-    found = StoredMotion(np.load(tmp_path / "half.npy", mmap_mode="r"))[:]
-    assert found.dtype == np.float32
+    motion = StoredMotion(np.load(tmp_path / "half.npy", mmap_mode="r"))[:]
+    assert motion.dtype == np.float32
 
 
 def test_motions_on_the_disk_are_recognised(file):

@@ -97,10 +97,10 @@ def cleaned(recipe: str, recording: Recording) -> Clip | None:
         return None
 
 
-def assert_same(found: Clip, motion: np.ndarray, kept, tolerance: float = 0) -> None:
-    assert found.motion.dtype == np.float32 and found.origin.dtype == found.rotation.dtype == np.float64
-    np.testing.assert_allclose(found.motion, motion, rtol=0, atol=tolerance)
-    assert found.kept.tolist() == list(kept)
+def assert_same(clip: Clip, motion: np.ndarray, kept, tolerance: float = 0) -> None:
+    assert clip.motion.dtype == np.float32 and clip.origin.dtype == clip.rotation.dtype == np.float64
+    np.testing.assert_allclose(clip.motion, motion, rtol=0, atol=tolerance)
+    assert clip.kept.tolist() == list(kept)
 
 
 # ------------------------------------------------------------------------------------------------------ every recipe
@@ -433,8 +433,8 @@ def literal_ctr_gcn(recording: Recording) -> np.ndarray | None:
 
 
 def literal_pyskl(recording: Recording) -> np.ndarray | None:
-    _, found = literal_bodies(recording)
-    bodies = sorted(found.values(), key=lambda body: -body["motion"])
+    _, by_id = literal_bodies(recording)
+    bodies = sorted(by_id.values(), key=lambda body: -body["motion"])
     if len(bodies) > 1:
         bodies = [body for body in bodies if len(body["poses"]) > 11]
         if len(bodies) != 1:
