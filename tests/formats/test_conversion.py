@@ -41,12 +41,12 @@ def test_classes_people_and_views_are_those_of_the_windows(shared, source):
     windows = read_motions(shared / "data" / "motion" / f"{source}.npz")
     assert motions.source == windows.source == source
 
-    def told(motions: MotionSet, row: int) -> tuple[str, str, int]:
-        view = 1 if motions.view is None else int(motions.view[row])  # there was but one
+    def facts(motions: MotionSet, row: int) -> tuple[str, str, int]:
+        view = 1 if motions.view is None else int(motions.view[row])  # one camera
         return motions.class_names[motions.label[row]], motions.subject_names[motions.subject[row]], view
 
     for row, clip in enumerate(motions.clip):
-        assert told(motions, row) == told(windows, windows.clip.index(clip))
+        assert facts(motions, row) == facts(windows, windows.clip.index(clip))
 
 
 @pytest.mark.parametrize("name", ["utd_mhad", "nw_ucla", "hdm05"])
@@ -91,8 +91,8 @@ def test_numbers_are_shown_again_as_they_were_kept(shared, tmp_path, capsys, mon
 
 
 def test_the_kept_numbers_can_be_shown(capsys):
-    kept = Path(conversion.__file__).parent / "results" / "conversion.json"
-    assert main(["--show", str(kept)]) == 0
+    results = Path(conversion.__file__).parent / "results" / "conversion.json"
+    assert main(["--show", str(results)]) == 0
     assert capsys.readouterr().out.count("|\n") > 10
 
 

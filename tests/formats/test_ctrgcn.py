@@ -20,7 +20,7 @@ SUBJECTS = [1, 1, 2, 2, 3, 3, 7]
 SIDES = {"by": "subject", "train": [1, 3], "test": [2]}
 
 
-def a_set(t: int = 9, partner: bool = True, **known) -> MotionSet:
+def a_set(t: int = 9, partner: bool = True, **facts) -> MotionSet:
     """Seven motions: six of three people, and one of a fourth who is on no side."""
     rng = np.random.default_rng(0)
     motion, second = rng.uniform(-1, 1, (2, 7, 3, t, 25)).astype(np.float32)
@@ -35,15 +35,15 @@ def a_set(t: int = 9, partner: bool = True, **known) -> MotionSet:
         subject=np.array(SUBJECTS),
         splits={"xsub": SIDES},
         partner=second if partner else None,
-        **known,
+        **facts,
     )
 
 
 def published(folder: Path, twice: bool, name: str = "NTU60_CS.npz", **changes: np.ndarray) -> Path:
     """A small file like those of seq_transformation.py: one body of 5 frames, then two of 7; a test side of one."""
     rng = np.random.default_rng(1)
-    one, both, test = rng.normal(size=(5, 75)), rng.normal(size=(7, 150)), rng.normal(size=(6, 75))
-    alone = [np.hstack((body, body if twice else np.zeros_like(body))) for body in (one, test)]
+    single, both, test = rng.normal(size=(5, 75)), rng.normal(size=(7, 150)), rng.normal(size=(6, 75))
+    alone = [np.hstack((body, body if twice else np.zeros_like(body))) for body in (single, test)]
     x_train, x_test = np.zeros((2, 300, 150), np.float32), np.zeros((1, 300, 150), np.float32)
     x_train[0, :5], x_train[1, :7], x_test[0, :6] = alone[0], both, alone[1]
     arrays = {"x_train": x_train, "y_train": np.eye(60)[[4, 59]], "x_test": x_test, "y_test": np.eye(60)[[0]]}

@@ -18,9 +18,13 @@ from kinetic.skeleton import COCO17, H36M16
 
 def space(frames, joints=32, first=0.0):
     """Each joint stands at (its number, frame, 1000 + its number)."""
-    made = np.empty((frames, joints, 3), dtype=np.float32)
-    made[..., 0], made[..., 1], made[..., 2] = np.arange(joints), np.arange(frames)[:, None], 1000 + np.arange(joints)
-    return made + np.float32(first)
+    positions = np.empty((frames, joints, 3), dtype=np.float32)
+    positions[..., 0], positions[..., 1], positions[..., 2] = (
+        np.arange(joints),
+        np.arange(frames)[:, None],
+        1000 + np.arange(joints),
+    )
+    return positions + np.float32(first)
 
 
 POSITIONS = {
@@ -235,8 +239,10 @@ def test_nested_lists_are_not_formatted_whole(tmp_path):
 
 
 def test_motions_that_exceed_the_memory_limit_are_refused(tmp_path, monkeypatch):
-    one = space(40)
-    many = npz(tmp_path / "a.npz", positions_3d={"S1": {f"A {i}": one for i in range(50)}})  # the pickle holds it once
+    array = space(40)
+    many = npz(
+        tmp_path / "a.npz", positions_3d={"S1": {f"A {i}": array for i in range(50)}}
+    )  # the pickle holds it once
     monkeypatch.setattr(mocap, "MAX_BYTES", 4 * 3 * 16 * 40 * 30)
     with pytest.raises(ValueError, match="31 motions are .* more than"):
         read_human36m(many)
@@ -255,10 +261,10 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):
         read_human36m(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize("asked", [{"frames": 0}, {"every": 0}])
-def test_impossible_requests_are_refused(tmp_path, asked):
+@pytest.mark.parametrize("options", [{"frames": 0}, {"every": 0}])
+def test_impossible_requests_are_refused(tmp_path, options):
     with pytest.raises(ValueError, match="at least 1"):
-        read_human36m(tmp_path / "a.npz", **asked)
+        read_human36m(tmp_path / "a.npz", **options)
 
 
 def test_inspection_takes_them(tmp_path):

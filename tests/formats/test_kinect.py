@@ -34,8 +34,8 @@ def write_utd(folder: Path, motion: np.ndarray | None = None, name: str = UTD, *
 
 def write_ucla(folder: Path, motion: np.ndarray | None = None, name: str = UCLA, **more) -> Path:
     motion = some_frames() if motion is None else motion
-    told = {"file_name": name.removesuffix(".json"), "skeletons": motion.tolist(), "label": 8, **more}
-    (folder / name).write_text(json.dumps(told))
+    content = {"file_name": name.removesuffix(".json"), "skeletons": motion.tolist(), "label": 8, **more}
+    (folder / name).write_text(json.dumps(content))
     return folder / name
 
 
@@ -126,8 +126,8 @@ def test_irds_is_read(tmp_path):
     assert motions.shape == (1, 3, 13, 25) and motions.fps == 30 and motions.skeleton == NTU25
     assert len(motions.class_names) == 9 and motions.class_names[motions.label[0]] == "shoulder-flexion-right"
     assert motions.subject_names == ("216",)
-    told = {name: values[0] for name, values in motions.columns.items()}
-    assert told == {"repetition": 11, "correctness": 3, "standing": 0, "inferred": 2 / 125}
+    columns = {name: values[0] for name, values in motions.columns.items()}
+    assert columns == {"repetition": 11, "correctness": 3, "standing": 0, "inferred": 2 / 125}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])

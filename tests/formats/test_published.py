@@ -301,8 +301,8 @@ def test_padding_that_remains_is_counted_for_each_motion(tmp_path):
     motions = read_motions(publish(tmp_path, array))
     assert motions.shape == (8, 3, 8, 25)
     assert motions.columns["frames"].tolist() == [8, 8, 5, 8, 8, 0, 8, 8]
-    told = {name: motions.notes[name] for name in ("padded", "empty", "gaps", "file_frames")}
-    assert told == {"padded": 2, "empty": 1, "gaps": 1, "file_frames": 10}
+    notes = {name: motions.notes[name] for name in ("padded", "empty", "gaps", "file_frames")}
+    assert notes == {"padded": 2, "empty": 1, "gaps": 1, "file_frames": 10}
 
 
 def test_one_coordinate_makes_a_frame(tmp_path):
@@ -393,13 +393,13 @@ def test_coordinates_beyond_float32_are_named(tmp_path):
 # ----------------------------------------------------------------------------------------------------------- writing
 
 
-def a_set(n: int = 8, t: int = 6, partner: bool = False, **known) -> MotionSet:
+def a_set(n: int = 8, t: int = 6, partner: bool = False, **facts) -> MotionSet:
     array = some_array(n, t=t, m=2)
     array[3, :, 4:] = 0
     array[4, ..., 1] = 0
     classes = tuple(f"A{i + 1}" for i in range(4))
     second = array[..., 1] if partner else None
-    return MotionSet(array[..., 0], np.array(LABELS[:n]), classes, NTU25, partner=second, **known)
+    return MotionSet(array[..., 0], np.array(LABELS[:n]), classes, NTU25, partner=second, **facts)
 
 
 def assert_same_motions(one: MotionSet, other: MotionSet) -> None:

@@ -30,8 +30,8 @@ def annotation(i: int, joints: int = 25, channels: int = 3, name: str = "", **ch
     """One clip as ntu_preproc.py writes it; every third has two bodies."""
     rng = np.random.default_rng(i)
     keypoint = rng.uniform(-2, 2, (2 if i % 3 == 0 else 1, LENGTHS[i], joints, channels)).astype(np.float16)
-    known = {"frame_dir": name or NAMES[i], "label": i % 4, "keypoint": keypoint, "total_frames": LENGTHS[i]}
-    return {key: value for key, value in (known | changes).items() if value is not None}
+    facts = {"frame_dir": name or NAMES[i], "label": i % 4, "keypoint": keypoint, "total_frames": LENGTHS[i]}
+    return {key: value for key, value in (facts | changes).items() if value is not None}
 
 
 ANNOTATIONS = [annotation(i) for i in range(8)]
@@ -288,16 +288,16 @@ def test_a_file_that_cannot_be_unpacked_leaves_no_folder(tmp_path):
 # ------------------------------------------------------------------------------------------------------------ writing
 
 
-def a_set(partner: bool = True, **known: Any) -> MotionSet:
+def a_set(partner: bool = True, **facts: Any) -> MotionSet:
     rng = np.random.default_rng(0)
     motion, second = rng.uniform(-2, 2, (2, 8, 3, 7, 25)).astype(np.float16).astype(np.float32)
     for row, length in enumerate(LENGTHS):
         motion[row, :, length:] = second[row, :, length:] = 0
     second[::3] = 0
     subjects = {"subject": np.arange(8) // 2 + 1, "view": np.arange(8) % 2 + 1, "setup": np.arange(8) % 3 + 1}
-    known = {"clip": tuple(NAMES), "columns": {"frames": np.array(LENGTHS)}, **subjects, "source": "ntu60"} | known
+    facts = {"clip": tuple(NAMES), "columns": {"frames": np.array(LENGTHS)}, **subjects, "source": "ntu60"} | facts
     names = ("A1", "A2", "A3", "A4")
-    return MotionSet(motion, np.arange(8) % 4, names, NTU25, partner=second if partner else None, **known)
+    return MotionSet(motion, np.arange(8) % 4, names, NTU25, partner=second if partner else None, **facts)
 
 
 def assert_same_motions(one: MotionSet, other: MotionSet) -> None:

@@ -181,9 +181,9 @@ def test_the_skeleton_is_built_in_or_in_a_file(tmp_path):
 
 
 def test_a_mapping_made_in_python_does_the_same(tmp_path):
-    made = TableMapping(skeleton=Skeleton.from_dict(STICK), fps=25.0, constant={"label": "walk"})
+    direct = TableMapping(skeleton=Skeleton.from_dict(STICK), fps=25.0, constant={"label": "walk"})
     data = table(tmp_path, HEAD, *ROWS)
-    assert np.array_equal(read_table(data, made).motion, read_table(data, mapping(tmp_path)).motion)
+    assert np.array_equal(read_table(data, direct).motion, read_table(data, mapping(tmp_path)).motion)
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=6), min_size=1, max_size=8), st.booleans())
@@ -296,9 +296,9 @@ def test_one_motion_alone(tmp_path):
     ],
 )
 def test_wrong_mappings_are_refused(tmp_path, changes, message):
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(ValueError, match=message) as error:
         read_table_mapping(mapping(tmp_path, **changes))
-    assert str(tmp_path / "mapping.yaml") in str(caught.value)
+    assert str(tmp_path / "mapping.yaml") in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -321,13 +321,13 @@ def test_a_yaml_bomb_is_refused_in_few_words(tmp_path, key):
     lines = ["skeleton: ntu25", f"{key}:", "  - &a0 [lol, lol]"]
     lines += [f"  - &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
     (tmp_path / "mapping.yaml").write_text("\n".join(lines))
-    with pytest.raises(ValueError, match=r"mapping\.yaml, line 7: expected at most 20000 keys") as caught:
+    with pytest.raises(ValueError, match=r"mapping\.yaml, line 7: expected at most 20000 keys") as error:
         read_table_mapping(tmp_path / "mapping.yaml")
-    assert len(str(caught.value)) < 400
+    assert len(str(error.value)) < 400
     (tmp_path / "mapping.yaml").write_text("\n".join(lines[:6]))
-    with pytest.raises(ValueError, match=key) as caught:
+    with pytest.raises(ValueError, match=key) as error:
         read_table_mapping(tmp_path / "mapping.yaml")
-    assert len(str(caught.value)) < 400
+    assert len(str(error.value)) < 400
 
 
 def test_names_of_files_that_do_not_fit_are_refused_at_once(tmp_path):
@@ -385,9 +385,9 @@ def test_other_yaml_is_refused(tmp_path, text):
 )
 def test_wrong_tables_are_refused_with_line_and_column(tmp_path, lines, changes, message):
     file = table(tmp_path, *lines)
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(ValueError, match=message) as error:
         read_table(file, mapping(tmp_path, **changes))
-    assert str(caught.value).startswith(str(file))
+    assert str(error.value).startswith(str(file))
 
 
 @pytest.mark.parametrize("data", [HEAD.encode("utf-16"), b"\x1f\x8b\0\0", b"a,\xff\xfe\xfd\n1,2,3"])
@@ -471,20 +471,20 @@ def test_long_lines_and_many_lines_are_refused(tmp_path, monkeypatch):
 def test_motions_that_exceed_the_memory_limit_are_refused(tmp_path, monkeypatch):
     clips = [f"c{i}," + ROWS[0] for i in range(20)] + ["long," + ROWS[0]] * 80
     file = table(tmp_path, "c," + HEAD, *clips)
-    asked = read_table_mapping(mapping(tmp_path, columns={"clip": "c"}))
+    clips_mapping = read_table_mapping(mapping(tmp_path, columns={"clip": "c"}))
     monkeypatch.setattr(mocap, "MAX_BYTES", 100 * 24)  # the frames fit, but 21 motions padded to 80 frames do not
     with pytest.raises(ValueError, match=r"a\.csv: 21 motions are 40320 bytes, more than the 2400 bytes"):
-        read_table(file, asked)
+        read_table(file, clips_mapping)
     monkeypatch.setattr(mocap, "MAX_BYTES", 10 * 24)
     with pytest.raises(ValueError, match=r"a\.csv: 11 motions are 264 bytes"):
-        read_table(file, asked)
+        read_table(file, clips_mapping)
     times = table(tmp_path, "t," + HEAD, *(f"{t}," + ROWS[0] for t in range(5)), name="t.csv")
     monkeypatch.setattr(mocap, "MAX_BYTES", 2400)
     with pytest.raises(ValueError, match=r"t\.csv: 1 motions are 4824 bytes"):
         read_table(times, mapping(tmp_path, columns={"time": "t"}, fps=50))
     monkeypatch.setattr(tabular, "MOST_MOTIONS", 3)
     with pytest.raises(ValueError, match=r"found 4 motions or more, expected at most 3"):
-        read_table(file, asked)
+        read_table(file, clips_mapping)
     with pytest.raises(ValueError, match=r"found 4 motions or more, expected at most 3"):
         read_table(arrays(tmp_path, motion=MOTION), mapping(tmp_path))
 

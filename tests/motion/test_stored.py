@@ -57,17 +57,17 @@ def test_rows_are_taken_in_any_order(file):
 
 
 def test_changes_get_the_numbers_of_their_motions(file):
-    told = []
+    numbers = []
 
     def note(part, rows):
-        told.append(rows.tolist())
+        numbers.append(rows.tolist())
         return part[:, :, :2] + 100
 
     stored = StoredMotion(file).taken(np.array([6, 2, 4])).changed(note, frames=2).taken([2, 0])
     assert stored.shape == (2, 3, 2, 2)
-    assert told == []
+    assert numbers == []
     assert rows_of(stored[:]) == [104, 106]
-    assert told == [[2, 0]]
+    assert numbers == [[2, 0]]
 
 
 def test_changes_are_applied_in_order(file):

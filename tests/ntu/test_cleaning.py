@@ -491,20 +491,20 @@ def quaternion_turned(points: np.ndarray, real: float, imaginary: np.ndarray) ->
 )
 @pytest.mark.parametrize("gaps", [False, True])
 def test_published_recipes_agree_with_a_literal_version(recipe, literal, tolerance, gaps):
-    seen = {None: 0, 1: 0, 2: 0}
+    counts = {None: 0, 1: 0, 2: 0}
     for seed in range(150):
         recording = random_recording(seed, gaps=gaps)
         clip, expected = cleaned(recipe, recording), literal(recording)
         if clip is None or expected is None:
             assert clip is expected is None
-            seen[None] += 1
+            counts[None] += 1
             continue
         if len(expected) == 2 and not expected[1].any():
             expected = expected[:1]
         assert clip.motion.shape == expected.shape
         np.testing.assert_allclose(clip.motion, expected, rtol=0, atol=tolerance)
-        seen[len(expected)] += 1
-    assert min(seen.values()) > 2, seen
+        counts[len(expected)] += 1
+    assert min(counts.values()) > 2, counts
 
 
 # ----------------------------------------------------------------------------------------------------------- kinetic

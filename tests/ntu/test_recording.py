@@ -695,8 +695,8 @@ def test_messages_are_short_for_any_file():
 
 def test_the_tables_of_the_page_are_true():
     page = (ROOT / "docs" / "malformed.md").read_text(encoding="utf-8")
-    told = dict(re.findall(r"^\| ([^|]+?) \| `([^`]+)` \|$", page, flags=re.MULTILINE))
-    assert told == {name: message for name, (_, message) in {**MALFORMED, **NO_FILES}.items()}
+    rows = dict(re.findall(r"^\| ([^|]+?) \| `([^`]+)` \|$", page, flags=re.MULTILINE))
+    assert rows == {name: message for name, (_, message) in {**MALFORMED, **NO_FILES}.items()}
     accepted = page.partition("## What is read")[2].partition("\n## ")[0]
     listed = dict(re.findall(r"^\| ([^|]+?) \| ([^`|]*) \|$", accepted, flags=re.MULTILINE))
     del listed["the file has"], listed["---"]
