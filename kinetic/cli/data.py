@@ -265,13 +265,12 @@ def _write_pyskl(motions: MotionSet, out: Path, split: str | None) -> list[Path]
 
 def _whole_splits(motions: MotionSet) -> Iterator[str]:
     """The splits with motions on both sides; none when motions share the name of a clip."""
-    from kinetic.formats.published import side_rows
 
     if len(set(motions.clip)) < len(motions):
         return
     for name in motions.split_rules():
         with suppress(ValueError):
-            side_rows(motions, name)
+            motions.split_rows(name)
             yield name
 
 

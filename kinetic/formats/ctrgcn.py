@@ -1,11 +1,10 @@
-"""Motions as CTR-GCN keeps them: one .npz with the coordinates and labels of both sides of a split."""
+"""Files of CTR-GCN: one .npz with the coordinates and labels of both sides of a split."""
 
 from __future__ import annotations
 
 import os
 import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ import numpy as np
 from einops import rearrange
 
 from kinetic.files import checked_target, replacing
-from kinetic.formats.published import side_rows
-from kinetic.motion.arrays import CHUNK, MAX_TEXT, Archive
+from kinetic.motion.arrays import MAX_TEXT, Archive, row_chunks
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.stored import release
 from kinetic.skeleton import NTU25
@@ -22,7 +20,7 @@ from kinetic.skeleton import NTU25
 __all__ = ["read_ctrgcn", "write_ctrgcn"]
 
 FRAMES = 300
-"""Frames of every motion that the published files have."""
+"""Frames of every motion in the published files."""
 MAX_CLASSES = 10_000
 
 _SIDES = ("train", "test")
@@ -34,27 +32,27 @@ def read_ctrgcn(path: Path) -> MotionSet:
     """The motions of an .npz with x_train, y_train, x_test and y_test, as CTR-GCN's seq_transformation.py writes it.
 
     x is (N, T, 150): two bodies of 25 joints of x, y and z in every frame; y is (N, classes), 1 for the class and
-    0 for others. The train side comes first. The second body is the partner, except where it is zeros (how the files
-    of NTU RGB+D 60 say that there is one body) or the first once more (those of NTU RGB+D 120).
+    0 for others. The train side comes first. The second body is the partner. A motion has no partner if its second
+    body is zeros (as in the files of NTU RGB+D 60) or a copy of the first (as in those of NTU RGB+D 120).
 
-    The file tells no people, cameras or setups, only which side a motion is on. A split goes by one of these three, so
-    `setup` says it: 1 on the train side, 2 on the test side. The split is called xsub, xview or xsetup where the name
-    of the file ends in CS, CSub, CV or CSet, else `published`. Classes are called A1, A2, ..., and the rate is taken to
-    be 30 frames per second.
+    The file has no people, cameras or setups, only the sides of a split. A split needs one of these three, so `setup`
+    is 1 on the train side and 2 on the test side. The split is called xsub, xview or xsetup where the name of the file
+    ends in CS, CSub, CV or CSet, else `published`. Classes are called A1, A2, ..., and the rate is assumed to be 30
+    frames per second.
 
-    Frames of zeros at the end, of both bodies, are padding. Those that all motions share are cut off; where others
-    remain, the column `frames` tells how many frames of each motion come before its padding.
+    Frames of zeros in both bodies at the end are padding. Padding that all motions share is cut off; where some
+    remains, the column `frames` says how many frames of each motion come before it.
 
-    It takes memory: 180 kB for each motion of 300 frames, and as much again for those of the larger side while it is
-    unpacked. These are up to 17 GB for NTU RGB+D 60, and 32 GB for 120.
+    Reading takes 180 kB for each motion of 300 frames, and as much again for those of the larger side while it is
+    unpacked: up to 17 GB for NTU RGB+D 60, and 32 GB for 120.
 
-    In `notes` stand: classes ("numbers"), fps ("assumed"), setup (what it says), file_frames (frames in the file),
-    partners (motions with a second body), repeated (motions whose second body is the first once more), padded (motions
-    that end in zeros, after the cut) and empty (motions that are zeros only).
+    `notes` has: classes ("numbers"), fps ("assumed"), setup (its meaning), file_frames (frames in the file), partners
+    (motions with a second body), repeated (motions whose second body is a copy of the first), padded (motions that end
+    in zeros, after the cut) and empty (motions of zeros only).
 
     Raises:
         ValueError: (to which `read_motions` adds the path) for arrays that are missing or have another shape, labels
-            that are not exactly one 1 in a row, and motions that are nothing but zeros. Coordinates are not looked at:
+            that are not exactly one 1 in a row, and a file of zeros only. Coordinates are not checked here:
             `read_motions` and `MotionSet.check` do that.
     """
     with Archive(path) as archive:
@@ -71,18 +69,18 @@ def read_ctrgcn(path: Path) -> MotionSet:
             if x.ndim != 3 or x.shape[0] != count or x.shape[2] != _WIDTH or not x.shape[1]:
                 raise ValueError(f"x_{side} has shape {x.shape}, expected ({count}, frames, {_WIDTH})")
             if sides is None:
-                # Nothing is in memory before it is written, so a partner that is never there takes no room.
+                # Pages of zeros take memory only when they are written, so partners that never occur take none.
                 sides = _Bodies(len(label), x.shape[1])
             elif x.shape[1] != sides.motion.shape[2]:
                 raise ValueError(f"x_train has {sides.motion.shape[2]} frames, x_{side} {x.shape[1]}")
             repeated += sides.fill(first, x)
             first += count
-            del x  # before the next one comes
+            del x  # before the next side is read
     frames = int(sides.frames.max())
     if not sides.moves:
         raise ValueError("holds nothing but zeros in its first bodies")
     padded = sides.frames < frames
-    named = re.search(r"_(CS|CV|CSub|CSet)$", Path(path).stem, re.IGNORECASE)
+    match = re.search(r"_(CS|CV|CSub|CSet)$", Path(path).stem, re.IGNORECASE)
     return MotionSet(
         motion=sides.motion[:, :, :frames],
         partner=sides.partner[:, :, :frames] if sides.partners else None,
@@ -90,7 +88,7 @@ def read_ctrgcn(path: Path) -> MotionSet:
         class_names=tuple(f"A{number + 1}" for number in range(classes)),
         skeleton=NTU25,
         setup=np.repeat([1, 2], counts),
-        splits={_SPLITS[named[1].upper()] if named else "published": {"by": "setup", "train": [1], "test": [2]}},
+        splits={_SPLITS[match[1].upper()] if match else "published": {"by": "setup", "train": [1], "test": [2]}},
         columns={"frames": sides.frames} if padded.any() else {},
         notes={
             "classes": "numbers",
@@ -106,7 +104,7 @@ def read_ctrgcn(path: Path) -> MotionSet:
 
 
 class _Bodies:
-    """Room for two bodies, (N, 3, T, 25) each, and what they show."""
+    """Arrays of two bodies, (N, 3, T, 25) each, and counts over their motions."""
 
     def __init__(self, n: int, frames: int) -> None:
         self.motion = np.zeros((n, 3, frames, 25), dtype=np.float32)
@@ -116,27 +114,27 @@ class _Bodies:
         self.moves = False
 
     def fill(self, first: int, x: np.ndarray) -> int:
-        """Puts (n, T, 150) at row `first`; returns how many of them have one body twice."""
+        """Writes (n, T, 150) from row `first` on; returns how many of them have the same body twice."""
         repeated = 0
         t = x.shape[1]
-        for rows in _chunks(len(x), x[0].nbytes):
-            one, two = rearrange(x[rows], "n t (m v c) -> m n c t v", m=2, c=3)
-            same = (one == two).all(axis=(1, 2, 3)) & (one != 0).any(axis=(1, 2, 3))
-            second = (two != 0).any(axis=(1, 2, 3)) & ~same
+        for rows in row_chunks(len(x), x[0].nbytes):
+            body, other = rearrange(x[rows], "n t (m v c) -> m n c t v", m=2, c=3)
+            same = (body == other).all(axis=(1, 2, 3)) & (body != 0).any(axis=(1, 2, 3))
+            second = (other != 0).any(axis=(1, 2, 3)) & ~same
             target = slice(first + rows.start, first + rows.stop)
             with np.errstate(over="ignore", invalid="ignore"):  # becomes inf or NaN, which `check` finds
-                self.motion[target] = one
-                self.partner[target][second] = two[second]
-            moves = (one != 0).any(axis=(1, 3)) | (two != 0).any(axis=(1, 3))  # (n, T)
+                self.motion[target] = body
+                self.partner[target][second] = other[second]
+            moves = (body != 0).any(axis=(1, 3)) | (other != 0).any(axis=(1, 3))  # (n, T)
             self.frames[target] = np.where(moves.any(axis=1), t - moves[:, ::-1].argmax(axis=1), 0)
-            self.moves |= bool((one != 0).any())
+            self.moves |= bool((body != 0).any())
             self.partners += int(second.sum())
             repeated += int(same.sum())
         return repeated
 
 
 def _labels(table: np.ndarray, name: str) -> tuple[np.ndarray, int]:
-    """(n,) numbers of the columns that hold the 1 of a row, and how many columns there are."""
+    """The column of the 1 in each row, (n,), and the number of columns."""
     if table.ndim != 2 or not len(table) or not 1 <= table.shape[1] <= MAX_CLASSES:
         raise ValueError(f"{name} has shape {table.shape}, expected (motions, classes)")
     wrong = np.flatnonzero(((table != 0) & (table != 1)).any(axis=1) | ((table == 1).sum(axis=1) != 1))
@@ -145,25 +143,20 @@ def _labels(table: np.ndarray, name: str) -> tuple[np.ndarray, int]:
     return table.argmax(axis=1).astype(np.int64), table.shape[1]
 
 
-def _chunks(n: int, size: int) -> Iterator[slice]:
-    step = max(1, CHUNK // max(1, size))
-    for start in range(0, n, step):
-        yield slice(start, min(start + step, n))
-
-
 def write_ctrgcn(
     motions: MotionSet, path: str | os.PathLike[str], split: str = "xsub", *, repeated: bool = False
 ) -> None:
     """Writes the two sides of a split to an .npz with x_train, y_train, x_test and y_test, as CTR-GCN reads it.
 
-    Motions are padded with zeros to 300 frames (longer ones keep their length), and the arrays are compressed. Needs
-    the memory of one chunk and the labels; the file is replaced only when it is complete. It holds no class names,
-    people, cameras, clip names, rate, notes or columns, and no motion that is on neither side.
+    Motions are padded with zeros to 300 frames (longer ones keep their length), and the arrays are compressed. Writing
+    takes the memory of one chunk and the labels; the file is replaced only when it is complete. It holds no class
+    names, people, cameras, clip names, rate, notes or columns, and no motion that is on neither side.
 
     Args:
-        path: ends in .npz; CTR-GCN calls its own NTU60_CS, NTU60_CV, NTU120_CSub and NTU120_CSet
+        path: ends in .npz; the names of CTR-GCN's own files are NTU60_CS, NTU60_CV, NTU120_CSub and NTU120_CSet
         split: one of `motions.split_rules()`
-        repeated: who moves alone stands there twice, as in CTR-GCN's files of NTU RGB+D 120, instead of beside zeros
+        repeated: a person without a partner is written as both bodies, as in CTR-GCN's files of NTU RGB+D 120, instead
+            of beside zeros
 
     Raises:
         ValueError: for another skeleton than the 25 joints of NTU RGB+D in three dimensions, a split that the set does
@@ -174,7 +167,7 @@ def write_ctrgcn(
     if (channels, joints) != (3, 25):
         raise ValueError(f"{target}: motions have {channels} x {joints} coordinates a frame, expected 3 x 25")
     try:
-        sides = side_rows(motions, split)
+        sides = motions.split_rows(split)
     except ValueError as error:
         raise ValueError(f"{target}: {error}") from error
     frames = max(FRAMES, frames)
@@ -183,7 +176,7 @@ def write_ctrgcn(
             with archive.open(f"x_{side}.npy", "w", force_zip64=True) as file:
                 header = {"descr": "<f4", "fortran_order": False, "shape": (len(chosen), frames, _WIDTH)}
                 np.lib.format.write_array_header_1_0(file, header)
-                for rows in _chunks(len(chosen), 4 * frames * _WIDTH):
+                for rows in row_chunks(len(chosen), 4 * frames * _WIDTH):
                     x = _frames(motions, chosen[rows], frames, repeated)
                     if not np.isfinite(x).all():
                         wrong = chosen[rows][~np.isfinite(x).all(axis=(1, 2))]
@@ -195,14 +188,14 @@ def write_ctrgcn(
 
 
 def _frames(motions: MotionSet, rows: np.ndarray, frames: int, repeated: bool) -> np.ndarray:
-    """(n, frames, 150) of some motions: both bodies, padded with zeros."""
-    one = motions.motion[rows]
-    two = np.zeros_like(one) if motions.partner is None else motions.partner[rows]
+    """Both bodies of some motions, padded with zeros: (n, frames, 150)."""
+    body = motions.motion[rows]
+    other = np.zeros_like(body) if motions.partner is None else motions.partner[rows]
     release(motions.motion)
     release(motions.partner)
     if repeated:
-        alone = ~(two != 0).any(axis=(1, 2, 3), keepdims=True)
-        two = np.where(alone, one, two)
-    out = np.zeros((len(one), frames, _WIDTH), dtype="<f4")
-    out[:, : one.shape[2]] = rearrange([one, two], "m n c t v -> n t (m v c)")
+        alone = ~(other != 0).any(axis=(1, 2, 3), keepdims=True)
+        other = np.where(alone, body, other)
+    out = np.zeros((len(body), frames, _WIDTH), dtype="<f4")
+    out[:, : body.shape[2]] = rearrange([body, other], "m n c t v -> n t (m v c)")
     return out

@@ -1,4 +1,4 @@
-"""Motions before a Kinect, from a person's own copies: UTD-MHAD, NW-UCLA, Kinder-Gator and IRDS."""
+"""Readers of four data sets that were recorded with a Kinect: UTD-MHAD, NW-UCLA, Kinder-Gator and IRDS."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kinetic.skeleton import KINECT20, NTU25
 __all__ = ["kinder_gator_take", "read_irds", "read_kinder_gator", "read_nw_ucla", "read_utd_mhad"]
 
 LARGEST = 16 << 20
-"""Bytes of the largest file that is read; those of the four sets have 10 to 500 KB."""
+"""Bytes of the largest file that is read; the files of the four sets have 10 to 500 KB."""
 LONGEST_LINE = 8192
 FARTHEST = 100.0
 """Metres along an axis; a Kinect sees 8."""
 FPS = 30.0
-"""What both kinds of Kinect aim at."""
+"""The nominal rate of both kinds of Kinect."""
 
 _UNSTATED = "none stated"
 
@@ -41,10 +41,10 @@ _UTD_ORDER = [3, 2, 1, 0, *range(4, 20)]  # head, shoulder centre, spine, hip ce
 def read_utd_mhad(path: str | Path) -> MotionSet:
     """UTD-MHAD (Chen et al. 2015): `a1_s1_t1_skeleton.mat`, or a folder of such files, on `KINECT20` at 30 Hz.
 
-    The name tells action, subject and trial. A file holds one array, `d_skel` (20, 3, frames), metres, y up.
+    The name gives action, subject and trial. A file holds one array, `d_skel` (20, 3, frames), metres, y up.
 
     Raises:
-        ValueError: (to which `read_motions` adds the path) as `gathered` does; nothing but the numbers is decoded
+        ValueError: (to which `read_motions` adds the path) as `gathered` does
     """
     return gathered(
         Path(path),
@@ -90,9 +90,9 @@ _UCLA_FPS = 15.0  # estimated: the files do not say
 def read_nw_ucla(path: str | Path) -> MotionSet:
     """NW-UCLA (Wang et al. 2014) as JSON: `a01_s01_e00_v01.json`, or a folder of such files, on `KINECT20`.
 
-    This is the form in which the set comes with CTR-GCN: `skeletons` holds frames of 20 joints, metres, y up. The name
-    tells action, subject, repetition and view; `file_name` and `label` (1 to 10, where it is there) must agree with
-    it. Nothing tells the rate, which is taken as 15 Hz.
+    CTR-GCN distributes the set in this form: `skeletons` holds frames of 20 joints, metres, y up. The name gives
+    action, subject, repetition and view; `file_name` and `label` (1 to 10, optional) must agree with it. The files do
+    not state the rate; it is assumed to be 15 Hz.
 
     Raises:
         ValueError: (to which `read_motions` adds the path) as `gathered` does
@@ -111,15 +111,15 @@ def read_nw_ucla(path: str | Path) -> MotionSet:
 def _nw_ucla_take(path: Path) -> Take:
     action, subject, repetition, view = (int(part) for part in _parts(_UCLA_NAME, path))
     if action not in _UCLA_CLASSES:
-        raise ValueError(f"is called {path.name}, the set has no action {action}")
-    found = json_values(text_of(path, LARGEST))
-    if not isinstance(found, dict) or not isinstance(found.get("skeletons"), list):
+        raise ValueError(f"is called {path.name}, but the set has no action {action}")
+    content = json_values(text_of(path, LARGEST))
+    if not isinstance(content, dict) or not isinstance(content.get("skeletons"), list):
         raise ValueError("found no list `skeletons`, expected a mapping with file_name and skeletons")
     number = list(_UCLA_CLASSES).index(action) + 1
     for key, expected in (("file_name", path.stem), ("label", number)):
-        if key in found and found[key] != expected:
-            raise ValueError(f"{key}: found {quoted(str(found[key]))}, the file's name says {expected!r}")
-    motion = _frames_of(found["skeletons"])
+        if key in content and content[key] != expected:
+            raise ValueError(f"{key}: found {quoted(str(content[key]))}, the file's name says {expected!r}")
+    motion = _frames_of(content["skeletons"])
     _check_metres(motion, "skeletons, frame")
     return Take(
         clip=path.stem,
@@ -134,7 +134,7 @@ def _nw_ucla_take(path: Path) -> Take:
 
 
 def _frames_of(frames: list[Any]) -> np.ndarray:
-    """(T, 20, 3) out of nested lists."""
+    """Nested lists as an array (T, 20, 3)."""
     if not 1 <= len(frames) <= MOST_FRAMES:
         raise ValueError(f"skeletons: found {len(frames)} frames, expected 1 to {MOST_FRAMES}")
     numbers = []
@@ -148,8 +148,8 @@ def _frames_of(frames: list[Any]) -> np.ndarray:
     return np.array(numbers, dtype=np.float64).reshape(-1, 20, 3)
 
 
-def _counted(thing: object) -> str:
-    return f"a list of {len(thing)}" if isinstance(thing, list) else quoted(str(thing)[:100])
+def _counted(value: object) -> str:
+    return f"a list of {len(value)}" if isinstance(value, list) else quoted(str(value)[:100])
 
 
 # ------------------------------------------------------------------------------------------------------- Kinder-Gator
@@ -179,9 +179,9 @@ _GATOR_CLASSES = (
 def read_kinder_gator(path: str | Path) -> MotionSet:
     """Kinder-Gator (Aloba et al. 2018): `POSE-p103_01-Raise-your-hand-1455370152780.csv`, or a folder of such files.
 
-    The name tells person, place in the session, action and time. A row holds a time in milliseconds and the joints of
-    `KINECT20`, metres, y up; the times are about 1/30 s apart, and the motions are made even at 30 Hz.
-    Most recordings begin with a T-pose, by which the sensor was set up; it is not taken out.
+    The name gives person, place in the session, action and time. A row holds a time in milliseconds and the joints of
+    `KINECT20`, metres, y up; the times are about 1/30 s apart, and the motions are resampled to 30 Hz. Most recordings
+    begin with a T-pose, which calibrated the sensor; it stays in the motion.
 
     Raises:
         ValueError: (to which `read_motions` adds the path) as `gathered` does
@@ -198,18 +198,18 @@ def read_kinder_gator(path: str | Path) -> MotionSet:
 
 
 def kinder_gator_take(path: Path) -> Take:
-    """One recording of Kinder-Gator as it is, with the times of its frames.
+    """One recording of Kinder-Gator, not resampled, with the times of its frames.
 
     Raises:
-        ValueError: with the line, what was found there and what was expected
+        ValueError: with the line, what it holds and what was expected
     """
     subject, place, action, _ = _parts(_GATOR_NAME, path)
     lines = _lines(path)
     header = lines[0].split(",")
     if header[: len(_GATOR_COLUMNS)] != _GATOR_COLUMNS:
         wrong = next(i for i, name in enumerate(_GATOR_COLUMNS) if header[i : i + 1] != [name])
-        found = quoted(header[wrong]) if wrong < len(header) else "the end of the line"
-        raise ValueError(f"line 1, column {wrong + 1}: found {found}, expected {_GATOR_COLUMNS[wrong]}")
+        title = quoted(header[wrong]) if wrong < len(header) else "the end of the line"
+        raise ValueError(f"line 1, column {wrong + 1}: found {title}, expected {_GATOR_COLUMNS[wrong]}")
     rows = _table(lines, len(header))
     words = [word for row in rows for word in row[: len(_GATOR_COLUMNS)]]
 
@@ -246,10 +246,10 @@ _IRDS_FIELDS = 3 + 7 * len(NTU25.joints)
 def read_irds(path: str | Path) -> MotionSet:
     """IntelliRehabDS (Miron et al. 2021): `216_18_2_1_2_stand.txt`, or a folder of such files, on `NTU25` at 30 Hz.
 
-    The name tells subject, date, gesture (0 to 8), repetition, how correct it was, and the position of the person. The
-    list of gestures calls the sides the other way round than the joints move: classes are called as the joints move.
-    A line holds the number of the frame, a time in milliseconds and 25 joints of a Kinect v2 by name, in metres, y up;
-    the motions are made even in time. The column `inferred` tells the share of joints that were not tracked.
+    The name gives subject, date, gesture (0 to 8), repetition, correctness and the position of the person. The data
+    set's list of gestures swaps left and right; the class names here are those of the joints that move. A line holds
+    the number of the frame, a time in milliseconds and 25 joints of a Kinect v2 by name, in metres, y up; the motions
+    are resampled to even times. The column `inferred` is the share of joints that were not tracked.
 
     Raises:
         ValueError: (to which `read_motions` adds the path) as `gathered` does
@@ -276,16 +276,16 @@ def _irds_take(path: Path) -> Take:
         at = 3 + 7 * v
         for t, row in enumerate(rows):
             if row[at] != f"({joint}" or row[at + 1] not in _IRDS_STATES or row[at + 6][-1:] != ")":
-                found = quoted(",".join(row[at : at + 7]))
-                raise ValueError(f"line {t + 2}: found {found}, expected ({joint},Tracked,x,y,z,column,row)")
+                words = quoted(",".join(row[at : at + 7]))
+                raise ValueError(f"line {t + 2}: found {words}, expected ({joint},Tracked,x,y,z,column,row)")
             untracked += row[at + 1] != "Tracked"
-    kept = [2, *(3 + 7 * v + axis for v in range(25) for axis in (2, 3, 4))]
+    columns = [2, *(3 + 7 * v + axis for v in range(25) for axis in (2, 3, 4))]  # the time, and x, y and z
 
     def where(i: int) -> str:
-        row, column = divmod(i, len(kept))
+        row, column = divmod(i, len(columns))
         return f"line {row + 2}, {NTU25.joints[(column - 1) // 3] if column else 'time'}"
 
-    table = decimals([row[at] for row in rows for at in kept], where, most=1e15).reshape(len(rows), -1)  # (T, 76)
+    table = decimals([row[at] for row in rows for at in columns], where, most=1e15).reshape(len(rows), -1)  # (T, 76)
     motion = table[:, 1:].reshape(-1, 25, 3)
     _check_metres(motion, "line", first=2)
     return Take(
@@ -309,14 +309,14 @@ def _irds_take(path: Path) -> Take:
 
 
 def _parts(names: re.Pattern[str], path: Path) -> tuple[str, ...]:
-    found = names.fullmatch(path.name)
-    if found is None:
-        raise ValueError(f"is called {quoted(path.name)}, which does not tell what is in it")
-    return found.groups()
+    match = names.fullmatch(path.name)
+    if match is None:
+        raise ValueError(f"is called {quoted(path.name)}, expected a name that describes its content")
+    return match.groups()
 
 
 def _lines(path: Path) -> list[str]:
-    """A line on top, and at least one below; empty ones at the end do not count."""
+    """A header and at least one more line; empty lines at the end do not count."""
     lines = text_of(path, LARGEST).rstrip("\n").split("\n")
     if not 2 <= len(lines) <= MOST_FRAMES + 1:
         raise ValueError(f"found {len(lines)} lines, expected a header and 1 to {MOST_FRAMES} frames")
@@ -335,7 +335,7 @@ def _table(lines: list[str], fields: int) -> list[list[str]]:
 
 
 def _seconds(milliseconds: np.ndarray) -> np.ndarray:
-    """Times of frames, which must go on."""
+    """The times of frames in seconds; each must be later than the one before."""
     steps = np.diff(milliseconds)
     if (steps <= 0).any():
         t = int(np.argmax(steps <= 0)) + 1
@@ -344,7 +344,7 @@ def _seconds(milliseconds: np.ndarray) -> np.ndarray:
 
 
 def _check_metres(motion: np.ndarray, what: str, first: int = 0) -> None:
-    """Refuses frames (T, V, 3) with a joint where no Kinect sees one."""
+    """Checks that all joints of frames (T, V, 3) lie within `FARTHEST`; no Kinect sees farther."""
     wrong = ~(np.abs(motion) <= FARTHEST)
     if wrong.any():
         t, v, axis = (int(index[0]) for index in np.nonzero(wrong))

@@ -1,4 +1,9 @@
-"""Numbers in .mat files of MATLAB 5 to 7.2, decoded without trust: no objects, nothing allocated from a header."""
+"""Numbers in untrusted .mat files of MATLAB 5 to 7.2.
+
+No objects are decoded, and header values are checked before anything is allocated. `scipy.io.loadmat` is not used: a
+damaged tag ends its process with a segmentation fault (scipy 1.17), so every element would have to be checked first,
+which is nearly all of this module.
+"""
 
 from __future__ import annotations
 
@@ -17,25 +22,33 @@ MOST_BYTES = 64 << 20
 """Bytes of all variables of a file, unpacked."""
 MOST_VARIABLES = 1000
 
-_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}  # how it is kept
+_TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}  # in the file
 _MATRIX, _PACKED = 14, 15
-_CLASSES = {1: "cell array", 2: "struct", 3: "object", 4: "text", 5: "sparse matrix", 16: "function", 17: "object"}
-_NUMBERS = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
+_CLASSES = {
+    1: "a cell array",
+    2: "a struct",
+    3: "an object",
+    4: "text",
+    5: "a sparse matrix",
+    16: "a function",
+    17: "an object",
+}
+_NUMBERS = range(6, 16)  # classes of float64, float32, and int8 to uint64
 
 
 def matlab_array(data: bytes, name: str) -> np.ndarray:
-    """The real numbers that a .mat file keeps under a name, as float64 in MATLAB's shape.
+    """The real numbers of the variable `name` in a .mat file, as float64 in MATLAB's shape.
 
     Raises:
-        ValueError: for other files (MATLAB 7.3 writes HDF5), a file without that name, one in which it holds something
-            else than real numbers, and damaged ones
+        ValueError: for other files (MATLAB 7.3 writes HDF5), damaged files, a file without that variable, and a
+            variable of anything but real numbers
     """
     if b"MATLAB 7.3" in data[:128] or data[:512].find(b"\x89HDF\r\n") >= 0:
         raise ValueError("is a file of MATLAB 7.3 (HDF5), which is not read; in MATLAB, save it with -v7")
     if len(data) < 128 or data[126:128] not in (b"IM", b"MI") or not data.startswith(b"MATLAB 5.0"):
         raise ValueError(f"begins with {data[:16]!r}, expected 'MATLAB 5.0 MAT-file'")
     order = "<" if data[126:128] == b"IM" else ">"
-    found = []
+    names: list[str] = []
     room = MOST_BYTES
     for kind, content in _elements(data[128:], order):
         if kind == _PACKED:
@@ -47,14 +60,14 @@ def matlab_array(data: bytes, name: str) -> np.ndarray:
         parts = list(islice(_elements(content, order), 5))  # flags, shape, name, real and imaginary parts
         if len(parts) < 3 or parts[0][0] != 6 or len(parts[0][1]) != 8 or parts[1][0] != 5:
             raise ValueError("holds a damaged variable")
-        called = parts[2][1].decode("latin-1")
-        if called == name:
+        variable = parts[2][1].decode("latin-1")
+        if variable == name:
             flags = int.from_bytes(parts[0][1][:4], "little" if order == "<" else "big")
             return _numbers(parts[1:], flags, order, name)
-        found.append(called[:40])
-        if len(found) > MOST_VARIABLES:
+        names.append(variable[:40])
+        if len(names) > MOST_VARIABLES:
             raise ValueError(f"holds more than {MOST_VARIABLES} variables")
-    raise ValueError(f"{name} is not in the file; found {', '.join(found[:10]) or 'nothing'}")
+    raise ValueError(f"{name} is not in the file; found {', '.join(names[:10]) or 'nothing'}")
 
 
 def _unpacked(content: bytes, room: int) -> bytes:
@@ -71,14 +84,14 @@ def _unpacked(content: bytes, room: int) -> bytes:
 
 
 def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    """The elements one after another: their type and content."""
+    """The type and the content of each element."""
     at, byte_order = 0, "little" if order == "<" else "big"
     while at < len(data):
         if len(data) - at < 8:
             raise ValueError("is cut off")
         kind = int.from_bytes(data[at : at + 4], byte_order)  # type: ignore[arg-type]
         size = int.from_bytes(data[at + 4 : at + 8], byte_order)  # type: ignore[arg-type]
-        if kind >> 16:  # up to four bytes within the tag
+        if kind >> 16:  # a short element, whose up to four bytes are part of the tag
             kind, size = kind & 0xFFFF, kind >> 16
             start, end = at + 4, at + 8
             if size > 4:
@@ -87,7 +100,7 @@ def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
             start = at + 8
             end = start + size + (-size % 8 if kind != _PACKED else 0)
         if start + size > len(data):
-            raise ValueError(f"is cut off: an element claims {size} bytes, {len(data) - start} are left")
+            raise ValueError(f"is cut off: an element claims {size} bytes, the file has {len(data) - start} more")
         yield kind, data[start : start + size]
         at = end
 
@@ -95,7 +108,7 @@ def _elements(data: bytes, order: str) -> Iterator[tuple[int, bytes]]:
 def _numbers(parts: list[tuple[int, bytes]], flags: int, order: str, name: str) -> np.ndarray:
     kind = flags & 0xFF
     if kind not in _NUMBERS:
-        _fail(name, f"is a {_CLASSES.get(kind, f'variable of class {kind}')}, expected an array of numbers")
+        _fail(name, f"is {_CLASSES.get(kind, 'a variable of another class')}, expected an array of numbers")
     if flags & 0x800:
         _fail(name, "holds complex numbers, expected real ones")
     if flags & 0x200:

@@ -1,18 +1,18 @@
-"""Files of other motion data sets: what one of them holds, and a set out of a folder of them."""
+"""Readers of other motion data sets: the contents of one file, a set from a folder of files, and parts of readers."""
 
 from __future__ import annotations
 
 import os
 import re
 import reprlib
-import stat
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
+from kinetic.files import open_plain
 from kinetic.motion.arrays import MAX_BYTES, mebibytes
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import Skeleton
@@ -20,23 +20,25 @@ from kinetic.skeleton import Skeleton
 __all__ = [
     "MOST_FRAMES",
     "Take",
+    "assembled",
     "brief",
     "bytes_of",
     "check_room",
     "decimals",
+    "described",
     "evenly",
+    "fail_at",
     "gathered",
     "mirrored",
     "placed",
     "quoted",
     "text_of",
-    "turns",
 ]
 
 MOST_FRAMES = 100_000
-"""Frames of the longest file that is read: a quarter of an hour at 120 Hz."""
+"""Frames of the longest motion that is read: a quarter of an hour at 120 Hz."""
 MOST_PLACES = 20_000_000
-"""Joints times frames of the longest file whose joints are computed: a quarter of an hour of 200 joints."""
+"""Joints times frames of the largest file whose joints are computed: a quarter of an hour of 200 joints."""
 PART = 4096
 """Frames whose joints are computed at a time."""
 MOST_FILES = 200_000
@@ -45,18 +47,18 @@ MOST_FILES = 200_000
 
 @dataclass(frozen=True, eq=False)
 class Take:
-    """What one file holds.
+    """The contents of one file.
 
     Attributes:
         clip: name of the file without its ending
         motion: (T, V, C) metres, y up
-        skeleton: of the V joints
+        skeleton: names and bones of the V joints
         label: name of the class
-        fps: frames per second; where there are `seconds`, those that the motion is to have
-        subject: name of the person; a set tells them, and views, only where all its files do
+        fps: frames per second; with `seconds`, the rate that the motion is resampled to
+        subject: name of the person; a set has subjects and views only where all its files have them
         view: number of the camera
-        seconds: (T,) when the frames were taken, ascending; None where they are `1 / fps` apart
-        columns: further numbers
+        seconds: (T,) the times of the frames, ascending; None = the frames are `1 / fps` apart
+        columns: further numbers by name
     """
 
     clip: str
@@ -80,32 +82,32 @@ def gathered(
     classes: Sequence[str] = (),
     notes: Mapping[str, Any] | None = None,
 ) -> MotionSet:
-    """A set of all the files in a folder and the folders within it, in the order of their paths; or of a single file.
+    """One set from a single file, or from all files in a folder and its subfolders, in the order of their paths.
 
-    Motions end in zeros where others are longer, and the column `frames` tells how many frames each has. Where files
-    tell when frames were taken, the motions are made even in time (`evenly`).
+    Shorter motions end in zeros, and the column `frames` says how many frames come before. Motions whose files give
+    the times of frames are resampled to even times (`evenly`).
 
     Args:
         read: reads one file
-        names: what a file of this kind is called, in full and with its ending; others in a folder are left alone
-        example: such a name
+        names: pattern of the whole name of such a file; other files in a folder are ignored
+        example: a name that fits the pattern
         source: name of the data set
-        classes: of the data set; those that only the files know come after them, in alphabetical order
+        classes: classes of the data set; further labels of the files follow them in alphabetical order
 
     Raises:
-        ValueError: for a name of another kind, a folder without such files, files that do not fit each other, and with
-            the first reasons where files cannot be read
+        ValueError: for a name that does not fit, a folder without such files, files that do not fit each other, and
+            unreadable files, with the first reasons
     """
     if path.is_dir():
         files = sorted(entry for entry in path.rglob("*") if names.fullmatch(entry.name) and not entry.is_dir())
         if not files:
-            raise ValueError(f"is a folder without files that are called like {example}")
+            raise ValueError(f"is a folder without files whose names look like {example}")
         if len(files) > MOST_FILES:
             raise ValueError(f"is a folder of {len(files)} files, expected at most {MOST_FILES}")
     elif names.fullmatch(path.name):
         files = [path]
     else:
-        raise ValueError(f"is called {quoted(path.name)}, expected a name like {example}, which tells what is in it")
+        raise ValueError(f"is called {quoted(path.name)}, expected a name like {example}, which describes its content")
     takes, faults, size = [], [], 0
     for file in files:
         try:
@@ -113,7 +115,7 @@ def gathered(
             size += takes[-1].motion.nbytes
             check_room(size, len(takes))
         except (ValueError, OSError, MemoryError) as error:
-            reason = "needs more memory than there is" if isinstance(error, MemoryError) else str(error)
+            reason = "needs more memory than this machine has" if isinstance(error, MemoryError) else str(error)
             if file == path and isinstance(error, MemoryError):
                 raise ValueError(reason) from error
             if file == path:
@@ -122,7 +124,7 @@ def gathered(
     if faults:
         more = f"; and {len(faults) - 5} more" if len(faults) > 5 else ""
         raise ValueError(f"{len(faults)} of {len(files)} files cannot be read: {'; '.join(faults[:5])}{more}")
-    return _assembled(takes, source, classes, dict(notes or {}))
+    return assembled(takes, source=source, classes=classes, notes=notes)
 
 
 def _even(take: Take) -> Take:
@@ -130,7 +132,23 @@ def _even(take: Take) -> Take:
     return replace(take, motion=motion.astype(np.float32, copy=False), seconds=None)
 
 
-def _assembled(takes: Sequence[Take], source: str, classes: Sequence[str], notes: dict[str, Any]) -> MotionSet:
+def assembled(
+    takes: Sequence[Take],
+    *,
+    source: str,
+    classes: Sequence[str] = (),
+    people: Sequence[str] = (),
+    notes: Mapping[str, Any] | None = None,
+) -> MotionSet:
+    """One set of motions without `seconds`; shorter ones end in zeros, and the column `frames` has their lengths.
+
+    Args:
+        classes: classes of the data set; further labels follow in alphabetical order
+        people: people of the data set; further subjects follow, shorter names first
+
+    Raises:
+        ValueError: for motions of different skeletons, and a set that exceeds the memory
+    """
     first = takes[0]
     for take in takes:
         if take.skeleton != first.skeleton:
@@ -140,29 +158,30 @@ def _assembled(takes: Sequence[Take], source: str, classes: Sequence[str], notes
             )
     frames = np.array([len(take.motion) for take in takes])
     longest, (joints, channels) = int(frames.max()), first.motion.shape[1:]
-    check_room(4 * len(takes) * longest * joints * channels, len(takes))  # all as long as the longest
+    check_room(4 * len(takes) * longest * joints * channels, len(takes))  # every motion is padded to the longest
     motion = np.zeros((len(takes), channels, longest, joints), dtype=np.float32)
     for row, take in enumerate(takes):
         motion[row, :, : len(take.motion)] = take.motion.transpose(2, 0, 1)
     labels = [*classes, *sorted({take.label for take in takes} - set(classes))]
-    people = sorted({take.subject for take in takes}, key=lambda name: (len(name), name))  # 2 before 10
-    named = "" not in people
-    number = {label: i for i, label in enumerate(labels)}
-    person = {name: i for i, name in enumerate(people)}
+    names = {take.subject for take in takes}
+    has_people = "" not in names
+    people = [*people, *sorted(names - set(people), key=lambda name: (len(name), name))]  # 2 before 10
+    label_id = {label: i for i, label in enumerate(labels)}
+    person_id = {name: i for i, name in enumerate(people)}
     views = [take.view for take in takes if take.view is not None]
     fps = np.array([take.fps for take in takes])
     return MotionSet(
         motion=motion,
-        label=np.array([number[take.label] for take in takes]),
+        label=np.array([label_id[take.label] for take in takes]),
         class_names=tuple(labels),
         skeleton=first.skeleton,
-        subject=np.array([person[take.subject] for take in takes]) if named else None,
-        subject_names=tuple(people) if named else (),
+        subject=np.array([person_id[take.subject] for take in takes]) if has_people else None,
+        subject_names=tuple(people) if has_people else (),
         view=np.array(views) if len(views) == len(takes) else None,
         clip=tuple(take.clip for take in takes),
         fps=float(fps[0]) if (fps == fps[0]).all() else fps,
         source=source,
-        notes=notes,
+        notes=dict(notes or {}),
         columns={name: np.array([take.columns[name] for take in takes]) for name in first.columns}
         | ({"frames": frames} if (frames < longest).any() else {}),
     )
@@ -172,7 +191,7 @@ def _assembled(takes: Sequence[Take], source: str, classes: Sequence[str], notes
 
 
 def check_room(size: int, motions: int) -> None:
-    """Refuses motions that take more memory than a set may, before they do.
+    """Checks that motions of `size` bytes fit into memory, before they are allocated.
 
     Raises:
         ValueError: for more than `MAX_BYTES`
@@ -180,29 +199,29 @@ def check_room(size: int, motions: int) -> None:
     if size > MAX_BYTES:
         raise ValueError(
             f"{motions} motions are {mebibytes(size)}, more than the {mebibytes(MAX_BYTES)} that are held in memory; "
-            f"take fewer files or shorter motions at a time"
+            f"read fewer files or shorter motions at a time"
         )
 
 
 def evenly(motion: np.ndarray, seconds: np.ndarray, fps: float) -> np.ndarray:
-    """(T, V, C) taken at (T,) seconds -> (F, V, C) at `fps` from the first of them on, linear in between.
+    """Frames (T, V, C) at times (T,) -> (F, V, C) at `fps` from the first time on, by linear interpolation.
 
     Raises:
-        ValueError: where this makes more than `MOST_FRAMES`
+        ValueError: for a result of more than `MOST_FRAMES`
     """
-    steps = float(seconds[-1] - seconds[0]) * fps + 1e-9  # so that a step that just fits is not lost
+    steps = float(seconds[-1] - seconds[0]) * fps + 1e-9  # keeps a last step that just fits
     if not steps < MOST_FRAMES:
         raise ValueError(f"lasts {steps / fps:.6g} s, which are more than {MOST_FRAMES} frames at {fps:g} Hz")
-    at = seconds[0] + np.arange(int(steps) + 1) / fps  # (F,)
-    below = np.clip(np.searchsorted(seconds, at, side="right") - 1, 0, max(len(seconds) - 2, 0))
+    times = seconds[0] + np.arange(int(steps) + 1) / fps  # (F,)
+    below = np.clip(np.searchsorted(seconds, times, side="right") - 1, 0, max(len(seconds) - 2, 0))
     above = np.minimum(below + 1, len(seconds) - 1)
     gap = np.where(above > below, seconds[above] - seconds[below], 1)
-    share = np.clip((at - seconds[below]) / gap, 0, 1)[:, None, None]  # (F, 1, 1)
+    share = np.clip((times - seconds[below]) / gap, 0, 1)[:, None, None]  # (F, 1, 1)
     return np.asarray(motion[below] * (1 - share) + motion[above] * share)
 
 
 def placed(place: Callable[[slice], np.ndarray], frames: int, joints: int) -> np.ndarray:
-    """Joints (T, V, 3) float32 of all frames; `place` computes those of some, as many as fit into memory.
+    """Joints (T, V, 3) float32 of all frames; `place` computes those of `PART` frames at a time.
 
     Raises:
         ValueError: for more than `MOST_PLACES`
@@ -219,41 +238,48 @@ def placed(place: Callable[[slice], np.ndarray], frames: int, joints: int) -> np
 
 
 def bytes_of(path: Path, most: int) -> bytes:
-    """What is in a plain file of at most so many bytes."""
-    found = os.stat(path)
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("is not a plain file")
-    if found.st_size > most:
-        raise ValueError(f"is larger than {mebibytes(most)}, the most that is read")
-    with open(path, "rb") as file:
-        data = file.read(found.st_size + 1)  # takes that much memory at once, whatever there is
-    if len(data) != found.st_size:
-        raise ValueError("changed while it was read")
+    """The content of a plain file of at most `most` bytes.
+
+    Raises:
+        ValueError: (without the path) for another kind of file, a larger one, and one that changes meanwhile
+    """
+    with open_plain(path, most) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1)
+    if len(data) != size:
+        raise ValueError(f"found {len(data)} bytes, expected {size}: the file changes while it is read")
     return data
 
 
 def text_of(path: Path, most: int) -> str:
-    """What is in a text file, in ASCII as far as it counts: other letters may stand in names and remarks only."""
+    """The content of a text file with any line ends. Its numbers are ASCII; names may hold other letters."""
     data = bytes_of(path, most)
     if b"\0" in data:
         raise ValueError(f"byte {data.index(0)}: found a zero, expected text")
     return data.removeprefix(b"\xef\xbb\xbf").decode("latin-1").replace("\r\n", "\n").replace("\r", "\n")
 
 
+def fail_at(line: int, found: str, expected: str) -> NoReturn:
+    """Raises the error for a line of a file."""
+    found = " ".join(found.split())
+    found = found if len(found) <= 80 else f"{found[:77]}..."
+    raise ValueError(f"line {line}: found {found}, expected {expected}")
+
+
 _DECIMALS = re.compile(r"[0-9eE+.\n-]*")
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 LONGEST_NUMBER = 400
-"""Letters of the longest number: the largest there is, written out, has 309."""
+"""Letters of the longest number; the largest float64, written out, has 309."""
 
 
 def decimals(words: Sequence[str], place: Callable[[int], str], most: float = 1e9) -> np.ndarray:
-    """Plain decimal numbers of at most a size, (len(words),) float64.
+    """Plain decimal numbers of absolute value up to `most`, (len(words),) float64.
 
     Raises:
-        ValueError: with `place(i)` of the first word that is none
+        ValueError: with `place(i)` for the first word i that is no such number
     """
     short = max(map(len, words), default=0) <= LONGEST_NUMBER
-    if short and _DECIMALS.fullmatch("\n".join(words)):  # so float() meets no nan, 1_000 or digits of other scripts
+    if short and _DECIMALS.fullmatch("\n".join(words)):  # float() would also take nan, 1_000 and Arabic digits
         try:
             values = np.array(words, dtype=np.float64)
         except ValueError:
@@ -266,7 +292,7 @@ def decimals(words: Sequence[str], place: Callable[[int], str], most: float = 1e
             raise ValueError(f"{place(i)}: found {quoted(word)}, expected a decimal number")
         if not abs(float(word)) <= most:
             raise ValueError(f"{place(i)}: found {quoted(word)}, expected a number between {-most:g} and {most:g}")
-    raise ValueError(f"found {len(words)} words that are no numbers")  # pragma: no cover
+    raise AssertionError("unreachable: some word is no number")  # pragma: no cover
 
 
 _BRIEF = reprlib.Repr()
@@ -276,43 +302,38 @@ _BRIEF.maxstring = _BRIEF.maxother = 60
 
 
 def brief(value: object) -> str:
-    """Anything from a file for a message, written out only as far as it is shown."""
+    """A value from a file for a message; only the part that is shown is formatted."""
     return _BRIEF.repr(value)
 
 
+def described(value: object) -> str:
+    """The type of a value from a file for a message, and its shape or length."""
+    if isinstance(value, np.ndarray):
+        return f"an array of {value.dtype} and shape {value.shape}"
+    if isinstance(value, (list, tuple, dict)):
+        return f"a {type(value).__name__} of {len(value)}"
+    kind = type(value).__name__
+    return "nothing" if value is None else f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
+
+
 def quoted(word: str) -> str:
-    """A word from a file for a message: in quotes, and not too long."""
+    """A word from a file for a message: in quotes, cut to 40 letters."""
     return repr(word if len(word) <= 40 else f"{word[:37]}...")
 
 
-def turns(axes: str, angles: np.ndarray) -> np.ndarray:
-    """Rotations about some of the axes x, y, z, the last of them first: (..., len(axes)) radians -> (..., 3, 3)."""
-    turned = np.broadcast_to(np.eye(3), (*angles.shape[:-1], 3, 3))
-    for k, axis in enumerate(axes):
-        i = "xyz".index(axis)
-        j, m = (i + 1) % 3, (i + 2) % 3
-        once = np.zeros((*angles.shape[:-1], 3, 3))
-        once[..., i, i] = 1
-        once[..., j, j] = once[..., m, m] = np.cos(angles[..., k])
-        once[..., m, j] = np.sin(angles[..., k])
-        once[..., j, m] = -once[..., m, j]
-        turned = turned @ once
-    return turned
-
-
 def mirrored(names: Sequence[str]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Joints of the left side and, in matching order, of the right, as far as their names tell.
+    """Joints of the left side and, in the same order, of the right, by pairs of names.
 
-    LeftArm and RightArm, ArmLeft, left_arm, L_Arm, Arm.L, lArm and, as in Acclaim, lfemur are known.
+    It finds names like LeftArm, ArmLeft, left_arm, L_Arm, Arm.L, lArm and lfemur.
     """
-    number = {name: i for i, name in enumerate(names)}
+    joint = {name: i for i, name in enumerate(names)}
     swaps = [("Left", "Right"), ("left", "right"), ("LEFT", "RIGHT"), ("^L", "R"), ("^l", "r")]
     swaps += [(r"([._])L$", r"\1R"), (r"([._])l$", r"\1r")]
     left, right = [], []
     for name in names:
-        others = [re.sub(old, new, name, count=1) for old, new in swaps]
-        other = next((other for other in others if other != name and other in number), None)
-        if other is not None and number[other] not in right:
-            left.append(number[name])
-            right.append(number[other])
+        candidates = [re.sub(old, new, name, count=1) for old, new in swaps]
+        partner = next((other for other in candidates if other != name and other in joint), None)
+        if partner is not None and joint[partner] not in right:
+            left.append(joint[name])
+            right.append(joint[partner])
     return tuple(left), tuple(right)

@@ -1,11 +1,10 @@
-"""Motions as Kinetic-GAN and ST-GCN publish them: one .npy of coordinates, with the labels in a pickle beside it."""
+"""Files of Kinetic-GAN and ST-GCN: one .npy of coordinates, and a pickle with the labels beside it."""
 
 from __future__ import annotations
 
 import os
 import pickle
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -13,16 +12,17 @@ from typing import Any, Literal
 import numpy as np
 
 from kinetic.files import checked_target, flush, replacing
-from kinetic.formats.pickles import decode_pickle
-from kinetic.motion.arrays import CHUNK, MAX_BYTES, MAX_TEXT, map_array, mebibytes
+from kinetic.formats.mocap import described
+from kinetic.formats.pickles import Limits, decode_pickle
+from kinetic.motion.arrays import MAX_BYTES, MAX_TEXT, map_array, mebibytes, row_chunks
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.stored import release
 from kinetic.skeleton import H36M16, NTU25, NTU25_2D
 
-__all__ = ["label_files", "named_clips", "read_labels", "read_published", "side_rows", "write_published"]
+__all__ = ["label_files", "named_clips", "read_labels", "read_published", "write_published"]
 
 MAX_CLASSES = 10_000
-"""One more than the largest label: every class gets a name."""
+"""The labels end before this number; every class gets a name."""
 
 _SKELETONS = {(3, 25): NTU25, (2, 25): NTU25_2D, (3, 16): H36M16}  # by channels and joints
 _LAYOUT = "expected (N, C, T, V) or (N, C, T, V, bodies) with C x V of 3 x 25, 2 x 25 (NTU) or 3 x 16 (Human3.6M)"
@@ -31,39 +31,38 @@ _NTU = {"ntu60": (17, 3, 40, 60), "ntu120": (32, 3, 106, 120)}  # the last setup
 
 
 def read_published(path: Path) -> MotionSet:
-    """The motions of an .npy file, (N, C, T, V) or (N, C, T, V, bodies), whose labels lie beside it (`label_files`).
+    """The motions of an .npy file, (N, C, T, V) or (N, C, T, V, bodies), with its labels beside it (`label_files`).
 
-    The labels are `(names, labels)` or a (2, N) array, whose second part counts (Kinetic-GAN's generate.py writes the
-    labels twice), or N numbers alone. The first body is the motion and the second the partner, where there is one that
-    is not zeros throughout; both stay on disk where they are float32. Further bodies are not read.
+    The labels are `(names, labels)`, a (2, N) array whose second row is used (Kinetic-GAN's generate.py writes the
+    labels twice), or N numbers. The first body is the motion, and the second the partner unless it is zeros in all
+    motions; both stay on disk where they are float32. Further bodies are not read.
 
-    What nothing in such files tells is assumed: classes are called A1, A2, ... in the order of their numbers, as in
-    NTU RGB+D, the rate is 30 frames per second, and coordinates stay as they are, be it metres or -1 to 1.
-    Where all names are those of NTU files (S001C002P003R002A013), they give subjects, views and setups, and the source
-    with its official splits.
+    The files do not state the rest, which is assumed: classes are called A1, A2, ... in the order of their numbers, as
+    in NTU RGB+D, the rate is 30 frames per second, and coordinates stay as they are, in metres or from -1 to 1. Where
+    all names are those of NTU files (S001C002P003R002A013), they give subjects, views and setups, and the source with
+    its official splits.
 
-    Frames of zeros at the end, of both bodies, are padding. Those that all motions share are cut off; where others
-    remain, the column `frames` tells how many frames of each motion come before its padding.
+    Frames of zeros in both bodies at the end are padding. Padding that all motions share is cut off; where some
+    remains, the column `frames` says how many frames of each motion come before it.
 
-    In `notes` stand:
+    `notes` has:
 
     - labels: the file with the labels
-    - classes: "numbers": the names of the classes only count them
+    - classes: "numbers": the names of the classes are their numbers
     - fps: "assumed"
     - range: least and largest coordinate of `motion`
-    - file_range: the same of the whole file, all bodies and padding included, by which the published code scales; None
-      where some are not finite
+    - file_range: least and largest coordinate of the whole file, all bodies and padding included, by which the
+      published code scales; None where some are not finite
     - bodies: bodies in the file, of which the first two are read
     - partners: motions with a second body
     - file_frames: frames in the file
     - padded: motions that end in zeros, after the cut
-    - empty: motions that are zeros only, which are among the padded
-    - gaps: motions with frames of zeros before others that are not
+    - empty: motions of zeros only, which are among the padded
+    - gaps: motions with frames of zeros before frames that are not
 
     Raises:
         ValueError: (to which `read_motions` adds the path) for another shape or type, labels that are missing, damaged,
-            or do not fit the motions or their names, first bodies that are nothing but zeros, and coordinates that are
-            not finite.
+            or do not fit the motions or their names, first bodies of zeros only, and coordinates that are not finite
     """
     path = Path(path)
     array = map_array(path, "f")
@@ -78,11 +77,11 @@ def read_published(path: Path) -> MotionSet:
         raise ValueError(f"has no labels beside it; looked for {names}")
     label, clip = read_labels(labels)
     if len(label) != len(array):
-        raise ValueError(f"{labels.name} holds {len(label)} labels, there are {len(array)} motions")
-    known: dict[str, Any] = {"clip": clip}
+        raise ValueError(f"{labels.name} holds {len(label)} labels, expected {len(array)}, one for each motion")
+    facts: dict[str, Any] = {"clip": clip}
     if clip:
         try:
-            known |= named_clips(clip, label, joints)
+            facts |= named_clips(clip, label, joints)
         except ValueError as error:
             raise ValueError(f"{labels.name}: {error}") from error
     scan = _Scan(array)
@@ -97,7 +96,7 @@ def read_published(path: Path) -> MotionSet:
         class_names=tuple(f"A{number + 1}" for number in range(int(label.max()) + 1)),
         skeleton=_SKELETONS[channels, joints],
         columns={"frames": scan.frames} if padded.any() else {},
-        **known,
+        **facts,
     )
     extent = _extent(scan.low[:frames], scan.high[:frames])
     if extent is None or not scan.finite:
@@ -119,15 +118,15 @@ def read_published(path: Path) -> MotionSet:
 
 
 def label_files(path: Path) -> tuple[Path, ...]:
-    """Where the labels of an .npy file may lie, in the order in which they are looked for.
+    """The files that may hold the labels of an .npy file, in the order in which they are tried.
 
-    `train_data.npy` has them in `train_label.pkl` (Kinetic-GAN, ST-GCN), `train_data_joint.npy` too (2s-AGCN), and
-    `x.npy` in `x_label.pkl` or `x.pkl`. Instead of `label`, `labels` will do, and instead of a pickle an .npy file.
+    The labels of `train_data.npy` (Kinetic-GAN, ST-GCN) and `train_data_joint.npy` (2s-AGCN) are in `train_label.pkl`,
+    those of `x.npy` in `x_label.pkl` or `x.pkl`. The name may have `labels` for `label`, and end in .npy for .pkl.
     """
     stem = path.name.removesuffix(".npy")
     stems = [f"{stem}_label"]
-    if found := re.fullmatch(r"(.*_)?data(_joint)?", stem):
-        stems.insert(0, f"{found[1] or ''}label")
+    if match := re.fullmatch(r"(.*_)?data(_joint)?", stem):
+        stems.insert(0, f"{match[1] or ''}label")
     names = [stem + ending for ending in (".pkl", "s.pkl", ".npy", "s.npy") for stem in stems]
     return tuple(path.with_name(name) for name in [*names, f"{stem}.pkl"])
 
@@ -136,12 +135,15 @@ def label_files(path: Path) -> tuple[Path, ...]:
 
 
 def read_labels(file: Path) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(N,) numbers of classes from a pickle or an .npy file, and the names of the motions where there are some.
+    """The numbers of classes, (N,), in a pickle or an .npy file, and the names of the motions, if it has any.
 
     Raises:
-        ValueError: naming the file, what was found and what was expected.
+        ValueError: with the name of the file, what it holds and what was expected
     """
-    table = np.array(map_array(file, "iu", MAX_TEXT)) if file.suffix == ".npy" else decode_pickle(file)
+    if file.suffix == ".npy":
+        table = np.array(map_array(file, "iu", MAX_TEXT))
+    else:
+        table = decode_pickle(file, Limits(size=MAX_TEXT))
     names: Any = ()
     if isinstance(table, np.ndarray) and table.ndim == 2 and len(table) == 2:
         names, table = table
@@ -166,8 +168,7 @@ def _is_row(part: Any) -> bool:
 def _whole(values: Any, name: str) -> np.ndarray:
     expected = "expected (names, labels), a (2, N) array or N whole numbers"
     if not _is_row(values):
-        what = f"an array of shape {values.shape}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
-        raise ValueError(f"{name} holds {what}, {expected}")
+        raise ValueError(f"{name} holds {described(values)}, {expected}")
     if not len(values):
         raise ValueError(f"{name} holds no labels, {expected}")
     if isinstance(values, np.ndarray):
@@ -194,24 +195,24 @@ def _int64(values: Any, name: str) -> np.ndarray:
 
 
 def _words(names: Any) -> tuple[str, ...]:
-    """Names as text; none where they are numbers."""
+    """The names as text; () where they are numbers."""
     words = names.tolist() if isinstance(names, np.ndarray) else list(names)
     words = [word.decode("latin-1") if isinstance(word, bytes) else word for word in words]
     return tuple(str(word) for word in words) if all(isinstance(word, str) for word in words) else ()
 
 
 def named_clips(clip: tuple[str, ...], label: np.ndarray, joints: int = 25) -> dict[str, Any]:
-    """Subjects, views and setups of motions whose names are all those of NTU RGB+D, and the source where they fit it.
+    """Setups, views, subjects and the source of motions, from names of NTU RGB+D, as arguments of `MotionSet`.
 
-    Nothing where a name is another, or the skeleton has not the 25 joints of Kinect v2.
+    The result is empty unless all names are of NTU RGB+D and the skeleton has the 25 joints of Kinect v2.
 
     Raises:
-        ValueError: for a motion whose name speaks of another action than its label.
+        ValueError: for a motion whose name has another action than its label
     """
-    parts = [_NTU_NAME.fullmatch(name) for name in clip]
-    if joints != 25 or not parts or not all(parts):
+    matches = [_NTU_NAME.fullmatch(name) for name in clip]
+    if joints != 25 or not matches or not all(matches):
         return {}
-    table = np.array([[int(number) for number in found.groups()] for found in parts if found])  # (N, 4)
+    table = np.array([[int(number) for number in match.groups()] for match in matches if match])  # (N, 4)
     other = np.flatnonzero(table[:, 3] != label + 1)
     if len(other):
         first = other[0]
@@ -220,27 +221,15 @@ def named_clips(clip: tuple[str, ...], label: np.ndarray, joints: int = 25) -> d
             f"{table[first, 3] - 1} ({len(other)} such motions)"
         )
     setup, view, subject, _ = table.T
-    fits = (name for name, last in _NTU.items() if (table >= 1).all() and (table <= last).all())
-    return {"setup": setup, "view": view, "subject": subject, "source": next(fits, "")}
-
-
-def side_rows(motions: MotionSet, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of the motions that train and that test, without a look at their coordinates.
-
-    Raises:
-        ValueError: as `MotionSet.split` does.
-    """
-    n, channels, _, joints = motions.shape
-    still = np.broadcast_to(np.float32(0), (n, channels, 1, joints))
-    train, test = replace(motions, motion=still, partner=None, columns={"row": np.arange(n)}).split(split)
-    return train.columns["row"], test.columns["row"]
+    sources = (name for name, last in _NTU.items() if (table >= 1).all() and (table <= last).all())
+    return {"setup": setup, "view": view, "subject": subject, "source": next(sources, "")}
 
 
 # ------------------------------------------------------------------------------------------------------- coordinates
 
 
 class _Scan:
-    """What one pass over (N, C, T, V) or (N, C, T, V, bodies) shows of the first two bodies, and of all."""
+    """Counts and extremes of the bodies of (N, C, T, V) or (N, C, T, V, bodies), from one pass over the array."""
 
     def __init__(self, array: np.ndarray) -> None:
         n, _, t = array.shape[:3]
@@ -249,14 +238,14 @@ class _Scan:
         self.still = self.finite = True
         self.low, self.high = np.full(t, np.inf), np.full(t, -np.inf)  # of the first body, frame by frame
         self.lowest, self.highest = np.inf, -np.inf
-        for rows in _chunks(array):
+        for rows in row_chunks(n, array[0].nbytes):
             part = np.asarray(array[rows])
             release(array)
             # NaN passes through the minimum and maximum of numpy, but not through those of Python.
             self.lowest = float(np.minimum(self.lowest, part.min()))
             self.highest = float(np.maximum(self.highest, part.max()))
             body = np.ascontiguousarray(part[..., 0] if part.ndim == 5 else part)
-            # Over two axes and then one is five times faster than over three at once.
+            # Reducing two axes and then one is five times as fast as reducing three at once.
             self.low = np.minimum(self.low, body.min(axis=(0, 1)).min(axis=1))
             self.high = np.maximum(self.high, body.max(axis=(0, 1)).max(axis=1))
             moves = (body != 0).any(axis=(1, 3))  # (n, T)
@@ -282,16 +271,10 @@ def _check_finite(motions: MotionSet) -> None:
 
 
 def _extent(low: Any, high: Any) -> list[float] | None:
-    """Least and largest as float32, or None where they are not finite."""
+    """The least and the largest number as float32, or None where they are not finite."""
     with np.errstate(over="ignore"):
         ends = np.array([np.min(low), np.max(high)], dtype=np.float64).astype(np.float32)
     return ends.tolist() if np.isfinite(ends).all() else None
-
-
-def _chunks(array: np.ndarray) -> Iterator[slice]:
-    step = max(1, CHUNK // (array[0].size * array.itemsize))
-    for start in range(0, len(array), step):
-        yield slice(start, start + step)
 
 
 # ----------------------------------------------------------------------------------------------------------- writing
@@ -300,13 +283,13 @@ def _chunks(array: np.ndarray) -> Iterator[slice]:
 def write_published(motions: MotionSet, path: str | os.PathLike[str], *, bodies: Literal[0, 1, 2] = 2) -> None:
     """Writes `x_data.npy` and, beside it, the labels in `x_label.pkl`, as ST-GCN and Kinetic-GAN read them.
 
-    The array is float32 (N, C, T, V, bodies), with the partner as second body and zeros where there is none. The pickle
-    holds (names, labels) as plain lists, in protocol 2, which Python 2 and 3 read; where motions have no names it holds
-    the labels twice, as Kinetic-GAN's own files do. Needs the memory of one chunk, and replaces both files only when
-    both are written.
+    The array is float32 (N, C, T, V, bodies), with the partner as second body, or zeros without a partner. The pickle
+    holds (names, labels) as plain lists, in protocol 2, which Python 2 and 3 read; for motions without names it holds
+    the labels twice, as Kinetic-GAN's own files do. Writing takes the memory of one chunk; both files are replaced only
+    when both are complete.
 
-    Such files hold no class names, people, rate, splits, notes or columns; `read_published` finds people and
-    cameras again in the names of NTU RGB+D, and the padding in its zeros.
+    Such files hold no class names, people, rate, splits, notes or columns; `read_published` recovers people and cameras
+    from names of NTU RGB+D, and the padding from its zeros.
 
     Args:
         path: ends in .npy; `label_files(path)[0]` gets the labels
@@ -314,7 +297,7 @@ def write_published(motions: MotionSet, path: str | os.PathLike[str], *, bodies:
 
     Raises:
         ValueError: for what `read_published` would not read: another number of joints or channels, no motions,
-            coordinates that are not finite, or names of NTU RGB+D that speak of other actions than the labels.
+            coordinates that are not finite, or names of NTU RGB+D with other actions than the labels
     """
     target = checked_target(path, [".npy"])
     n, channels, frames, joints = motions.shape
@@ -331,9 +314,7 @@ def write_published(motions: MotionSet, path: str | os.PathLike[str], *, bodies:
     with replacing(target) as beside, replacing(label_files(target)[0]) as labels:
         with open(beside, "wb") as file:
             np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
-            step = max(1, CHUNK // (4 * channels * frames * joints * max(1, bodies)))
-            for start in range(0, n, step):
-                rows = slice(start, start + step)
+            for rows in row_chunks(n, 4 * channels * frames * joints * max(1, bodies)):
                 part = _people(motions, rows)[..., :bodies] if bodies else motions.motion[rows]
                 if not np.isfinite(part).all():
                     _check_finite(motions)
@@ -341,11 +322,11 @@ def write_published(motions: MotionSet, path: str | os.PathLike[str], *, bodies:
                 release(motions.motion)
                 release(motions.partner)
         labels.write_bytes(pickle.dumps((list(motions.clip) or label, label), protocol=2))
-        flush(beside)  # so that both are renamed one right after the other
+        flush(beside)  # now, so that the two files are renamed at nearly the same time
 
 
 def _people(motions: MotionSet, rows: slice) -> np.ndarray:
-    """(n, C, T, V, 2) of some motions and their partners."""
+    """The motions of some rows and their partners: (n, C, T, V, 2)."""
     motion = motions.motion[rows]
     partner = np.zeros_like(motion) if motions.partner is None else motions.partner[rows]
     return np.stack([motion, partner], axis=-1)

@@ -1,4 +1,4 @@
-"""Motions as PYSKL and MMAction2 keep them: a pickle of one mapping for each clip, with float16 joints."""
+"""Files of PYSKL and MMAction2: a pickle of one mapping for each clip, with float16 joints."""
 
 from __future__ import annotations
 
@@ -14,23 +14,22 @@ import numpy as np
 from einops import rearrange
 
 from kinetic.files import checked_target, replacing
-from kinetic.formats.pickles import Limits, decode_pickle
-from kinetic.formats.published import named_clips, side_rows
-from kinetic.motion.arrays import CHUNK, MAX_BYTES, mebibytes
+from kinetic.formats.mocap import described
+from kinetic.formats.pickles import decode_pickle
+from kinetic.formats.published import named_clips
+from kinetic.motion.arrays import MAX_BYTES, mebibytes, row_chunks
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import MotionWriter
 from kinetic.motion.stored import release
 from kinetic.skeleton import COCO17, NTU25, NTU25_2D
 
-__all__ = ["ANNOTATIONS", "read_pyskl", "unpack_pyskl", "write_pyskl"]
+__all__ = ["read_pyskl", "unpack_pyskl", "write_pyskl"]
 
-ANNOTATIONS = Limits(size=8 << 30, operations=30_000_000, keys=2_000_000, keys_each=64)
-"""Enough for the annotations of NTU-120: 114,000 clips of 7 keys and about 150 operations each."""
 MAX_CLASSES = 10_000
 MOST_UNPACKED = 1 << 40
 """Bytes of the largest set that is written to a folder."""
 MAX_SWELL = (256 << 20, 200)
-"""From this many bytes on, motions that padding makes this many times as large as their file are taken for a trap."""
+"""A set of more bytes than the first number may be as many times as large as its file as the second, not more."""
 
 _SKELETONS = {(25, 3): NTU25, (25, 2): NTU25_2D, (17, 2): COCO17}  # by joints and coordinates
 _LAYOUT = "expected (bodies, frames, joints, coordinates) with 25 x 3, 25 x 2 (NTU) or 17 x 2 (COCO)"
@@ -38,66 +37,64 @@ _KEYS = ("frame_dir", "label", "keypoint", "total_frames")
 _SIDE = re.compile(r"(?:(.+)_)?(train|val|test)([0-9]*)")
 _OFFICIAL = {"xset": "xsetup"}  # what PYSKL calls one of the splits of NTU RGB+D 120
 _SHORT = {name: short for short, name in _OFFICIAL.items()}
-_BY = {"xsub": "subject", "xview": "view", "xsetup": "setup"}  # what a split goes by, where several would do
+_BY = {"xsub": "subject", "xview": "view", "xsetup": "setup"}  # what the official splits go by
 
 
 def read_pyskl(path: Path) -> MotionSet:
     """The motions of a .pkl of PYSKL or MMAction2: a list of annotations, or a mapping of `split` and `annotations`.
 
     An annotation is a mapping with frame_dir (the name of the clip), label, keypoint (bodies, frames, joints,
-    coordinates) and total_frames. It is decoded, never unpickled (`decode_pickle`). The first body is the motion and
-    the second, where it is not zeros, the partner; further bodies, scores and other keys are not read. Motions are
-    padded with zeros to the longest; where lengths differ, the column `frames` tells them.
+    coordinates) and total_frames. It is decoded, never unpickled (`decode_pickle`). The first body is the motion, and
+    the second is the partner unless it is zeros; further bodies, scores and other keys are not read. Motions are padded
+    with zeros to the longest; where lengths differ, the column `frames` has them.
 
-    Joints tell the skeleton: 25 those of NTU RGB+D in three or two dimensions, 17 those of COCO. The latter are pixels
-    counted downwards; here y points up, so it is the negative of the file's. Where every annotation has an img_shape,
-    the columns `height` and `width` keep it.
+    The number of joints gives the skeleton: 25 is NTU RGB+D in three or two dimensions, 17 is COCO. Its coordinates are
+    pixels with y down; here y points up, so it is the negative of the file's. Where every annotation has an img_shape,
+    the columns `height` and `width` have it.
 
-    Classes are called A1, A2, ..., and the rate is taken to be 30 frames per second. Where all names are those of NTU
+    Classes are called A1, A2, ..., and the rate is assumed to be 30 frames per second. Where all names are those of NTU
     RGB+D, they give subjects, views, setups and the source with its official splits. The file's own splits
-    (`NAME_train` and `NAME_val` or `NAME_test`; without a name it is called `published`) are kept where subjects,
-    views or setups tell the sides apart. Where names say nothing, `setup` numbers the clips by the lists that they are
-    in, and the splits go by it.
+    (`NAME_train` and `NAME_val` or `NAME_test`; one without a name is called `published`) are kept where subjects,
+    views or setups separate the sides. Where the names are not of NTU RGB+D, `setup` numbers the clips by the lists
+    that they are in, and the splits go by it.
 
-    It takes memory: float32 for the result, 90 kB a body for 300 frames of NTU RGB+D, beside the arrays of the file,
-    which stay on the disk where the file was written in protocol 3 or later. A larger result than 16 GiB, which NTU
-    RGB+D 120 makes, is refused: `unpack_pyskl` puts it into a folder.
+    Reading takes memory: float32 for the result, 90 kB a body for 300 frames of NTU RGB+D, and the arrays of the file,
+    which stay on the disk where the file was written in protocol 3 or later. A result of more than 16 GiB, such as that
+    of NTU RGB+D 120, is refused: `unpack_pyskl` writes it to a folder.
 
-    In `notes` stand: classes ("numbers"), fps ("assumed"), precision (the type of the coordinates in the file), bodies
-    (the most that a motion has), partners (motions with a second body), padded (motions shorter than the longest),
-    left_out (keys that were not read) and, where it applies, coordinates (that they are pixels), setup (what it numbers
-    where it is not NTU's) and other_splits (those that could not be kept).
+    `notes` has: classes ("numbers"), fps ("assumed"), precision (the type of the coordinates in the file), bodies (the
+    most in a motion), partners (motions with a second body), padded (motions shorter than the longest), left_out (keys
+    that are not read) and, where they apply, coordinates (that they are pixels), setup (its meaning, where it is not
+    NTU's) and other_splits (those that are not kept).
 
     Raises:
-        ValueError: (to which `read_motions` adds the path) naming the annotation, what was found and what was expected.
-            Coordinates are not looked at: `read_motions` and `MotionSet.check` do that.
+        ValueError: (to which `read_motions` adds the path) with the annotation, what it holds and what was expected.
+            Coordinates are not checked here: `read_motions` and `MotionSet.check` do that.
     """
-    found = _Found(Path(path))
-    motion, partner = found.padded(slice(None))
-    return MotionSet(motion=motion, partner=partner, **found.shared, **found.rows)
+    content = _Content(Path(path))
+    motion, partner = content.padded(slice(None))
+    return MotionSet(motion=motion, partner=partner, **content.shared, **content.rows)
 
 
 def unpack_pyskl(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> None:
-    """Writes what `read_pyskl` would return to a folder (or .npz) of ours, where the whole may exceed the memory.
+    """Writes the set that `read_pyskl` would return to a folder (or .npz) of motions; it may exceed the memory.
 
-    Needs the memory of one chunk, beside the arrays of a file that was written in a protocol before 3.
+    Takes the memory of one chunk, and that of the file's arrays where it was written in a protocol before 3.
 
     Raises:
-        ValueError: naming the file, as `read_pyskl` does, and for coordinates that are not finite.
+        ValueError: with the path, as `read_pyskl` does, and for coordinates that are not finite
     """
     path = Path(path)
     try:
-        found = _Found(path, MOST_UNPACKED)
+        content = _Content(path, MOST_UNPACKED)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    n, _, longest, _ = found.shape
-    clip, columns = found.rows["clip"], found.rows["columns"]
-    numbers = {name: found.rows[name] for name in ("label", "subject", "view", "setup") if name in found.rows}
-    with MotionWriter(folder, n, frames=longest, **found.shared) as writer:
-        step = max(1, CHUNK // (4 * int(np.prod(found.shape[1:]))))
-        for start in range(0, n, step):
-            rows = slice(start, start + step)
-            motion, partner = found.padded(rows)
+    n, _, longest, _ = content.shape
+    clip, columns = content.rows["clip"], content.rows["columns"]
+    numbers = {name: content.rows[name] for name in ("label", "subject", "view", "setup") if name in content.rows}
+    with MotionWriter(folder, n, frames=longest, **content.shared) as writer:
+        for rows in row_chunks(n, 4 * math.prod(content.shape[1:])):
+            motion, partner = content.padded(rows)
             writer.write(
                 motion,
                 clip=clip[rows],
@@ -107,19 +104,19 @@ def unpack_pyskl(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -
             )
 
 
-class _Found:
-    """What the annotations of a file hold, their joints still as they lie there.
+class _Content:
+    """The annotations of a file, with their joints not yet padded.
 
     Attributes:
         shape: (N, C, T, V) of the motions when they are padded
-        shared: what a set says of all motions, as arguments of `MotionSet` and `MotionWriter`
-        rows: what it says of each, as arguments of `MotionSet`
+        shared: facts of the whole set, as arguments of `MotionSet` and `MotionWriter`
+        rows: facts of each motion, as arguments of `MotionSet`
     """
 
     def __init__(self, path: Path, limit: int | None = None) -> None:
         try:
-            split, annotations = _parts(decode_pickle(path, ANNOTATIONS))
-        except ValueError as error:  # the path is added by who reads motions
+            split, annotations = _parts(decode_pickle(path))
+        except ValueError as error:  # the caller adds the path
             raise ValueError(str(error).removeprefix(f"{path.name}: ")) from error
         joints = None
         for number, annotation in enumerate(annotations):
@@ -136,7 +133,7 @@ class _Found:
         self._check_size(path.stat().st_size, MAX_BYTES if limit is None else limit)
         clip = tuple(str(annotation["frame_dir"]) for annotation in annotations)
         label = np.array([int(annotation["label"]) for annotation in annotations], dtype=np.int64)
-        known = named_clips(clip, label)
+        facts = named_clips(clip, label)
         padded = self.frames < longest
         columns = {"frames": self.frames} if padded.any() else {}
         notes: dict[str, Any] = {
@@ -155,31 +152,31 @@ class _Found:
                 read |= {"img_shape", "original_shape"}
         keys = {str(key)[:40] for annotation in annotations for key in annotation if key not in read}
         notes["left_out"] = sorted(keys)[:20]
-        rules, others, setup = _rules(split, clip, known)
+        rules, others, setup = _rules(split, clip, facts)
         if setup is not None:
-            known["setup"] = setup
+            facts["setup"] = setup
             notes["setup"] = "which lists of the file's splits a motion is in"
         if others:
             notes["other_splits"] = others
         self.shared: dict[str, Any] = {
             "class_names": tuple(f"A{number + 1}" for number in range(int(label.max()) + 1)),
             "skeleton": self.skeleton,
-            "source": known.pop("source", ""),
+            "source": facts.pop("source", ""),
             "splits": rules,
             "notes": notes,
         }
-        self.rows: dict[str, Any] = {"label": label, "clip": clip, "columns": columns, **known}
+        self.rows: dict[str, Any] = {"label": label, "clip": clip, "columns": columns, **facts}
 
     def _check_size(self, file_size: int, limit: int) -> None:
         n, _, longest, _ = self.shape
         size = 4 * math.prod(self.shape) * (2 if any(self.second) else 1)
-        told = f"holds {n} motions of up to {longest} frames: {mebibytes(size)} when they are padded"
+        what = f"holds {n} motions of up to {longest} frames: {mebibytes(size)} when they are padded"
         if size > limit:
             raise ValueError(
-                f"{told}, more than the {mebibytes(limit)} that are read into memory; unpack it to a folder"
+                f"{what}, more than the {mebibytes(limit)} that are read into memory; unpack it to a folder"
             )
         if size > MAX_SWELL[0] and size > MAX_SWELL[1] * file_size:
-            raise ValueError(f"{told}, out of {mebibytes(file_size)}")
+            raise ValueError(f"{what}, out of {mebibytes(file_size)}")
 
     def padded(self, rows: slice) -> tuple[np.ndarray, np.ndarray | None]:
         """(n, C, T, V) of the first bodies, and of the second where any motion of the file has one."""
@@ -208,32 +205,32 @@ def _parts(value: Any) -> tuple[dict[str, list[str]], list[Any]]:
         split, annotations = value.get("split", {}), value.get("annotations")
     if not isinstance(annotations, list) or not annotations:
         raise ValueError(
-            f"holds {_brief(value)}, expected a list of annotations, or a mapping of split and annotations"
+            f"holds {described(value)}, expected a list of annotations, or a mapping of split and annotations"
         )
     if not isinstance(split, dict):
-        raise ValueError(f"split is {_brief(split)}, expected a mapping of names to lists of clips")
+        raise ValueError(f"split is {described(split)}, expected a mapping of names to lists of clips")
     for name, listed in split.items():
         if not isinstance(name, str) or not isinstance(listed, list) or not all(isinstance(c, str) for c in listed):
-            raise ValueError(f"split {str(name)[:40]!r} is {_brief(listed)}, expected a list of names of clips")
+            raise ValueError(f"split {str(name)[:40]!r} is {described(listed)}, expected a list of names of clips")
     return split, annotations
 
 
 def _check_annotation(annotation: Any, shape: tuple[int, int] | None) -> tuple[int, int]:
-    """Joints and coordinates of an annotation, which are those of the others before it."""
+    """The numbers of joints and coordinates of an annotation; `shape` has those of the annotations before it."""
     if not isinstance(annotation, dict):
-        raise ValueError(f"is {_brief(annotation)}, expected a mapping")
+        raise ValueError(f"is {described(annotation)}, expected a mapping")
     if missing := [key for key in _KEYS if key not in annotation]:
-        there = ", ".join(str(key)[:40] for key in list(annotation)[:10])
-        raise ValueError(f"has no {missing[0]}; it has {there or 'nothing'}")
+        keys = ", ".join(str(key)[:40] for key in list(annotation)[:10])
+        raise ValueError(f"has no {missing[0]}; it has {keys or 'nothing'}")
     name, label, keypoint, total = (annotation[key] for key in _KEYS)
     if not isinstance(name, str):
-        raise ValueError(f"frame_dir is {_brief(name)}, expected the name of the clip")
+        raise ValueError(f"frame_dir is {described(name)}, expected the name of the clip")
     for key, number, most in (("label", label, MAX_CLASSES - 1), ("total_frames", total, 1 << 31)):
         if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or not 0 <= number <= most:
-            told = number if isinstance(number, (int, np.integer)) else _brief(number)
-            raise ValueError(f"{key} is {told}, expected a whole number from 0 to {most}")
+            value = number if isinstance(number, (int, np.integer)) else described(number)
+            raise ValueError(f"{key} is {value}, expected a whole number from 0 to {most}")
     if not isinstance(keypoint, np.ndarray) or keypoint.dtype.kind != "f":
-        raise ValueError(f"keypoint is {_brief(keypoint)}, expected an array of floats")
+        raise ValueError(f"keypoint is {described(keypoint)}, expected an array of floats")
     if keypoint.ndim != 4 or keypoint.shape[2:] not in _SKELETONS or not keypoint.shape[1]:
         raise ValueError(f"keypoint has shape {keypoint.shape}, {_LAYOUT}")
     if shape not in (None, keypoint.shape[2:]):
@@ -245,17 +242,8 @@ def _check_annotation(annotation: Any, shape: tuple[int, int] | None) -> tuple[i
     return cast(tuple[int, int], keypoint.shape[2:])
 
 
-def _brief(value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return f"an array of {value.dtype} and shape {value.shape}"
-    if isinstance(value, (list, tuple, dict)):
-        return f"a {type(value).__name__} of {len(value)}"
-    kind = type(value).__name__
-    return "nothing" if value is None else f"{'an' if kind[0] in 'aeiou' else 'a'} {kind}"
-
-
 def _picture_sizes(annotations: list[Any]) -> dict[str, np.ndarray]:
-    """Heights and widths, where every annotation has them."""
+    """The columns `height` and `width`, where every annotation has an img_shape; else none."""
     sizes = [annotation.get("img_shape") for annotation in annotations]
     for size in sizes:
         if not (isinstance(size, (list, tuple)) and len(size) == 2):
@@ -267,20 +255,20 @@ def _picture_sizes(annotations: list[Any]) -> dict[str, np.ndarray]:
 
 
 def _rules(
-    split: Mapping[str, list[str]], clip: tuple[str, ...], known: Mapping[str, Any]
+    split: Mapping[str, list[str]], clip: tuple[str, ...], facts: Mapping[str, Any]
 ) -> tuple[dict[str, dict[str, Any]], list[str], np.ndarray | None]:
-    """The file's splits as rules, the names of those that are none, and a number for each clip that they go by."""
+    """The file's splits as rules, the names of splits that no rule describes, and the `setup` that the rules use."""
     lists: dict[str, dict[str, np.ndarray]] = {}
     for name, listed in split.items():
-        if found := _SIDE.fullmatch(name):
-            title = f"{found[1] or ''}{found[3]}" or "published"
-            chosen = set(listed)
-            lists.setdefault(_OFFICIAL.get(title, title), {})[found[2]] = np.array([one in chosen for one in clip])
+        if match := _SIDE.fullmatch(name):
+            title = f"{match[1] or ''}{match[3]}" or "published"
+            members = set(listed)
+            lists.setdefault(_OFFICIAL.get(title, title), {})[match[2]] = np.array([name in members for name in clip])
     table = np.array([mask for sides in lists.values() for mask in sides.values()])  # (lists, N)
     setup = None
-    if lists and not known:
+    if lists and not facts:
         setup = np.unique(table, axis=1, return_inverse=True)[1].reshape(len(clip)).astype(np.int64) + 1
-    values = {"setup": setup} if setup is not None else {by: known[by] for by in _BY.values() if by in known}
+    values = {"setup": setup} if setup is not None else {by: facts[by] for by in _BY.values() if by in facts}
     rules: dict[str, dict[str, Any]] = {}
     for name, sides in lists.items():
         test = sides.get("test", sides.get("val"))
@@ -303,18 +291,18 @@ def write_pyskl(motions: MotionSet, path: str | os.PathLike[str], splits: Collec
     """Writes a .pkl that PYSKL and MMAction2 read: a list of annotations, or with splits a mapping with their lists.
 
     Coordinates become float16, as in the published files: 1 mm at 1 to 2 m. Padding (`columns["frames"]`) is left out,
-    and a second body stands where the partner is not zeros throughout. Motions without names are called motion000000,
-    motion000001, ... The lists of a split are called `NAME_train` and `NAME_val` (`xset` for xsetup, and only `train`
-    and `val` for one called `published`). Of joints of COCO y is turned downwards again, and the columns `height` and
-    `width` become img_shape and original_shape.
+    and a partner that is not all zeros is the second body. Motions without names are called motion000000, motion000001,
+    ... The lists of a split are called `NAME_train` and `NAME_val` (`xset` for xsetup, and only `train` and `val` for
+    one called `published`). For joints of COCO, y points down again, and the columns `height` and `width` become
+    img_shape and original_shape.
 
-    It is a pickle of protocol 3, of numpy 1 and 2, that names nothing but numpy's arrays. Needs the memory of one
-    chunk; replaced only when complete.
+    The file is a pickle of protocol 3, for numpy 1 and 2, that names only functions of numpy's arrays. Writing takes
+    the memory of one chunk; the file is replaced only when it is complete.
 
     Raises:
         ValueError: for other joints than the 25 of NTU RGB+D and the 17 of COCO, coordinates that are not finite in
             float16, a split that the set does not have, two clips of one name in a set with splits, or names of NTU
-            RGB+D that speak of other actions than the labels.
+            RGB+D with other actions than the labels
     """
     target = checked_target(path, [".pkl"])
     n, channels, frames, joints = motions.shape
@@ -327,7 +315,7 @@ def write_pyskl(motions: MotionSet, path: str | os.PathLike[str], splits: Collec
         raise ValueError(f"{target}: two motions are called {max(clip, key=clip.count)!r}; a split goes by names")
     try:
         named_clips(clip, motions.label)
-        sides = {name: side_rows(motions, name) for name in splits}
+        sides = {name: motions.split_rows(name) for name in splits}
     except ValueError as error:
         raise ValueError(f"{target}: {error}") from error
     with replacing(target) as beside, open(beside, "wb") as file:
@@ -351,15 +339,13 @@ def _keypoints(motions: MotionSet) -> Iterator[np.ndarray]:
     """(bodies, frames, V, C) float16 of each motion, without its padding."""
     n, channels, longest, joints = motions.shape
     frames = np.maximum(motions.columns.get("frames", np.full(n, longest)), 1)
-    step = max(1, CHUNK // (4 * channels * longest * joints))
-    for start in range(0, n, step):
-        rows = slice(start, start + step)
+    for rows in row_chunks(n, 4 * channels * longest * joints):
         bodies = [part[rows] for part in (motions.motion, motions.partner) if part is not None]
         release(motions.motion)
         release(motions.partner)
         for row in range(len(bodies[0])):
-            present = [body[row] for number, body in enumerate(bodies) if not number or (body[row] != 0).any()]
-            keypoint = rearrange(np.stack(present), "m c t v -> m t v c")[:, : int(frames[start + row])]
+            people = [body[row] for number, body in enumerate(bodies) if not number or (body[row] != 0).any()]
+            keypoint = rearrange(np.stack(people), "m c t v -> m t v c")[:, : int(frames[rows.start + row])]
             with np.errstate(over="ignore", invalid="ignore"):  # becomes inf or NaN, which is refused
                 if (joints, channels) == (17, 2):
                     keypoint = np.stack([keypoint[..., 0], 0 - keypoint[..., 1]], axis=-1)
@@ -373,8 +359,8 @@ def _picture_size(motions: MotionSet, row: int) -> tuple[int, int] | None:
     return int(motions.columns["height"][row]), int(motions.columns["width"][row])
 
 
-# The operations of a pickle, as `pickletools.dis` shows them. Written here one by one, because `pickle.dump` needs
-# everything in memory, and calls numpy's modules by names that numpy 1 does not know.
+# The operations of a pickle, as `pickletools.dis` shows them. They are written one by one because `pickle.dump` needs
+# all motions in memory, and names numpy's modules as numpy 1 does not.
 
 
 def _text(value: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Motions in files of any known kind, recognised by what they hold."""
+"""The reader of motions in files of any known kind, which it recognises by content and name."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from kinetic.skeleton import NTU25
 
 __all__ = ["READERS", "Contents", "Reader", "read_motions"]
 
-RAW = "raw recordings; `kinetic data build ntu --raw ...` makes a set of it"
+RAW = "raw recordings; `kinetic data build ntu --raw ...` makes a set of them"
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What a file or folder shows before it is read: its first bytes, or the names of what it holds.
+    """The first bytes of a file, or the names in a folder or zip file, by which a reader is chosen.
 
     Args:
-        path: where it is
+        path: the file or folder
         head: first 512 bytes of a file; empty for a folder
         names: entries of a folder, or members of a zip file
     """
@@ -51,7 +51,7 @@ class Contents:
             head = file.read(512)
         if not head.startswith(b"PK"):
             return cls(path, head)
-        with zipfile.ZipFile(path) as packed:  # many more members than an archive of arrays may have
+        with zipfile.ZipFile(path) as packed:  # may have more members than an `Archive` takes
             if any(name.lower().endswith(".skeleton") for name in packed.namelist()[:1000]):
                 raise ValueError(f"is an archive of {RAW}")
         with Archive(path) as archive:
@@ -67,26 +67,26 @@ class Contents:
 
 @dataclass(frozen=True)
 class Reader:
-    """One kind of motion file: how it is recognised, and what reads it."""
+    """One kind of motion file: the test that recognises it, and the function that reads it."""
 
     recognises: Callable[[Contents], bool]
     read: Callable[[Path], MotionSet]
 
 
 def read_motions(path: str | os.PathLike[str], *, finite: bool = True) -> MotionSet:
-    """Opens motions of any known kind, recognised by content (see `READERS`).
+    """The motions of a file or folder of any known kind (see `READERS`).
 
-    Nothing in the file is run, and nothing is allocated before what it claims is compared with what it holds. Every
-    coordinate is looked at. Our folders and bare .npy files are memory-mapped, everything else is read into memory. A
-    folder of files of one kind is one set.
+    No code in the file is run, and the sizes that it claims are checked before anything is allocated. Every coordinate
+    is checked. Folders of motions and bare .npy files are memory-mapped, other files are read into memory. A folder of
+    files of one kind is one set.
 
     Args:
-        finite: refuse motions with NaN or infinite coordinates; False leaves that check out where the kind of file
-            allows it, for looking at what is wrong with a set, and for nothing else
+        finite: refuses motions with NaN or infinite coordinates; False leaves the check out where the kind of file
+            allows it, for the inspection of faulty sets only
 
     Raises:
-        FileNotFoundError: if there is nothing of that name.
-        ValueError: naming the file, what it holds and what was expected.
+        FileNotFoundError: for a path that does not exist
+        ValueError: with the path, what it holds and what was expected
     """
     path = Path(path)
     if not path.exists():
@@ -118,13 +118,13 @@ def read_motions(path: str | os.PathLike[str], *, finite: bool = True) -> Motion
     return motions
 
 
-# ------------------------------------------------------------------------------------------------------ what is known
+# ------------------------------------------------------------------------------------------------------------- readers
 
 _WINDOWS = ("data", "label", "subject", "view", "fps", "class_names", "subject_names", "joint_names", "clip", "meta")
 
 
 def _read_windows(path: Path) -> MotionSet:
-    """Windows of real motion capture in the NTU-25 joint order: keys data, label, subject, view, fps, clip, meta ..."""
+    """Windows of real motion capture in the joint order of NTU-25, with the arrays `_WINDOWS` and perhaps more."""
     with Archive(path) as archive:
         joints = archive.words("joint_names")
         if joints != NTU25.joints:
@@ -187,12 +187,12 @@ def _read_recording(path: Path) -> MotionSet:
 
 
 def _later(module: str, name: str) -> Callable[[Path], MotionSet]:
-    """A reader whose module is imported when it is needed: there are many, and a file has one kind."""
+    """A reader whose module is imported when the reader is called, because a file needs only one of the many."""
     return lambda path: getattr(importlib.import_module(f"kinetic.{module}"), name)(path)
 
 
 def _holds(*names: str) -> Callable[[Contents], bool]:
-    """Archives with such arrays."""
+    """The test for archives with all of these arrays."""
     return lambda contents: bool(contents.head) and {f"{name}.npy" for name in names} <= set(contents.names)
 
 
@@ -201,10 +201,10 @@ def _begins(head: bytes) -> Callable[[Contents], bool]:
 
 
 def _called(pattern: str) -> Callable[[Contents], bool]:
-    """Files with such a name, and folders that hold one."""
-    known = re.compile(pattern, re.IGNORECASE)
+    """The test for files with such a name, and for folders that hold one."""
+    regex = re.compile(pattern, re.IGNORECASE)
     return lambda contents: any(
-        known.fullmatch(name) for name in (contents.names if contents.path.is_dir() else (contents.path.name,))
+        regex.fullmatch(name) for name in (contents.names if contents.path.is_dir() else (contents.path.name,))
     )
 
 
@@ -242,4 +242,4 @@ READERS: dict[str, Reader] = {
         _later("formats.human36m", "read_human36m"),
     ),
 }
-"""Every kind of file that `read_motions` opens, in the order in which they are tried."""
+"""The kinds of file that `read_motions` opens, in the order in which it tries them."""

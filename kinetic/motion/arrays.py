@@ -1,30 +1,32 @@
-"""Arrays in files from strangers: what .npy and .npz claim is compared with what they hold before it is believed."""
+"""Arrays in untrusted .npy and .npz files; the claims of their headers are checked before anything is allocated."""
 
 from __future__ import annotations
 
 import ast
+import math
 import re
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 
-__all__ = ["CHUNK", "MAX_BYTES", "MAX_TEXT", "Archive", "Header", "map_array", "mebibytes"]
+__all__ = ["CHUNK", "MAX_BYTES", "MAX_TEXT", "Archive", "Header", "map_array", "mebibytes", "row_chunks"]
 
 MAX_BYTES = 16 << 30
-"""Largest array that is read into memory; larger sets belong in a folder, which is memory-mapped."""
+"""Bytes of the largest array that is read into memory; larger sets belong in a folder, which is memory-mapped."""
 MAX_TEXT = 128 << 20
-"""Largest text (names, notes) beside the motions, in bytes."""
+"""Bytes of the largest text (names, notes) beside the motions."""
 MAX_RATIO = (256 << 20, 200)
-"""From this many bytes on, an array that was packed better than this is taken for a trap."""
+"""An array of more bytes than the first number may be compressed by the second, not more."""
 CHUNK = 32 << 20
 """Bytes that are scanned, converted or copied at a time."""
 
 
 class Archive:
-    """A zip file of arrays, as numpy writes them, that is believed nothing."""
+    """An untrusted zip file of arrays, as numpy writes them."""
 
     def __init__(self, path: Path) -> None:
         self._zip = zipfile.ZipFile(path)
@@ -50,17 +52,17 @@ class Archive:
         return tuple(self._members)
 
     def array(self, name: str, kinds: str, limit: int | None = None) -> np.ndarray:
-        """The array of that name, whose type is of one of the `kinds` (numpy's letters)."""
+        """The array of that name, if its type is one of `kinds` (numpy's letters)."""
         if f"{name}.npy" not in self._members:
             raise ValueError(f"has no array {name!r}; it holds {', '.join(self.names[:12])}")
         member = self._members[f"{name}.npy"]
         if member.flag_bits & 1 or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError(f"{name} is encrypted or compressed in a way that numpy does not use")
         packed, size = max(1, member.compress_size), member.file_size
-        # Deflate cannot do better than 1032:1, and motions not better than 2:1, except where nothing moves at all.
+        # Deflate compresses by at most 1032, and motions by at most 2 unless nothing moves.
         if size > 1100 * packed or (size > MAX_RATIO[0] and size > MAX_RATIO[1] * packed):
             raise ValueError(
-                f"{name} claims {mebibytes(size)} in {mebibytes(packed)} of the file: motions do not shrink like that"
+                f"{name} claims {mebibytes(size)} in {mebibytes(packed)} of the file: motions do not compress like that"
             )
         with self._zip.open(member) as file:
             stream = cast(BinaryIO, file)
@@ -70,27 +72,27 @@ class Archive:
             buffer = flat.view(np.uint8).data
             at = 0
             while at < len(buffer):
-                got = stream.readinto(buffer[at : at + CHUNK])  # type: ignore[attr-defined]
-                if not got:
+                count = stream.readinto(buffer[at : at + CHUNK])  # type: ignore[attr-defined]
+                if not count:
                     raise ValueError(f"{name} ends after {at} of {len(buffer)} bytes")
-                at += got
-            if stream.read(1):  # also makes the zip file compare its checksum
-                raise ValueError(f"{name} goes on after its last number")
+                at += count
+            if stream.read(1):  # reading the end also checks the member's checksum
+                raise ValueError(f"{name} has bytes after its last number")
         if header.dtype.kind == "U" and flat.size:
             letters = flat.view(np.dtype(np.uint32).newbyteorder(header.dtype.byteorder))
             if letters.max() > 0x10FFFF:  # numpy would fail with a SystemError
-                raise ValueError(f"{name} holds letters that do not exist")
+                raise ValueError(f"{name} holds letters outside Unicode")
         return flat.reshape(header.shape, order=header.order)
 
     def text(self, name: str) -> str:
-        """A text that is kept as an array without axes."""
+        """The text in an array without axes."""
         value = self.array(name, "U", MAX_TEXT)
         if value.shape != ():
             raise ValueError(f"{name} has shape {value.shape}, expected a single text")
         return str(value)
 
     def words(self, name: str) -> tuple[str, ...]:
-        """A list of names."""
+        """The names in an array with one axis."""
         values = self.array(name, "U", MAX_TEXT)
         if values.ndim != 1 or len(values) > 5_000_000:
             raise ValueError(f"{name} has shape {values.shape}, expected a list of names")
@@ -99,7 +101,7 @@ class Archive:
 
 @dataclass(frozen=True)
 class Header:
-    """The first lines of a .npy file: type and shape, and where the numbers begin."""
+    """The header of a .npy file: type, shape and order, and the byte at which the numbers begin."""
 
     dtype: np.dtype[Any]
     shape: tuple[int, ...]
@@ -108,10 +110,7 @@ class Header:
 
     @property
     def count(self) -> int:
-        total = 1
-        for size in self.shape:
-            total *= size
-        return total
+        return math.prod(self.shape)
 
     @classmethod
     def read(cls, file: BinaryIO, name: str, size: int) -> Header:
@@ -124,8 +123,8 @@ class Header:
         if length > 10_000 or offset > size:
             raise ValueError(f"{name} announces a header of {length} bytes")
         try:
-            told = ast.literal_eval(file.read(length).decode("utf-8" if magic[6] == 3 else "latin-1").strip())
-            descr, order, shape = told["descr"], told["fortran_order"], told["shape"]
+            fields = ast.literal_eval(file.read(length).decode("utf-8" if magic[6] == 3 else "latin-1").strip())
+            descr, order, shape = fields["descr"], fields["fortran_order"], fields["shape"]
         except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
             raise ValueError(f"{name} has a damaged header") from error
         if not isinstance(descr, str) or not re.fullmatch(r"[<>|=]?[biufU][0-9]{1,9}", descr):
@@ -143,6 +142,7 @@ class Header:
         return cls(dtype, shape, "F" if order else "C", offset)
 
     def expect(self, name: str, kinds: str, size: int, limit: int) -> None:
+        """Checks the type, and the number of bytes against the `size` of the file and a limit."""
         if self.dtype.kind not in kinds or (self.dtype.kind == "f" and self.dtype.itemsize not in (2, 4, 8)):
             words = {
                 "f": "float16, float32 or float64",
@@ -151,8 +151,8 @@ class Header:
                 "b": "true or false",
                 "U": "text",
             }
-            wanted = ", ".join(words[kind] for kind in kinds if words[kind])
-            raise ValueError(f"{name} has type {self.dtype}, expected {wanted}")
+            expected = ", ".join(words[kind] for kind in kinds if words[kind])
+            raise ValueError(f"{name} has type {self.dtype}, expected {expected}")
         claimed = self.count * self.dtype.itemsize
         if claimed != size - self.offset:
             raise ValueError(
@@ -165,12 +165,19 @@ class Header:
 
 
 def mebibytes(size: float) -> str:
-    """A size in words."""
+    """A number of bytes in words."""
     return f"{size / 2**20:.1f} MiB" if size >= 2**20 else f"{size:.0f} bytes"
 
 
+def row_chunks(n: int, size: int) -> Iterator[slice]:
+    """Slices of n rows of `size` bytes each; a slice holds about `CHUNK` bytes."""
+    step = max(1, CHUNK // max(1, size))
+    for start in range(0, n, step):
+        yield slice(start, min(start + step, n))
+
+
 def map_array(path: Path, kinds: str, limit: int = 1 << 62) -> np.memmap[Any, Any]:
-    """A .npy file as a read-only memory map, after its header was compared with its size."""
+    """A .npy file as a read-only memory map, if its header agrees with its size."""
     if not path.is_file():
         raise ValueError(f"{path.name} is missing, or not a plain file")
     size = path.stat().st_size

@@ -1,4 +1,4 @@
-"""Our own files of motions: an .npz that is read whole, and a folder that is memory-mapped."""
+"""Kinetic's own files of motions: an .npz that is read whole, and a folder that is memory-mapped."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ROWS = ("subject", "view", "setup")
 
 
 def _decode_meta(text: str) -> dict[str, Any]:
-    """The json text of our formats as arguments of a MotionSet, where it says whether `fps` is an array (null)."""
+    """The JSON text of a file as arguments of `MotionSet`; an `fps` of None stands for an array."""
     try:
         meta = json_values(text)
     except ValueError as error:
@@ -47,7 +47,7 @@ def _decode_meta(text: str) -> dict[str, Any]:
     for name in ("class_names", "subject_names", "clip"):
         if not isinstance(meta[name], list) or not all(isinstance(word, str) for word in meta[name]):
             raise ValueError(f"meta.{name} must be a list of words")
-    fps = meta["fps"]  # JSON's whole numbers have no end
+    fps = meta["fps"]  # whole numbers in JSON may be of any size
     if fps is not None and (type(fps) not in (int, float) or (type(fps) is int and abs(fps) > 10**9)):
         raise ValueError("meta.fps must be a number, or null where there is one per motion")
     if not isinstance(meta["source"], str):
@@ -56,7 +56,7 @@ def _decode_meta(text: str) -> dict[str, Any]:
     if not isinstance(skeleton, dict) or not all(
         len(value) < 1000 for value in skeleton.values() if hasattr(value, "__len__")
     ):
-        raise ValueError("meta.skeleton must be a mapping with fewer than 1000 joints and letters of its name")
+        raise ValueError("meta.skeleton must be a mapping with fewer than 1000 joints, and letters in its name")
     try:
         meta["skeleton"] = Skeleton.from_dict(meta["skeleton"])
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -72,7 +72,7 @@ def _assemble(
     names: Collection[str],
     get: Any,
 ) -> MotionSet:
-    """A set from its parts; `get(name, kinds)` opens the array of that name, `names` are those that exist."""
+    """A set from its parts; `get(name, kinds)` opens an array, and `names` are the arrays that exist."""
     check_shape(motion.shape, meta["skeleton"])
     if meta["fps"] is None:
         meta["fps"] = get("fps", "f")
@@ -115,12 +115,12 @@ def read_folder(path: Path) -> MotionSet:
 
 
 def write_motions(motions: MotionSet, path: str | os.PathLike[str]) -> None:
-    """Keeps a set in a file (`.npz`, compressed) or a folder (no suffix), from which it comes back exactly.
+    """Writes a set to a file (`.npz`, compressed) or a folder (no suffix), from which it is read back exactly.
 
     The target is replaced only when everything is written.
 
     Raises:
-        ValueError: for another suffix, an empty set, or coordinates that are not finite.
+        ValueError: for another suffix, an empty set, or coordinates that are not finite
     """
     writer = MotionWriter(
         path,
@@ -154,7 +154,7 @@ def write_motions(motions: MotionSet, path: str | os.PathLike[str]) -> None:
 
 
 class MotionWriter:
-    """Writes a set batch by batch, with the memory of one batch, and shows it only when it is complete.
+    """Writes a set batch by batch, with the memory of one batch; the target is replaced when the set is complete.
 
         with MotionWriter("motions.npz", 60_000, frames=64, class_names=names, skeleton=NTU25) as writer:
             for motion, label in batches:
@@ -162,14 +162,14 @@ class MotionWriter:
 
     Args:
         path: `.npz` for a compressed file, a name without suffix for a folder that can be memory-mapped
-        n: how many motions there will be
+        n: the number of motions
         frames: frames of every motion; joints and channels are those of the skeleton
         class_names, skeleton, subject_names, fps, source, splits, notes: as in `MotionSet`
-        work: a folder that is made to work in, on the same disk as `path`; whoever names it cleans up with
-            `restore_target` after a kill. None = a folder with a name of its own, beside `path`
+        work: a new folder to work in, on the same disk as `path`; the caller cleans up with `restore_target` after a
+            kill. None = a temporary folder beside `path`
 
     Raises:
-        ValueError: on the way out when fewer motions than announced were written. After this and after any other
+        ValueError: at the end of the `with` block if fewer than `n` motions were written. After this and any other
             exception the target is as it was before.
     """
 
@@ -193,7 +193,7 @@ class MotionWriter:
             raise ValueError(f"{self.path}: a file needs at least one motion, got {n}")
         if self.path.suffix not in (".npz", ""):
             raise ValueError(f"{self.path}: expected a name that ends in .npz, or a folder name without suffix")
-        # An empty set checks the rest.
+        # A set without motions checks the rest, and is the template of every batch.
         self._like = MotionSet(
             np.empty((0, skeleton.channels, frames, len(skeleton.joints)), dtype=np.float32),
             np.empty(0, dtype=np.int64),
@@ -206,22 +206,22 @@ class MotionWriter:
             notes=dict(notes or {}),
         )
         self._written = 0
-        self._kept: dict[str, list[np.ndarray]] = {}
+        self._rows: dict[str, list[np.ndarray]] = {}
         self._clip: list[str] = []
         self._keys: set[str] | None = None
         self._work: Path | None = None
         self._zip: zipfile.ZipFile | None = None
         self._file: Any = None
-        self._own = contextlib.ExitStack()
-        self._partner: Any = None  # a zip file takes one array at a time, so the second waits beside it
+        self._temporary = contextlib.ExitStack()
+        self._partner: Any = None  # a zip file takes one array at a time, so partners go to a file of their own first
 
     def __enter__(self) -> MotionWriter:
         check_target(self.path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self._place is None:
-            for left in (*stale(self.path.parent, re.escape(self.path.name)), temporary(self.path)):
-                _bring_back(self.path, left)
-            self._work = self._own.enter_context(working_folder(self.path))
+            for leftover in (*stale(self.path.parent, re.escape(self.path.name)), temporary(self.path)):
+                _bring_back(self.path, leftover)
+            self._work = self._temporary.enter_context(working_folder(self.path))
         else:
             self._place.mkdir()
             self._work = self._place
@@ -254,7 +254,8 @@ class MotionWriter:
         """Appends a batch: (n, C, T, V) metres and (n,) labels; the rest as in `MotionSet`, the same in every batch.
 
         Raises:
-            ValueError: for a batch that does not fit the announcement, or coordinates that are not finite.
+            ValueError: for a batch of other frames, beyond `n` motions or with other facts than the batches before, and
+                for coordinates that are not finite
         """
         if self._file is None:
             raise ValueError("a MotionWriter writes inside its `with` block only")
@@ -298,7 +299,7 @@ class MotionWriter:
                 self._begin(self._partner)
             self._partner.write(_bytes(batch.partner))
         for name, values in rows.items():
-            self._kept.setdefault(name, []).append(values)
+            self._rows.setdefault(name, []).append(values)
         self._clip += batch.clip
         self._written += len(batch)
 
@@ -318,7 +319,7 @@ class MotionWriter:
             self._abandon()
 
     def _finish(self) -> None:
-        arrays = {name: np.concatenate(values) for name, values in self._kept.items()}
+        arrays = {name: np.concatenate(values) for name, values in self._rows.items()}
         meta = {
             "format": FORMAT,
             "version": VERSION,
@@ -361,22 +362,22 @@ class MotionWriter:
             flush(folder)
             check_target(self.path)
             try:
-                if self.path.exists():  # two renames: a folder cannot replace another in one step
+                if self.path.exists():  # a folder cannot replace another in one rename
                     os.rename(self.path, work / "old")
                 os.rename(folder, self.path)
-            except BaseException:  # Ctrl-C may come between the two
+            except BaseException:  # also for Ctrl-C between the two
                 _bring_back(self.path, work)
                 raise
         flush(self.path.parent)
 
     def _abandon(self) -> None:
-        """Leaves nothing behind but the target."""
+        """Closes all files and removes the working folder."""
         for handle in (self._file, self._partner, self._zip):
             if handle is not None:
                 with contextlib.suppress(OSError, ValueError):
                     handle.close()
         self._file = self._partner = self._zip = None
-        self._own.close()
+        self._temporary.close()
         if self._work is not None:
             shutil.rmtree(self._work, ignore_errors=True)
             self._work = None
@@ -387,10 +388,9 @@ def _bytes(motion: np.ndarray) -> memoryview:
 
 
 def restore_target(path: Path, work: Path) -> None:
-    """Cleans up after a `MotionWriter` that was killed while it worked in `work`; no other may be at work in it.
+    """Removes the working folder of a `MotionWriter` that was killed; no other process may work in it.
 
-    A killed writer leaves gigabytes behind; killed between its two renames, it has moved the older set away, which
-    comes back here.
+    A writer that was killed between its two renames has moved the older set away; this moves it back.
     """
     if work.is_dir():
         _bring_back(path, work)
@@ -398,20 +398,20 @@ def restore_target(path: Path, work: Path) -> None:
 
 
 def _bring_back(path: Path, work: Path) -> None:
-    """Undoes the first rename where the second did not happen: the new set is still there, the older one is away."""
+    """Moves the older set back where the first rename happened and the second did not."""
     if (work / "folder").is_dir() and (work / "old").is_dir() and not path.exists():
         os.rename(work / "old", path)
 
 
 def check_target(path: Path) -> None:
-    """Refuses to replace what is not motions."""
+    """Checks that nothing but motions would be replaced."""
     if path.suffix == ".npz":
         if path.is_dir():
             raise ValueError(f"{path}: is a folder")
         return
     if path.is_dir():
-        mine = re.compile(r"(motion|partner|labels|fps|subject|view|setup|column_\w+)\.npy|meta\.json")
-        others = [entry.name for entry in path.iterdir() if not mine.fullmatch(entry.name)]
+        files = re.compile(r"(motion|partner|labels|fps|subject|view|setup|column_\w+)\.npy|meta\.json")
+        others = [entry.name for entry in path.iterdir() if not files.fullmatch(entry.name)]
         if others:
             raise ValueError(f"{path}: is a folder that holds other things ({others[0]}); it is not replaced")
     elif path.exists():

@@ -1,4 +1,4 @@
-"""Motions that stay on the disk: rows are read, resampled and centred when they are asked for."""
+"""Motions that stay on the disk: rows are read and changed (resampled, centred ...) when they are indexed."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import numpy as np
 __all__ = ["Change", "StoredMotion", "is_stored", "release"]
 
 KEPT = 256 << 20
-"""Bytes that are read through a memory map before they are taken out of the process again."""
+"""Bytes that are read through a memory map before they are released from the process's memory."""
 
 Change = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""What is done to rows (n, C, T, V), given which rows of the file they are: (n,)."""
+"""A change of rows (n, C, T, V), whose numbers in the file are (n,)."""
 
 
 class StoredMotion:
     """Motions (N, C, T, V) float32 in a file, of which only the rows in use are in memory.
 
     It is indexed like an array: by a number, a slice, a list of rows or a mask, or a tuple that begins with one of
-    these; what comes back is an array. `numpy.asarray` reads everything.
+    these; the result is an array. `numpy.asarray` reads all rows.
 
     Args:
         file: the memory-mapped array
-        rows: which of its rows, in which order; None = all
+        rows: numbers of its rows, in the order of the motions; None = all
         frames: frames of a motion after the changes; None = those of the file
-        changes: what is done to rows that were read, one after the other; each row is changed by itself
+        changes: changes that are applied in this order to rows when they are read; a row does not depend on others
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class StoredMotion:
         changes: tuple[Change, ...] = (),
     ) -> None:
         self._file, self._changes = np.asarray(file), changes
-        self._held = 0  # bytes since the last release: giving back what is read again at once would cost five times it
+        self._held = 0  # bytes read since the last release; releasing after every read would take five times as long
         self._rows = np.arange(len(file)) if rows is None else rows
         n, channels, stored, joints = len(self._rows), *file.shape[1:]
         self.shape = (n, channels, stored if frames is None else frames, joints)
@@ -69,8 +69,8 @@ class StoredMotion:
             first, others = slice(None), [Ellipsis, *others]
         if isinstance(first, (int, np.integer)):
             return np.asarray(self._read(self._rows[[int(first)]])[0][tuple(others)])
-        found = self._read(self._rows[first])
-        return np.asarray(found[(slice(None), *others)]) if others else found
+        motion = self._read(self._rows[first])
+        return np.asarray(motion[(slice(None), *others)]) if others else motion
 
     def __iter__(self) -> Iterator[np.ndarray]:
         return (self[row] for row in range(len(self)))
@@ -81,10 +81,10 @@ class StoredMotion:
         return np.asarray(self[:], dtype=dtype)
 
     def __deepcopy__(self, memo: object) -> StoredMotion:
-        return self  # nothing in it changes
+        return self  # it is immutable
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Another process opens the file for itself; what is sent are rows and changes."""
+        """Another process opens the file itself; only rows and changes are pickled."""
         root: Any = self._file
         while not isinstance(root.base, mmap.mmap):
             root = root.base
@@ -106,13 +106,13 @@ class StoredMotion:
         return part
 
     def taken(self, rows: np.ndarray | slice) -> StoredMotion:
-        """Some of the rows; nothing is read."""
+        """The motions of some rows; nothing is read."""
         return StoredMotion(self._file, self._rows[rows], frames=self.shape[2], changes=self._changes)
 
     def changed(self, change: Change, *, frames: int | None = None) -> StoredMotion:
         """The same rows with one more change, after which they may have another number of frames.
 
-        `change` is told numbers among the rows of this object, not those of the file.
+        `change` gets the numbers of rows in this object, not in the file.
         """
         place = np.full(len(self._file), -1)
         place[self._rows] = np.arange(len(self._rows))
@@ -121,13 +121,13 @@ class StoredMotion:
 
     @classmethod
     def of(cls, motion: Any) -> StoredMotion:
-        """A memory map as an object of this class; as it is where it is one already."""
+        """A memory map, or a `StoredMotion`, as a `StoredMotion`."""
         return motion if isinstance(motion, StoredMotion) else cls(motion)
 
 
 @dataclass(frozen=True, eq=False)
 class _Placed:
-    """A change of some rows of a file, which is told their places among these rows."""
+    """A change of some rows of a file that gets their places among these rows."""
 
     change: Change
     place: np.ndarray
@@ -151,19 +151,19 @@ def _reopened(
 
 
 def is_stored(motion: Any) -> bool:
-    """Whether motions lie on the disk: a memory map, a view of one, or a `StoredMotion`."""
+    """Whether motions are on the disk: in a memory map, a view of one, or a `StoredMotion`."""
     return isinstance(motion, StoredMotion) or _map(motion) is not None
 
 
 def release(array: Any) -> None:
-    """Takes what was read through a memory map out of this process's memory; the system may go on to cache it.
+    """Releases the pages of a memory map from this process's memory; the system may still cache them.
 
-    Without it everything that was ever looked at counts as memory of the process, up to the size of the file. A map
-    that can be written to is left alone: what was changed in a private one would be lost.
+    Without it all pages that were ever read count as memory of the process, up to the size of the file. A writeable map
+    is left alone, because changes in a private one would be lost.
     """
-    found = _map(array)
-    if found is not None and not _writeable(array) and hasattr(mmap, "MADV_DONTNEED"):
-        found.madvise(mmap.MADV_DONTNEED)
+    pages = _map(array)
+    if pages is not None and not _writeable(array) and hasattr(mmap, "MADV_DONTNEED"):
+        pages.madvise(mmap.MADV_DONTNEED)
 
 
 def _writeable(array: Any) -> bool:

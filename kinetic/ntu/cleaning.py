@@ -1,4 +1,4 @@
-"""Cleaning: from a recording, where bodies come and go, to a clip of an actor and perhaps a partner."""
+"""Cleaning recipes: from a recording, in which bodies come and go, to a clip of an actor and perhaps a partner."""
 
 from __future__ import annotations
 
@@ -12,34 +12,33 @@ from kinetic.ntu.recording import Recording
 __all__ = ["CLEANING", "Clip", "Unusable", "restored"]
 
 NOISE_FRAMES = 11
-"""A body that is seen in at most so many frames is noise (CTR-GCN, pyskl, ours)."""
+"""Frames of the longest body that counts as noise (CTR-GCN, pyskl, kinetic)."""
 WIDE = 0.8
-"""A body is too wide in a frame where it spans more than this times its height (CTR-GCN, pyskl, ours)."""
+"""A body is too wide in a frame where its width exceeds this share of its height (CTR-GCN, pyskl, kinetic)."""
 WIDE_SHARE = 0.69754
-"""A body that is too wide in this share of its frames is noise (CTR-GCN, pyskl, ours)."""
+"""A body that is too wide in this share of its frames, or more, is noise (CTR-GCN, pyskl, kinetic)."""
 NOTHING = 1e-3
-"""Frames whose coordinates sum up to less, in absolute values, are empty (pyskl)."""
+"""A frame is empty if the absolute values of its coordinates sum up to less (pyskl)."""
 
 MOST_IDS = 500
-"""Different bodies in a recording; a Kinect that sees two people gives out a dozen at worst (all but st-gcn)."""
+"""Different bodies in a recording; for two people a Kinect uses at most a dozen ids (all recipes but st-gcn)."""
 
 FILLED = 10
-"""Frames without a body that are filled in at most, a third of a second (ours)."""
+"""Frames of the longest gap that is filled, a third of a second (kinetic)."""
 REJOINED = 30
-"""A body that appears so many frames after another was lost, or fewer, may be the same person (ours)."""
+"""A body that appears at most so many frames after another was lost may be the same person (kinetic)."""
 REJOINED_WITHIN = (0.3, 0.02)
-"""How far from where the other was lost, in metres, and how much farther for each frame between (ours)."""
+"""Metres that it may be away from the place where the other was lost, and metres more for each frame between."""
 HEIGHTS = (0.6, 2.4)
-"""Metres along the bones from ankle to head, the median over time; bodies outside are not people (ours)."""
+"""Metres along the bones from ankle to head, the median over time; other bodies are not people (kinetic)."""
 HEIGHT_VARIES = 0.25
-"""Standard deviation of that height over its mean; bodies that vary more are not people (ours)."""
+"""Standard deviation of that height over its mean; bodies that vary more are not people (kinetic)."""
 STILL = 0.01
-"""Metres that the joints are away from their mean places, as a root of the mean square; furniture is nearer (ours)."""
+"""Root mean square distance of a person's joints from their mean places, in metres; furniture has less (kinetic)."""
 LONG_SHARE = 0.5
-"""The actor is seen at least in this share of the frames of whoever is seen longest, and a partner in this share of the
-actor's frames (ours)."""
+"""The actor has at least this share of the frames of the longest body, and a partner of the actor's (kinetic)."""
 FACING_FRAMES = 10
-"""Frames at the beginning that tell which way the actor faces (ours)."""
+"""Frames at the beginning from which the actor's direction is computed (kinetic)."""
 
 _BASE, _MIDDLE, _SHOULDER_L, _SHOULDER_R, _HIP_L, _HIP_R, _TOP = 0, 1, 4, 8, 12, 16, 20
 _FEET = (14, 15, 18, 19)
@@ -48,7 +47,7 @@ _HEIGHT_WEIGHTS = np.array([1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5])  # two legs count a
 
 
 class Unusable(ValueError):
-    """The recording holds nothing that the recipe can use; the message says why."""
+    """No body of the recording fits the recipe; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +58,8 @@ class Clip:
         motion: (M, T, V, 3) float32, metres, M = 1 or 2, the actor first; zeros in frames where a body is absent
         origin: (3,) float64, in the space of the camera
         rotation: (3, 3) float64; motion = rotation @ (recorded - origin) wherever a body is present
-        kept: (T,) int64, the frame of the recording that each frame is; of the actor, where it is present
-        remarks: what was dropped, filled or turned, and why
+        kept: (T,) int64, the number in the recording of each frame; the actor's, where it is present
+        remarks: sentences on what was dropped, filled or turned, and why
     """
 
     motion: np.ndarray
@@ -77,7 +76,7 @@ def restored(motion: np.ndarray, origin: np.ndarray, rotation: np.ndarray) -> np
 
 
 def _present(motion: np.ndarray) -> np.ndarray:
-    """Where there is a body: (..., V, 3) -> (...) bool."""
+    """Whether frames hold a body: (..., V, 3) -> (...) bool."""
     return np.any(motion, axis=(-2, -1))
 
 
@@ -85,7 +84,7 @@ def _present(motion: np.ndarray) -> np.ndarray:
 
 
 def _st_gcn(recording: Recording) -> Clip:
-    """The first two bodies of each frame in the order of the file, which need not be the same two throughout."""
+    """The first two bodies of each frame, in the order of the file; they may change from frame to frame."""
     frame = recording.frame
     if not len(frame):
         raise Unusable(f"none of the {recording.frames} frames holds a body")
@@ -104,13 +103,13 @@ def _st_gcn(recording: Recording) -> Clip:
 
 @dataclass(eq=False)
 class _Run:
-    """A body as the published scripts see it: without the frames in which it is missing."""
+    """A body as in the published scripts: without the frames in which it is missing."""
 
     body: int
     frame: np.ndarray  # (F,) of the recording
     joints: np.ndarray  # (F, V, 3) float32
-    start: int  # its first frame, counting only those with a body
-    motion: np.float32  # by which bodies are ranked
+    start: int  # its first frame; only frames with a body count
+    motion: np.float32  # its amount of motion, which ranks the bodies
 
     @property
     def end(self) -> int:
@@ -118,24 +117,24 @@ class _Run:
 
 
 def _runs(recording: Recording, remarks: list[str]) -> tuple[list[_Run], np.ndarray]:
-    """The bodies in the order of their appearance, and the frames that hold any."""
-    seen = np.unique(recording.frame)
-    if not len(seen):
+    """The bodies in the order of their appearance, and the frames with at least one."""
+    frames = np.unique(recording.frame)
+    if not len(frames):
         raise Unusable(f"none of the {recording.frames} frames holds a body")
-    if empty := recording.frames - len(seen):
+    if empty := recording.frames - len(frames):
         remarks.append(f"{empty} of {recording.frames} frames without a body dropped")
     runs = []
     for body, frame, joints in _bodies(recording, remarks):
-        start = int(np.searchsorted(seen, frame[0]))
+        start = int(np.searchsorted(frames, frame[0]))
         joints = joints.astype(np.float32)
-        if missing := int(np.searchsorted(seen, frame[-1])) - start + 1 - len(frame):
+        if missing := int(np.searchsorted(frames, frame[-1])) - start + 1 - len(frame):
             remarks.append(f"body {body}: missing in {missing} frames, what follows comes too early, as published")
         runs.append(_Run(body, frame, joints, start, _pooled_variance(joints)))
-    return runs, seen
+    return runs, frames
 
 
 def _bodies(recording: Recording, remarks: list[str]) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    """(id, frames, joints) of every body, in the order of appearance."""
+    """The id, frames and joints of every body, in the order of appearance."""
     ids, first, owner = np.unique(recording.body, return_index=True, return_inverse=True)
     if len(ids) > MOST_IDS:
         raise Unusable(f"{len(ids)} different bodies, expected at most {MOST_IDS}")
@@ -143,21 +142,21 @@ def _bodies(recording: Recording, remarks: list[str]) -> list[tuple[int, np.ndar
     for number in np.argsort(first):
         rows = np.arange(len(owner)) if len(ids) == 1 else np.flatnonzero(owner == number)
         frame = recording.frame[rows]
-        again = np.flatnonzero(frame[1:] == frame[:-1]) + 1
-        if len(again):
-            remarks.append(f"body {ids[number]}: {len(again)} times twice in one frame, the first counts")
-            rows, frame = np.delete(rows, again), np.delete(frame, again)
+        repeats = np.flatnonzero(frame[1:] == frame[:-1]) + 1
+        if len(repeats):
+            remarks.append(f"body {ids[number]}: {len(repeats)} times twice in one frame, the first counts")
+            rows, frame = np.delete(rows, repeats), np.delete(frame, repeats)
         bodies.append((int(ids[number]), frame, recording.joints[rows]))
     return bodies
 
 
 def _pooled_variance(joints: np.ndarray) -> np.float32:
-    """Variance of x, y and z over all frames and joints together, summed. The body's own size counts as motion."""
+    """The sum of the variances of x, y and z over all frames and joints; the size of the body adds to it."""
     return np.float32(joints.reshape(-1, 3).var(axis=0).sum())
 
 
 def _too_wide(joints: np.ndarray) -> np.ndarray:
-    """Frames in which a body is wider than a standing person: (F, V, 3) -> (F,) bool."""
+    """Whether a body is wider than a standing person, frame by frame: (F, V, 3) -> (F,) bool."""
     width, height = (joints[..., axis].max(axis=1) - joints[..., axis].min(axis=1) for axis in (0, 1))
     return width > WIDE * height
 
@@ -175,7 +174,7 @@ def _unusable(remarks: Iterable[str]) -> Unusable:
 
 
 def _long_enough(runs: list[_Run], remarks: list[str]) -> list[_Run]:
-    """Without the noise; a body that is alone in its recording counts whatever its length."""
+    """The bodies that are long enough; the only body of a recording always is."""
     if len(runs) > 1:
         remarks += [_short(f"body {run.body}", len(run.joints)) for run in runs if len(run.joints) <= NOISE_FRAMES]
         runs = [run for run in runs if len(run.joints) > NOISE_FRAMES]
@@ -185,7 +184,7 @@ def _long_enough(runs: list[_Run], remarks: list[str]) -> list[_Run]:
 
 
 def _narrow_enough(runs: list[_Run], remarks: list[str], *, spare_last: bool) -> list[_Run]:
-    """Without the bodies that are too wide; the wide frames of the others do not count as motion any more."""
+    """The bodies that are narrow enough; their amounts of motion no longer include wide frames."""
     left = list(runs)
     for run in runs if len(runs) > 1 else ():
         if spare_last and len(left) == 1:
@@ -207,10 +206,10 @@ def _by_motion(runs: list[_Run]) -> list[_Run]:
 
 
 def _two_rows(runs: Sequence[_Run], length: int, least: int, remarks: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Bodies laid into two rows, the first that is free in their frames: (2, T, V, 3), and their frames: (2, T).
+    """Two rows of bodies (2, T, V, 3), each body in the first row that is free in its frames, and their frames (2, T).
 
-    A row is occupied from the first to the last frame of its bodies, and the second from frame 0 on, as the scripts
-    have it. `least` is how many frames two bodies must share to be in each other's way.
+    A row is occupied from the first to the last frame of its bodies, and the second from frame 0 on, as in the
+    published scripts. `least` is the number of common frames at which two bodies overlap.
     """
     motion = np.zeros((2, length, *runs[0].joints.shape[1:]), np.float32)
     kept = np.full((2, length), -1)
@@ -228,25 +227,25 @@ def _two_rows(runs: Sequence[_Run], length: int, least: int, remarks: list[str])
 
 
 def _ctr_gcn(recording: Recording) -> Clip:
-    """As CTR-GCN's `get_raw_skes_data.py`, `get_raw_denoised_data.py` and `seq_transformation.py`, which are SGN's."""
+    """The recipe of CTR-GCN and SGN: `get_raw_skes_data.py`, `get_raw_denoised_data.py`, `seq_transformation.py`."""
     remarks: list[str] = []
-    runs, seen = _runs(recording, remarks)
+    runs, frames = _runs(recording, remarks)
     runs = _by_motion(_narrow_enough(_long_enough(runs, remarks), remarks, spare_last=True))
-    motion, kept = _two_rows(runs, len(seen), 2, remarks)
+    motion, kept = _two_rows(runs, len(frames), 2, remarks)
     present = _present(motion)
     if not present[0].any():
         raise _unusable([*remarks, f"body {runs[0].body}: nothing but zeros"])
-    some = present.any(axis=0)
-    if lost := len(seen) - int(some.sum()):
+    occupied = present.any(axis=0)
+    if lost := len(frames) - int(occupied.sum()):
         remarks.append(f"{lost} frames without any of the bodies that are left dropped")
-    motion, kept, present = motion[:, some], kept[:, some], present[:, some]
+    motion, kept, present = motion[:, occupied], kept[:, occupied], present[:, occupied]
     origin = motion[0, present[0].argmax(), _MIDDLE].copy()
     motion -= np.where(present[..., None, None], origin, np.float32(0))
     return _clip(motion, origin, np.eye(3), kept, remarks)
 
 
 def _pyskl(recording: Recording) -> Clip:
-    """As pyskl's `tools/data/ntu_preproc.py`, then `PreNormalize3D` of its `pose_related.py`; nothing is rounded."""
+    """The recipe of pyskl's `tools/data/ntu_preproc.py` and `PreNormalize3D` in `pose_related.py`, without rounding."""
     remarks: list[str] = []
     runs, _ = _runs(recording, remarks)
     runs = _long_enough(_by_motion(runs), remarks)
@@ -255,15 +254,16 @@ def _pyskl(recording: Recording) -> Clip:
         motion, kept = runs[0].joints[None], runs[0].frame[None]
     else:
         motion, kept = _two_rows(runs, max(run.end for run in runs), 1, remarks)
-        some = np.flatnonzero(np.abs(motion).sum(axis=(0, 2, 3)) >= NOTHING)
-        if len(some):
-            motion, kept = motion[:, some[0] : some[-1] + 1], kept[:, some[0] : some[-1] + 1]
+        occupied = np.flatnonzero(np.abs(motion).sum(axis=(0, 2, 3)) >= NOTHING)
+        if len(occupied):
+            rows = slice(occupied[0], occupied[-1] + 1)
+            motion, kept = motion[:, rows], kept[:, rows]
             begins = np.abs(motion[:, 0, _MIDDLE]).sum(axis=-1)
             if begins[0] < NOTHING < begins[1]:
                 motion, kept = motion[::-1], kept[::-1]
                 remarks.append("the second body is there from the beginning, and comes first")
     present = _present(motion)
-    actor = int(present.sum(axis=1).argmax())  # the first of equals
+    actor = int(present.sum(axis=1).argmax())  # of equals, the first
     if actor:
         motion, kept, present = motion[::-1], kept[::-1], present[::-1]
         remarks.append("the second body is there in more frames, and comes first")
@@ -273,7 +273,7 @@ def _pyskl(recording: Recording) -> Clip:
         remarks.append(f"{lost} frames without the first body dropped")
     motion, kept = motion[:, present[0]], kept[:, present[0]]
     origin = motion[0, 0, _MIDDLE].copy()
-    centred = np.where(motion.any(axis=-1, keepdims=True), motion - origin, np.float32(0))  # each joint for itself
+    centred = np.where(motion.any(axis=-1, keepdims=True), motion - origin, np.float32(0))  # joints of zeros stay
     spine = (centred[0, 0, _MIDDLE] - centred[0, 0, _BASE]).astype(np.float64)
     upright = _turned_onto(spine, np.array([0.0, 0.0, 1.0]))
     shoulders = upright @ (centred[0, 0, _SHOULDER_R] - centred[0, 0, _SHOULDER_L])
@@ -282,7 +282,10 @@ def _pyskl(recording: Recording) -> Clip:
 
 
 def _turned_onto(vector: np.ndarray, axis: np.ndarray) -> np.ndarray:
-    """The smallest rotation that turns a vector onto an axis, none where that is unclear (Rodrigues' formula)."""
+    """The smallest rotation of a vector onto an axis (Rodrigues' formula); the identity for zero and parallel vectors.
+
+    scipy's `Rotation.align_vectors` takes 4 times as long, and changes last bits of the cleaned coordinates.
+    """
     length = np.linalg.norm(vector)
     normal = np.cross(vector, axis)
     if np.abs(vector).sum() < 1e-6 or np.abs(normal).sum() < 1e-6:
@@ -306,7 +309,7 @@ def _clip(
 
 @dataclass(eq=False)
 class _Track:
-    """A person: one body, or several that follow each other."""
+    """A person: one body, or several in succession."""
 
     bodies: tuple[int, ...]
     frame: np.ndarray  # (F,) ascending
@@ -318,7 +321,7 @@ class _Track:
 
 
 def _kinetic(recording: Recording) -> Clip:
-    """Made for motion synthesis: whole, gapless motions of people, on the floor, facing the camera."""
+    """The recipe for motion synthesis: whole motions of people without gaps, on the floor, facing the camera."""
     remarks: list[str] = []
     people = _people(_tracks(recording, remarks), remarks)
     if not people:
@@ -356,19 +359,19 @@ def _kinetic(recording: Recording) -> Clip:
 
 
 def _tracks(recording: Recording, remarks: list[str]) -> list[_Track]:
-    """Bodies by their id, joined where one seems to go on as another."""
+    """The bodies by id, joined where one seems to continue another."""
     tracks = []
     for body, frame, joints in _bodies(recording, remarks):
-        there = _present(joints)
-        if not there.all():
-            frame, joints = frame[there], joints[there]
+        present = _present(joints)
+        if not present.all():
+            frame, joints = frame[present], joints[present]
         if len(frame):
             tracks.append(_Track((body,), frame, joints))
     if len(tracks) < 2:
         return tracks
     first, last = (np.array([track.frame[end] for track in tracks]) for end in (0, -1))
     torso = [np.stack([track.joints[end, (_BASE, _MIDDLE, _TOP)] for track in tracks]).mean(axis=1) for end in (0, -1)]
-    apart = np.linalg.norm(torso[1][:, None] - torso[0], axis=-1)  # from the end of each to the beginning of each
+    apart = np.linalg.norm(torso[1][:, None] - torso[0], axis=-1)  # [a, b]: from the end of a to the beginning of b
     wait = first - last[:, None]
     close = (wait > 0) & (wait <= REJOINED) & (apart <= REJOINED_WITHIN[0] + REJOINED_WITHIN[1] * wait)
     after: dict[int, int] = {}
@@ -396,7 +399,7 @@ def _tracks(recording: Recording, remarks: list[str]) -> list[_Track]:
 
 
 def _people(tracks: list[_Track], remarks: list[str]) -> list[_Track]:
-    """Without what is too short, has no person's bones, or is too wide while somebody else moves who is not."""
+    """The tracks that are people: long enough, with a person's bones, and not wide while a narrower one moves."""
     people, wide = [], []
     for track in tracks:
         ends = track.joints[:, _HEIGHT_BONES]  # (F, bones, 2, 3)
@@ -417,16 +420,16 @@ def _people(tracks: list[_Track], remarks: list[str]) -> list[_Track]:
     if any(_square_distance(track.joints) >= STILL**2 for track in people):
         remarks += [_wide(track.name, share) for track, share in wide]
         return people
-    return [*people, *(track for track, _ in wide)]  # people who lie or spread their arms, perhaps beside furniture
+    return [*people, *(track for track, _ in wide)]  # people who lie or spread their arms, perhaps next to furniture
 
 
 def _square_distance(joints: np.ndarray) -> float:
-    """Mean square distance of the joints from their places on average over time: (F, V, 3) -> one number."""
+    """Mean square distance of the joints from their mean places over time: (F, V, 3) -> one number."""
     return float(3 * joints.var(axis=0).mean())
 
 
 def _longest_stretch(track: _Track) -> tuple[np.ndarray, np.ndarray, int]:
-    """The frames (T,) and poses (T, V, 3) between gaps that are too long to be filled, and how many were filled."""
+    """The longest part without a gap too long to fill: frames (T,), poses (T, V, 3), number of filled frames."""
     breaks = np.flatnonzero(np.diff(track.frame) > FILLED + 1) + 1
     begin, end = np.append(0, breaks), np.append(breaks, len(track.frame))
     best = int((track.frame[end - 1] - track.frame[begin]).argmax())
@@ -437,14 +440,14 @@ def _longest_stretch(track: _Track) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def _beside(track: _Track, frames: np.ndarray) -> tuple[np.ndarray, int, int]:
-    """The poses in the given frames, (T, V, 3), zeros in long gaps; how many are absent, and how many filled in."""
+    """The poses in some frames, (T, V, 3), zeros in long gaps; the numbers of absent and of filled poses."""
     if len(track.frame) == len(frames) and track.frame[0] == frames[0] and track.frame[-1] == frames[-1]:
         return track.joints, 0, 0
     before = np.searchsorted(track.frame, frames, side="right") - 1
     after = np.searchsorted(track.frame, frames)
     within = (before >= 0) & (after < len(track.frame))
     before, after = np.where(within, before, 0), np.where(within, after, 0)
-    gap = track.frame[after] - track.frame[before]  # 0 in frames where the body was seen
+    gap = track.frame[after] - track.frame[before]  # 0 in frames with the body
     within &= gap <= FILLED + 1
     weight = (frames - track.frame[before]) / np.maximum(gap, 1)
     earlier, later = track.joints[before], track.joints[after]
@@ -454,10 +457,10 @@ def _beside(track: _Track, frames: np.ndarray) -> tuple[np.ndarray, int, int]:
 
 
 def _facing(joints: np.ndarray, remarks: list[str]) -> np.ndarray:
-    """The rotation about the vertical that turns the line through hips and shoulders onto x, the left at smaller x."""
+    """The rotation about the vertical of the line through hips and shoulders onto x, with the left at smaller x."""
     across = joints[:, _SHOULDER_R] - joints[:, _SHOULDER_L] + joints[:, _HIP_R] - joints[:, _HIP_L]
-    for some in (across[:FACING_FRAMES], across):
-        x, _, z = some.mean(axis=0)
+    for vectors in (across[:FACING_FRAMES], across):
+        x, _, z = vectors.mean(axis=0)
         length = float(np.hypot(x, z))
         if length > 0.05:
             x, z = x / length, z / length
@@ -472,4 +475,4 @@ CLEANING: dict[str, Callable[[Recording], Clip]] = {
     "pyskl": _pyskl,
     "kinetic": _kinetic,
 }
-"""The recipes by name; each raises `Unusable` where it leaves nothing."""
+"""The recipes by name; each raises `Unusable` for a recording without a usable body."""

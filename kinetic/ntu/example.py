@@ -1,4 +1,4 @@
-"""Raw NTU files of generated people, so that everything can be tried without a licence."""
+"""Raw NTU files of synthetic people, with which everything can be tried without a licence."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ ALONE = {
     1: "drink water", 7: "throw", 8: "sit down", 9: "stand up", 10: "clap", 23: "wave", 24: "kick", 26: "hop",
     27: "jump up", 38: "salute", 80: "sit down", 93: "punch", 98: "wave", 99: "walk",
 }  # fmt: skip
-"""NTU's number of an action -> the generated one that is taken for it."""
+"""NTU's number of an action -> the synthetic action that stands for it."""
 TOGETHER = {
     50: ("punch", "hop"), 51: ("kick", "hop"), 59: ("walk", "walk"), 112: ("wave", "wave"),
     113: ("drink water", "drink water"),
 }  # fmt: skip
-"""The same for two people who face each other."""
+"""NTU's number of an action of two people -> the synthetic actions of both, who face each other."""
 SETUPS = {False: (1, 2), True: (18, 19)}
-"""Where actions up to A060 are recorded, and where later ones are: an even and an odd one each."""
+"""Setups of the actions up to A060, and of later ones: an even and an odd number each."""
 PEOPLE = tuple(number for pair in zip((1, 2, 4, 5, 8, 9, 13, 14), (3, 6, 7, 10, 11, 12, 20, 21), strict=True)
                for number in pair)  # fmt: skip
-"""Performers, by turns of the train and of the test side of both data sets."""
+"""Performers, alternately of the train and of the test side of both data sets."""
 FAULTS = ("a ghost", "a new id", "frames without a body")
 BREAKS = ("a frame too few", "a frame too many", "cut", "a word")
 APART = 0.45
 """Metres from each of two people to the middle between them, when they are nearest."""
 WALK = 1.2
-"""Metres that each of them walks at most: a Kinect does not see far to the side."""
+"""Metres that each of two people walks at most: a Kinect does not see far to the side."""
 TIPS = (21, 22, 23, 24)
 
 
@@ -49,27 +49,27 @@ def write_example(
     broken: int = 0,
     seed: int = 0,
 ) -> dict[str, str]:
-    """Write generated people as `SsssCcccPpppRrrrAaaa.skeleton` files into a new folder; what is wrong in which clip.
+    """Write synthetic people as `SsssCcccPpppRrrrAaaa.skeleton` files into a new folder; return the clips' faults.
 
-    Three cameras see every performance, so three neighbours are one motion from three sides. Setups, performers and
-    replications are such that every official split has both sides. Nineteen actions occur, those of two people
-    included; the people do what is nearest to them in `kinetic.motion.synthetic.ACTIONS`. Clips that the authors of
-    NTU RGB+D list as missing hold no body. The same arguments write the same bytes.
+    Three cameras see every performance, so three successive files are one motion from three sides. Setups, performers
+    and replications are such that every official split has both sides. Nineteen actions occur, five of them of two
+    people; each is played by a similar one of `kinetic.motion.synthetic.ACTIONS`. Clips that the authors of NTU RGB+D
+    list as missing hold no body. The same arguments write the same bytes.
 
     Args:
-        folder: is made; it must not exist, or be empty
-        clips: how many files
-        frames: shortest and longest clip
-        faults: share of the clips with what a Kinect does at times: a ghost body, a person whose id changes, or
-            frames without a body
-        broken: files that nobody can read: cut, with a word in place of a number, or with a wrong number of frames
-        seed: of everything
+        folder: a folder that does not exist yet, or is empty
+        clips: number of files
+        frames: frames of the shortest and of the longest clip
+        faults: share of the clips with a fault of a Kinect: a ghost body, a person whose id changes, or frames without
+            a body
+        broken: number of unreadable files: cut, with a word in place of a number, or with a wrong number of frames
+        seed: seed of all random numbers
 
     Returns:
-        name of the clip -> what is wrong in it, and an empty text where nothing is
+        name of the clip -> its fault, or an empty text
 
     Raises:
-        ValueError: for numbers out of range, or a folder that holds something
+        ValueError: for numbers out of range, or a folder that is not empty
     """
     folder = Path(folder)
     most = 3 * len(PEOPLE) * 2 * 2 * (len(ALONE) + len(TOGETHER))
@@ -85,8 +85,8 @@ def write_example(
     folder.parent.mkdir(parents=True, exist_ok=True)
     names = list(islice((ClipName(s, c, p, r, a) for s, p, r, a in _takes() for c in (1, 2, 3)), clips))
     rng = np.random.default_rng([seed, 0])
-    hit = sorted(rng.choice(clips, broken, replace=False).tolist())
-    breaks = {i: BREAKS[k % len(BREAKS)] for k, i in enumerate(hit)}
+    rows = sorted(rng.choice(clips, broken, replace=False).tolist())
+    breaks = {i: BREAKS[k % len(BREAKS)] for k, i in enumerate(rows)}
     wrong = {}
     with working_folder(folder) as work:
         for i, name in enumerate(names):
@@ -105,18 +105,18 @@ def write_example(
 
 
 def _takes() -> Iterator[tuple[int, int, int, int]]:
-    """Setup, performer, replication and action of every performance: all actions once, then with the next people."""
+    """Setup, performer, replication and action of every performance: all actions, then all with the next people."""
     actions = sorted({**ALONE, **TOGETHER})
     for turn in range(2 * 2 * len(PEOPLE)):
         for i, action in enumerate(actions):
-            again, person = divmod(turn, len(PEOPLE))
-            who = (person + i) % len(PEOPLE)
-            setup = SETUPS[action > 60][(who // 2 + again // 2) % 2]  # who is on which side says nothing about it
-            yield setup, PEOPLE[who], 1 + again % 2, action
+            repeat, first = divmod(turn, len(PEOPLE))
+            person = (first + i) % len(PEOPLE)
+            setup = SETUPS[action > 60][(person // 2 + repeat // 2) % 2]  # independent of the person's side
+            yield setup, PEOPLE[person], 1 + repeat % 2, action
 
 
 def _recorded(name: ClipName, frames: tuple[int, int], faults: float, seed: int) -> tuple[Recording, str]:
-    """A clip, and what is wrong in it. All cameras see the same performance, and have faults of their own."""
+    """A clip and its fault. All cameras see the same performance; their faults differ."""
     take = (name.setup, name.performer, name.replication, name.action)
     length = int(np.random.default_rng([seed, 1, *take]).integers(frames[0], frames[1], endpoint=True))
     if str(name) in MISSING:
@@ -124,11 +124,11 @@ def _recorded(name: ClipName, frames: tuple[int, int], faults: float, seed: int)
     if name.action in ALONE:
         people = [_person(name, name.performer, ALONE[name.action], length, seed)]
     else:
-        one, other = TOGETHER[name.action]
+        actor, reactor = TOGETHER[name.action]
         partner = PEOPLE[(PEOPLE.index(name.performer) + 2) % len(PEOPLE)]
         people = [
-            _facing(_person(name, name.performer, one, length, seed), name.camera, 1),
-            _facing(_person(name, partner, other, length, seed), name.camera, -1),
+            _facing(_person(name, name.performer, actor, length, seed), name.camera, 1),
+            _facing(_person(name, partner, reactor, length, seed), name.camera, -1),
         ]
     rng = np.random.default_rng([seed, 2, *take, name.camera])
     first = 72057594037900000 + int(rng.integers(0, 30000))
@@ -148,37 +148,37 @@ def _recorded(name: ClipName, frames: tuple[int, int], faults: float, seed: int)
 
 
 def _person(name: ClipName, performer: int, action: str, frames: int, seed: int) -> np.ndarray:
-    """What a camera sees of somebody who is alone: (T, V, 3). The seed of a person makes the same bones every time."""
-    again = 2 * (name.setup % 2) + name.replication
+    """One person alone before a camera: (T, V, 3). A performer has the same bones in every clip."""
+    repeat = 2 * (name.setup % 2) + name.replication
     motions = synthesise(
-        [action], subjects=2, repeats=again, frames=frames, seed=seed * 1000 + performer, sensor_noise=0.004
+        [action], subjects=2, repeats=repeat, frames=frames, seed=seed * 1000 + performer, sensor_noise=0.004
     )
-    row = np.flatnonzero((motions.subject == 0) & (motions.view == name.camera))[again - 1]
+    row = np.flatnonzero((motions.subject == 0) & (motions.view == name.camera))[repeat - 1]
     return motions.motion[row].transpose(1, 2, 0).astype(np.float64)  # (T, V, 3)
 
 
 def _facing(person: np.ndarray, camera: int, side: int) -> np.ndarray:
-    """Somebody who looked into the middle camera, turned to the one on the other side and placed before him."""
+    """A person who faces the middle camera, turned and moved to face a partner on the other side."""
     path = person[:, 0, [0, 2]]  # of the base of the spine
     travel = float(np.linalg.norm(path[-1] - path[0]))
-    held = max(0.0, 1 - WALK / max(travel, 1e-9)) * np.linspace(path[0], path[-1], len(path))  # both fit into the room
-    across = person[..., [0, 2]] - held[:, None]
+    surplus = max(0.0, 1 - WALK / max(travel, 1e-9)) * np.linspace(path[0], path[-1], len(path))  # beyond WALK metres
+    across = person[..., [0, 2]] - surplus[:, None]
     across = across - across[:, 0].mean(axis=0)
     away = APART + min(travel, WALK) / 2
-    there = _turned(np.array([side * away, 0.0]), CAMERAS[camera - 1]) + [0.0, DISTANCE]
-    seen = person.copy()
-    seen[..., [0, 2]] = _turned(across, side * np.pi / 2) + there
-    return seen
+    place = _turned(np.array([side * away, 0.0]), CAMERAS[camera - 1]) + [0.0, DISTANCE]
+    facing = person.copy()
+    facing[..., [0, 2]] = _turned(across, side * np.pi / 2) + place
+    return facing
 
 
 def _turned(across: np.ndarray, angle: float) -> np.ndarray:
-    """x and z (..., 2) of somebody who turns to his left."""
+    """x and z (..., 2) after a turn to the person's left."""
     x, z = across[..., 0], across[..., 1]
     return np.stack([x * np.cos(angle) + z * np.sin(angle), z * np.cos(angle) - x * np.sin(angle)], axis=-1)
 
 
 def _ghost(rng: np.random.Generator, frames: int) -> tuple[int, np.ndarray]:
-    """The first frame and the joints (T, V, 3) of something that is nobody: furniture, or a flash of a few frames."""
+    """The first frame and the joints (T, V, 3) of a ghost: furniture, or a flash of a few frames."""
     if rng.random() < 0.5:
         still = rng.normal(size=(1, 25, 3)) * [0.6, 0.15, 0.1] + [1.2, -0.4, 3.6]
         return 0, still + rng.normal(scale=0.002, size=(frames, 25, 3))
@@ -194,10 +194,10 @@ def _observed(
     gap: range = range(0),
     rng: np.random.Generator | None = None,
 ) -> Recording:
-    """Bodies (id, first frame, joints) as the sensor tells them, frame by frame, except for those in the gap."""
-    nothing = np.empty(0, dtype=np.int64)
-    frame = np.concatenate([nothing, *(np.arange(start, start + len(joints)) for _, start, joints in bodies)])
-    body = np.concatenate([nothing, *(np.full(len(joints), number) for number, _, joints in bodies)])
+    """The recording of bodies (id, first frame, joints), frame by frame, without the frames in the gap."""
+    no_ids = np.empty(0, dtype=np.int64)
+    frame = np.concatenate([no_ids, *(np.arange(start, start + len(joints)) for _, start, joints in bodies)])
+    body = np.concatenate([no_ids, *(np.full(len(joints), number) for number, _, joints in bodies)])
     joints = np.concatenate([np.empty((0, 25, 3)), *(joints for _, _, joints in bodies)])
     order = np.argsort(frame, kind="stable")
     order = order[~np.isin(frame[order], np.array(gap))]

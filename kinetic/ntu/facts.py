@@ -1,4 +1,4 @@
-"""Facts of NTU RGB+D 60 and 120: names of clips and actions, clips without a skeleton, and how many clips there are."""
+"""Facts of NTU RGB+D 60 and 120: names of clips and actions, clips without a skeleton, and numbers of clips."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ LARGEST = {"setup": 32, "camera": 3, "performer": 106, "replication": 2, "action
 
 @dataclass(frozen=True, order=True, slots=True)
 class ClipName:
-    """What `SsssCcccPpppRrrrAaaa` says: which arrangement, camera, person, repetition and action, from 1 on.
+    """The parts of a name `SsssCcccPpppRrrrAaaa`: numbers of setup, camera, person, repetition and action, from 1 on.
 
-    They sort as their texts do.
+    Names sort as their texts do.
     """
 
     setup: int
@@ -37,7 +37,7 @@ class ClipName:
 
     @classmethod
     def parse(cls, text: str) -> ClipName:
-        """The parts of a name, with or without `.skeleton`; nothing else may stand around it.
+        """The parts of a whole name, with or without `.skeleton`.
 
         Raises:
             ValueError: for any other name, and for numbers that NTU RGB+D 120 does not have
@@ -70,12 +70,12 @@ ACTIONS = (
     "step on foot", "high-five", "cheers and drink", "carry together", "take photo of other", "follow", "whisper",
     "exchange things", "support somebody", "rock-paper-scissors",
 )  # fmt: skip
-"""What is done in A001 to A120; NTU RGB+D 60 has the first 60. The label of a motion is the number less 1."""
+"""The actions A001 to A120; NTU RGB+D 60 has the first 60. A motion's label is the number of its action minus 1."""
 
 MUTUAL = frozenset({*range(50, 61), *range(106, 121)})
-"""Numbers of the actions of two people; the other 94 have one."""
+"""Numbers of the actions of two people; the other 94 are actions of one person."""
 
-# What follows a setup and a camera (S1.2) are performer.replication:actions.
+# A setup and a camera (S1.2), then the missing clips of both as performer.replication:actions.
 _MISSING = """
 S1.2 5.2:8 6.1:8 S1.3 2.1:55 2.2:12 5.2:4-6 6.2:8 S2.2 11.2:30 S2.3 8.1:20 10.2:10 11.2:7,11 14.2:7 S3.1 19.1:55 S3.2
 2.2:55 18.2:55 S3.3 2.1:55 16.1:55 18.2:24 S4.2 3.1:13 8.1:9 20.1:3,4,12,20,21,36 S5.2 4.1:1,3 10.1:16,17,48,49
@@ -107,15 +107,15 @@ S28.3 42.2:64 46.2:63,66-72,74,75,77,81-84 48.2:61,62,73 73.2:73 87.1:61 87.2:61
 """
 
 
-def _listed(text: str) -> frozenset[str]:
+def _clip_names(text: str) -> frozenset[str]:
     names = []
     setup = camera = 0
     for word in text.split():
         if word.startswith("S"):
             setup, camera = map(int, word[1:].split("."))
             continue
-        who, _, actions = word.partition(":")
-        performer, replication = map(int, who.split("."))
+        take, _, actions = word.partition(":")
+        performer, replication = map(int, take.split("."))
         for run in actions.split(","):
             first, _, last = run.partition("-")
             for action in range(int(first), int(last or first) + 1):
@@ -123,21 +123,22 @@ def _listed(text: str) -> frozenset[str]:
     return frozenset(names)
 
 
-MISSING = _listed(_MISSING)
+MISSING = _clip_names(_MISSING)
 """Clips whose skeletons are missing or incomplete, which nobody uses: 302 of NTU RGB+D 60, and 233 of 120 only.
 
-The lists are those that the authors publish (shahroudy/NTURGB-D).
+The authors publish these lists (shahroudy/NTURGB-D).
 """
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One official protocol, and how many clips it has.
+    """One official protocol, and its numbers of clips.
 
     Args:
         source: `ntu60` or `ntu120`, as in `MotionSet.source`
         split: its name in `kinetic.motion.splits.SPLITS`
-        recorded: train and test clips of every class, with those that are missing: of A001 to A060, then of the rest
+        recorded: numbers of train and test clips of every class, missing clips included: of A001 to A060, then of the
+            later classes
     """
 
     source: str
@@ -153,19 +154,19 @@ class Benchmark:
         return ACTIONS[: 60 * len(self.recorded)]
 
     def holds(self, clip: ClipName) -> bool:
-        """Whether the data set has a clip of such a name, missing ones included."""
+        """Whether the data set has a clip of that name, perhaps a missing one."""
         if self.source == "ntu60":
             return clip.setup <= 17 and clip.performer <= 40 and clip.action <= 60
         return (clip.setup <= 17) == (clip.action <= 60)  # the second 60 classes were recorded later, in new setups
 
     def side(self, clip: ClipName) -> Literal["train", "test"]:
-        """On which side of the split a clip is."""
+        """The side of the split that a clip is on."""
         rule = SPLITS[self.source][self.split]
         number = {"subject": clip.performer, "view": clip.camera, "setup": clip.setup}[rule["by"]]
         return "train" if number in rule["train"] else "test"
 
     def expected(self) -> Mapping[str, np.ndarray]:
-        """How many clips have a skeleton, for `train` and `test`: one count per class."""
+        """The numbers of clips with a skeleton in each class, for `train` and `test`."""
         counts = {
             side: np.repeat(np.array([part[i] for part in self.recorded], dtype=np.int64), 60)
             for i, side in enumerate(("train", "test"))

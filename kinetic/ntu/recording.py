@@ -1,12 +1,12 @@
 """Recordings of a Kinect v2: the `.skeleton` files of NTU RGB+D 60 and 120, read and written.
 
 A file is text. Its first line is the number of frames. Each frame begins with the number of its bodies, each body with
-a line of 10 fields and the number of joints, which is 25; then follows a line of 12 fields for each joint. The fields
-are in `_BODY` and `_JOINT`.
+a line of 10 fields and the number of joints, which is 25; then follows a line of 12 fields for each joint. `_BODY` and
+`_JOINT` name the fields.
 
-Files are read in two ways. The quick one looks at all bytes at once and knows only what such files look like when
-nothing is odd; it checks every byte, and gives up where it does not understand. Then the careful one goes line by line:
-it knows what may differ, and explains what may not. Where both understand a file they read the same, to the last bit.
+There are two readers. The quick one processes all bytes at once and accepts only files of the usual form; it checks
+every byte, and gives up at anything else. The careful one then goes line by line: it accepts all allowed forms, and
+explains what is wrong with others. Both give the same result, to the last bit, for files that both accept.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from kinetic.files import not_plain
+from kinetic.files import open_plain
 from kinetic.motion.arrays import mebibytes
 from kinetic.skeleton import NTU25
 
 __all__ = ["Recording", "read_recording", "recording_bytes"]
 
 LARGEST = 64 << 20
-"""Bytes of the largest file that is read; those of NTU RGB+D have 0.2 to 1 million as a rule."""
+"""Bytes of the largest file that is read; most files of NTU RGB+D have 0.2 to 1 million."""
 MOST_FRAMES = 10_000
 """Frames of the longest recording that is read: over five minutes. Those of NTU RGB+D have about 85, at most 300."""
 MOST_BODIES = 12
-"""Bodies in one frame. A Kinect v2 tracks 6 at a time; there is room for what two of them saw, merged into one file."""
+"""Bodies in one frame. A Kinect v2 tracks 6; a file may merge the recordings of two."""
 FARTHEST = 100.0
-"""Metres that a joint may be away along each axis. A Kinect v2 sees 8; guessed joints lie somewhat farther."""
+"""Metres that a joint may be away along each axis. A Kinect v2 sees 8; joints that it guesses lie somewhat farther."""
 LARGEST_ID = 2**63 - 1
 LONGEST_LINE = 4096
-"""Bytes; a joint takes about 120."""
+"""Bytes of a line; that of a joint has about 120."""
 LARGEST_QUICK = 4 << 20
-"""Bytes up to which files are read the quick way, which takes up to 20 bytes of memory for each of the file."""
+"""Bytes of the largest file for the quick reader, which takes up to 20 bytes of memory for each byte of the file."""
 
 _BODY = (
     "the id",
@@ -59,25 +59,25 @@ _JOINT = (
 )
 _JOINTS = 25
 
-# Python's own int() and float() also take `1_000`, `nan` and the digits of other scripts.
+# Python's int() and float() would also take `1_000`, `nan` and the digits of other scripts.
 _WHOLE = re.compile(rb"[0-9]{1,19}")
 _NUMBER = re.compile(rb"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _PRINTED = re.compile(rb"[+-]?(?:nan|inf(?:inity)?|1\.#(?:ind|inf|qnan|snan)[0-9]{0,4})", re.IGNORECASE)
-"""How C, C++ and C# programs print what is not a number."""
+"""How C, C++ and C# programs print infinity and what is not a number."""
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """What a Kinect v2 recorded: bodies that come and go. B is the number of bodies over all frames (observations).
+    """A recording of a Kinect v2: bodies that come and go. B is the number of bodies over all frames (observations).
 
     Attributes:
-        name: of the file, without its ending, as in S001C002P003R002A013
-        frames: how many, those without a body included
+        name: name of the file without its ending, as in S001C002P003R002A013
+        frames: number of frames, those without a body included
         frame: (B,) int64, the frame of each observation, ascending; within a frame in the order of the file
         body: (B,) int64, the sensor's id of the body, which has 17 digits: more than a float64 holds
         joints: (B, 25, 3) float64, metres in the space of the camera: x to the sensor's left, y up, z away from it
         tracking: (B, 25) uint8: 0 not tracked, 1 inferred, 2 tracked
-        remarks: what was odd but usable
+        remarks: sentences on what is odd but usable
 
     Raises:
         ValueError: where shapes or types do not fit each other, or the frames are not in order
@@ -110,12 +110,11 @@ def read_recording(source: Path | bytes, name: str = "") -> Recording:
     """The recording in a `.skeleton` file, given by its path or by its bytes.
 
     Args:
-        name: of the recording; "" = that of the file
+        name: name of the recording; "" = that of the file
 
     Raises:
-        ValueError: (without the path) for everything that is not such a file, with the line, what was found there and
-            what was expected
-        OSError: where there is no such file, or it cannot be read
+        ValueError: (without the path) for any other content, with the line, what it holds and what was expected
+        OSError: for a file that does not exist or cannot be read
     """
     if isinstance(source, bytes):
         data = source
@@ -129,17 +128,17 @@ def read_recording(source: Path | bytes, name: str = "") -> Recording:
 
 
 def recording_bytes(recording: Recording, *, newline: str = "\r\n", digits: int = 9) -> bytes:
-    """The text of a `.skeleton` file, as the Kinect SDK's float32 numbers are printed.
+    """The text of a `.skeleton` file, with numbers printed as the Kinect SDK prints float32.
 
-    What a `Recording` does not hold is made up to look like it: pixels are where an ideal camera sees the joints,
-    orientations turn the y axis along the bone (0 at the ends of limbs), and hands are unknown.
+    Fields that a `Recording` lacks are computed: pixels are where an ideal camera sees the joints, orientations turn
+    the y axis along the bone (0 at the ends of limbs), and the states of hands are unknown.
 
     Args:
         newline: `\\r\\n` as in NTU RGB+D, or `\\n`
-        digits: significant ones; 9 tell all float32 numbers apart, the files of NTU RGB+D have 7
+        digits: significant digits; 9 distinguish all float32 numbers, the files of NTU RGB+D have 7
 
     Raises:
-        ValueError: for what `read_recording` would refuse
+        ValueError: for a recording that `read_recording` would refuse
     """
     if newline not in ("\r\n", "\n"):
         raise ValueError(f"newline must be '\\r\\n' or '\\n', got {newline!r}")
@@ -174,9 +173,9 @@ def recording_bytes(recording: Recording, *, newline: str = "\r\n", digits: int 
 
 
 def _fields(joints: np.ndarray, tracking: np.ndarray) -> np.ndarray:
-    """(B, 25, 12): all that a file says of the joints."""
+    """The fields of the joints in a file: (B, 25, 12)."""
     x, y, z = np.moveaxis(joints, -1, 0)
-    away = np.where(z > 0, z, np.inf)  # what is not in front of the camera is drawn in the middle of its picture
+    away = np.where(z > 0, z, np.inf)  # puts joints behind the camera into the middle of its picture
     # Focal lengths, centres (pixels) and the distance of both cameras (metres) of an average Kinect v2.
     pixels = (256 + 365 * x / away, 208 - 365 * y / away, 960 + 1060 * (x + 0.052) / away, 540 - 1060 * y / away)
     x, y, z = np.moveaxis(_directions(joints), -1, 0)
@@ -188,7 +187,7 @@ def _fields(joints: np.ndarray, tracking: np.ndarray) -> np.ndarray:
 
 
 def _directions(joints: np.ndarray) -> np.ndarray:
-    """(B, 25, 3) unit vectors towards each joint, from the next one on the way to the base of the spine."""
+    """Unit vectors (B, 25, 3) to each joint, from its neighbour towards the base of the spine."""
     hops = NTU25.hops()
     near = hops[0]
     parent = [next((i for i in range(_JOINTS) if hops[i, j] == 1 and near[i] < near[j]), j) for j in range(_JOINTS)]
@@ -197,25 +196,13 @@ def _directions(joints: np.ndarray) -> np.ndarray:
 
 
 def _contents(path: Path) -> bytes:
-    """The bytes of a plain file, once its kind and size are known: a pipe would block, a device may never end."""
-    _check_plain(os.stat(path))
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | _NO_WAITING)) as file:
-        found = os.fstat(file.fileno())
-        _check_plain(found)  # another file may have taken its place
-        data = file.read(found.st_size + 1)
-    if len(data) != found.st_size:
-        raise ValueError(f"found {len(data)} bytes, expected {found.st_size}: the file changes while it is read")
+    """The content of a plain file of at most `LARGEST` bytes."""
+    with open_plain(path, LARGEST) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1)
+    if len(data) != size:
+        raise ValueError(f"found {len(data)} bytes, expected {size}: the file changes while it is read")
     return data
-
-
-_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
-
-
-def _check_plain(found: os.stat_result) -> None:
-    if kind := not_plain(found):
-        raise ValueError(f"found {kind}, expected a plain file")
-    if found.st_size > LARGEST:
-        raise ValueError(f"found {mebibytes(found.st_size)}, expected at most {mebibytes(LARGEST)}")
 
 
 def _finished(
@@ -227,7 +214,7 @@ def _finished(
     tracking: np.ndarray,
     odd: list[str],
 ) -> Recording:
-    """A recording, with remarks on what both ways of reading understand."""
+    """The recording of either reader, with the remarks that both make."""
     counts = np.bincount(frame, minlength=frames)
     remarks = list(odd)
     if empty := frames - np.count_nonzero(counts):
@@ -243,7 +230,7 @@ def _finished(
 
 
 def _read_carefully(data: bytes, name: str) -> Recording:
-    """Line by line, with an explanation of what is wrong. Memory: the numbers that are kept."""
+    """The recording, read line by line; an error explains what is wrong. Takes the memory of the result."""
     lines = _Lines(data)
     frames = lines.whole(1, MOST_FRAMES, f"the number of frames, 1 to {MOST_FRAMES}")
     frame, body, joints, tracking = array("q"), array("q"), array("d"), bytearray()
@@ -285,7 +272,7 @@ def _read_carefully(data: bytes, name: str) -> Recording:
 
 
 class _Lines:
-    """The lines of a file that are not blank, one after the other, and words for what is wrong with them."""
+    """The lines of a file that are not blank, one after the other, and the errors in them."""
 
     _blank = re.compile(rb"[ \t\r\n]*")
     _rest = re.compile(rb"[^\r\n]*")
@@ -312,9 +299,9 @@ class _Lines:
             self._fail(f"the byte 0x{data[self.start]:02x}", "plain text")
 
     def words(self, expected: str) -> list[bytes]:
-        """What stands on the next line; `expected` is told where there is none."""
-        found = self._blank.match(self.data, self.at)
-        self.start = found.end() if found else self.at
+        """The words of the next line; at the end of the file, the error says what was `expected`."""
+        blank = self._blank.match(self.data, self.at)
+        self.start = blank.end() if blank else self.at
         line = self._rest.match(self.data, self.start)
         self.at = line.end() if line else self.start
         if self.at == self.start:
@@ -331,15 +318,15 @@ class _Lines:
         return int(words[0])
 
     def fields(self, names: tuple[str, ...], thing: str) -> list[bytes]:
-        """As many words as there are names."""
+        """The words of the next line, one for each name."""
         words = self.words(f"the {len(names)} fields of {thing}")
         if len(words) != len(names):
-            found = "1 field" if len(words) == 1 else f"{len(words)} fields"
-            self._fail(f"{found} {_short(b' '.join(words))}", f"the {len(names)} of {thing}")
+            count = "1 field" if len(words) == 1 else f"{len(words)} fields"
+            self._fail(f"{count} {_short(b' '.join(words))}", f"the {len(names)} of {thing}")
         return words
 
     def numbers(self, words: list[bytes], names: tuple[str, ...], first: int) -> None:
-        """Checks fields that are not kept: numbers, or what programs print instead of them."""
+        """Checks that fields outside the result are numbers, or `nan` and the like."""
         for word, what in zip(words[first:], names[first:], strict=False):
             if not _NUMBER.fullmatch(word):
                 if not _PRINTED.fullmatch(word):
@@ -349,9 +336,9 @@ class _Lines:
                     self.printed.append(word)
 
     def end(self, expected: str) -> None:
-        """Nothing but blanks may follow."""
-        found = self._blank.match(self.data, self.at)
-        self.start = found.end() if found else self.at
+        """Checks that only blanks follow."""
+        blank = self._blank.match(self.data, self.at)
+        self.start = blank.end() if blank else self.at
         if self.start < len(self.data):
             self.place = ""
             line = self._rest.match(self.data, self.start, self.start + LONGEST_LINE)
@@ -367,7 +354,7 @@ class _Lines:
         self._fail(f"{_short(word)} as {what}", expected)
 
     def _fail(self, found: str, expected: str) -> NoReturn:
-        feeds, returns, both = (self.data.count(each, 0, self.start) for each in (b"\n", b"\r", b"\r\n"))
+        feeds, returns, both = (self.data.count(end, 0, self.start) for end in (b"\n", b"\r", b"\r\n"))
         line = 1 + feeds + returns - both
         raise ValueError(
             f"line {line}: found {found}, expected {expected}" + (f" ({self.place})" if self.place else "")
@@ -375,7 +362,7 @@ class _Lines:
 
 
 def _short(text: bytes) -> str:
-    """Text from a file, in quotes and on one line."""
+    """Text from a file for a message: in quotes, on one line, and cut in the middle."""
     return repr(text.decode("ascii") if len(text) <= 60 else text[:40].decode("ascii") + " ... " + text[-15:].decode())
 
 
@@ -383,17 +370,17 @@ def _short(text: bytes) -> str:
 
 _SPACE, _LF, _CR, _MINUS, _DOT, _NOUGHT = (np.uint8(ord(letter)) for letter in " \n\r-.0")
 _AFTER = np.uint8(128)
-"""Is added to the code of a byte that follows another one that is no digit."""
+"""Is added to the code of a byte that follows a byte other than a digit."""
 _MOST_ODD = 1000
-"""Numbers with an exponent, or with very many digits, that are looked at one by one."""
+"""Numbers with an exponent, or with very many digits, that are read one by one."""
 _WORDS = len(_BODY) + 1 + _JOINTS * len(_JOINT)
 _ENDS = np.array([len(_BODY) - 1, len(_BODY), *range(len(_BODY) + len(_JOINT), _WORDS, len(_JOINT))])
-"""Which words of a body are the last of their lines."""
+"""The words of a body that end a line."""
 _ROWS = np.concatenate([[-1], _ENDS])
 _COLUMNS = len(_BODY) + np.arange(4)[:, None, None] + len(_JOINT) * np.arange(_JOINTS)
-"""(4, 1, 25): of each joint, the word before x, and x, y and z."""
+"""(4, 1, 25): the word before x, and x, y and z, of each joint."""
 _DECIMALS = 14
-"""Digits after the point up to which a number is quickly read: with one before it they stay below 2^53."""
+"""Most digits after the point that are read quickly: with one digit before it, the number stays below 2^53."""
 _TENS = 10 ** np.arange(_DECIMALS + 1)
 _POWERS = _TENS.astype(np.float64)
 _SIGNS = np.array([1.0, -1.0])
@@ -401,7 +388,7 @@ _MASKS = np.array(
     [(0xFFFFFFFFFFFFFFFF << 8 * max(0, 8 - kept)) & 0xFFFFFFFFFFFFFFFF for kept in range(_DECIMALS + 1)],
     dtype=np.uint64,
 )
-"""Of 8 bytes, as a little-endian number, the last 0 to 8; all of them where more are wanted."""
+"""Masks for the last 0 to 8 of 8 bytes, as a little-endian number; for more than 8, all of them."""
 _PAIRS = tuple(
     (np.uint64((10 ** (width // 8) << width) + 1), np.uint64(width), np.uint64(kept))
     for width, kept in ((8, 0x00FF00FF00FF00FF), (16, 0x0000FFFF0000FFFF), (32, 0xFFFFFFFF))
@@ -409,18 +396,18 @@ _PAIRS = tuple(
 
 
 def _read_quickly(data: bytes, name: str) -> Recording | None:
-    """All bytes at once; None where something is odd."""
+    """The recording, read from all bytes at once; None for a file of an unusual form."""
     _keep_memory()
     words = _words(data)
     if words is None:
         return None
-    found = _bodies(data, words)
-    if found is None:
+    bodies = _bodies(data, words)
+    if bodies is None:
         return None
-    frames, frame, body = found
+    frames, frame, body = bodies
     text, at, ends, _, point, windows = words
 
-    rows = at.take(ends.take(body[:, None] + _ROWS))  # (B, 28) places where lines end, the one before the body first
+    rows = at.take(ends.take(body[:, None] + _ROWS))  # (B, 28) ends of lines, first of the line before the body
     counting, tracked = rows[:, 2], rows[:, 3:]
     tracking = text.take(tracked - 1) - _NOUGHT  # (B, 25)
     if not (
@@ -433,14 +420,14 @@ def _read_quickly(data: bytes, name: str) -> Recording | None:
     ):
         return None
     start, stop = rows[:, 0] + 1 + windows, at.take(ends.take(body))
-    ids = [data[one:other] for one, other in zip(start.tolist(), stop.tolist(), strict=True)]
+    ids = [data[begin:end] for begin, end in zip(start.tolist(), stop.tolist(), strict=True)]
     if (stop - start).max() > 19 or not b"".join(ids).isdigit() or max(numbers := list(map(int, ids))) > LARGEST_ID:
         return None
 
     q = ends.take(_COLUMNS + body[:, None])  # (4, B, 25)
     places = at.take(q)
     places[0] += windows
-    q = q[1:] - 1  # a point, if there is one
+    q = q[1:] - 1  # the point, if the number has one
     start, stop = places[:3] + 1, places[1:]
     joints = _decimals(data, start.ravel(), stop.ravel(), np.where(point.take(q), at.take(q), stop).ravel())
     if joints is None or not (np.abs(joints) <= FARTHEST).all():
@@ -457,15 +444,15 @@ def _read_quickly(data: bytes, name: str) -> Recording | None:
 
 
 class _Words(NamedTuple):
-    """Where words end, which they do with a space or a line; in between stand digits, and perhaps a minus and a point.
+    """The ends of words, which are spaces and ends of lines; a word is digits, perhaps with a minus and a point.
 
     Attributes:
         text: all bytes
-        at: (Q,) the places of those that are no digits
-        ends: (W,) which of the Q end a word
-        last: (Q,) which of them end a line
-        point: (Q,) which of them are points
-        windows: whether lines end with CR LF; then a word ends with the former
+        at: (Q,) the places of bytes other than digits
+        ends: (W,) the numbers, among the Q, of those that end a word
+        last: (Q,) whether each ends a line
+        point: (Q,) whether each is a point
+        windows: whether lines end with CR LF; the CR then ends the word
     """
 
     text: np.ndarray
@@ -477,7 +464,7 @@ class _Words(NamedTuple):
 
 
 def _words(data: bytes) -> _Words | None:
-    """The words of a file; None where some of them are no numbers, or more than one byte stands between them."""
+    """The words of a file; None where some are not numbers, or more than one byte separates them."""
     if not data.isascii():
         return None
     text = np.frombuffer(data, dtype=np.uint8)
@@ -491,7 +478,7 @@ def _words(data: bytes) -> _Words | None:
     end = last | (code == _SPACE)
     minus, point = code == _MINUS + _AFTER, code == _DOT
     fine = end | minus | point
-    begins = end  # a word begins behind it
+    begins = end  # a word begins after it
     if windows:
         feed = code == _LF + _AFTER
         if feed[0] or last[-1] or not np.array_equal(feed[1:], last[:-1]):
@@ -503,7 +490,7 @@ def _words(data: bytes) -> _Words | None:
     if not (begins[-1] and last[0]):
         return None
     ends = np.flatnonzero(end)
-    if not fine.all():  # there are exponents, or worse
+    if not fine.all():  # some numbers have exponents, or are none
         odd = np.flatnonzero(~fine)
         if len(odd) > _MOST_ODD:
             return None
@@ -516,21 +503,21 @@ def _words(data: bytes) -> _Words | None:
 
 
 def _bodies(data: bytes, words: _Words) -> tuple[int, list[int], np.ndarray] | None:
-    """The number of frames, and for each body its frame and first word; None unless all lines have their words."""
+    """The number of frames, and the frame and first word of each body; None unless all lines have their words."""
     text, at, ends, last = words[:4]
     frames = int(data[: at[0]])
     if not 1 <= frames <= MOST_FRAMES:
         return None
     heads, bodies, frame = [], [], []
     word, count = 1, len(ends)
-    place, end = at.data, ends.data  # give single numbers faster
+    place, end = at.data, ends.data  # indexing a memoryview is faster
     for t in range(frames):
         if word >= count:
             return None
         heads.append(word)
-        here = data[place[end[word]] - 1] - 48  # bodies
+        bodies_here = data[place[end[word]] - 1] - 48  # the value of the digit
         word += 1
-        for _ in range(here):
+        for _ in range(bodies_here):
             bodies.append(word)
             frame.append(t)
             word += _WORDS
@@ -557,14 +544,14 @@ def _codes(text: np.ndarray, special: np.ndarray) -> np.ndarray:
 
 
 def _decimals(data: bytes, start: np.ndarray, stop: np.ndarray, point: np.ndarray) -> np.ndarray | None:
-    """The numbers that stand from start to stop, with the point (or `stop`) in between; None where too many are odd.
+    """The numbers from `start` to `stop`, with a point (or `stop`) in between; None where too many are unusual.
 
-    Digits make a whole number below 2^53, which is divided by a power of ten below 10^23: both are exact in float64, so
-    that the quotient is what float() gives (Clinger 1990). Eight digits are read at a time, by multiplying neighbours
-    together (Lemire 2021, Number parsing at a gigabyte per second).
+    The digits make a whole number below 2^53, which is divided by a power of ten below 10^23: both are exact in
+    float64, so the quotient is what float() gives (Clinger 1990). Eight digits are read at a time by multiplication
+    (Lemire 2021, Number parsing at a gigabyte per second).
     """
     text = np.frombuffer(data, dtype=np.uint8)
-    eights = np.ndarray((len(data) - 7,), dtype="V8", buffer=data, strides=(1,))  # those that begin at each byte
+    eights = np.ndarray((len(data) - 7,), dtype="V8", buffer=data, strides=(1,))  # 8 bytes from each byte on
     negative = (text.take(start) == _MINUS).astype(np.int64)
     decimals = np.maximum(stop - point - 1, 0)
     odd = np.flatnonzero((point - start - negative != 1) | (decimals > _DECIMALS))
@@ -575,7 +562,7 @@ def _decimals(data: bytes, start: np.ndarray, stop: np.ndarray, point: np.ndarra
     if decimals.max() > 8:
         long = np.flatnonzero(decimals > 8)
         digits[long] += 10**8 * _whole(eights[stop[long] - 16].view("<u8") & _MASKS[decimals[long] - 8])
-    first = text.take(point - 1).astype(np.int64)  # all of one type: numpy converts slowly in passing
+    first = text.take(point - 1).astype(np.int64)  # one type for all: mixed types are slow in numpy
     first -= int(_NOUGHT)
     first *= _TENS.take(decimals)
     digits += first
@@ -587,7 +574,7 @@ def _decimals(data: bytes, start: np.ndarray, stop: np.ndarray, point: np.ndarra
 
 
 def _whole(eights: np.ndarray) -> np.ndarray:
-    """Eight digits each, the first in the lowest byte; bytes of 0 count as the digit 0. Changes its argument."""
+    """Numbers of eight digits, the first in the lowest byte; a byte of 0 is the digit 0. Changes its argument."""
     eights &= np.uint64(0x0F0F0F0F0F0F0F0F)
     for factor, shift, kept in _PAIRS:
         eights *= factor
@@ -598,8 +585,8 @@ def _whole(eights: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _keep_memory() -> None:
-    """Makes the C library of Linux keep what is freed, for the next file: fresh pages would double the time.
+    """Makes the C library of Linux keep freed memory for the next file: fresh pages would double the time.
 
-    What it keeps follows the largest block that was freed (M_TRIM_THRESHOLD in mallopt(3)); elsewhere nothing changes.
+    It keeps as much as the largest block that was freed (M_TRIM_THRESHOLD in mallopt(3)). Elsewhere nothing changes.
     """
     np.empty(16 << 20, dtype=np.uint8)

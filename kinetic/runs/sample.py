@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from kinetic.families.interface import Sampler
 from kinetic.families.table import FAMILIES
-from kinetic.motion.motion_set import MotionSet
+from kinetic.motion.motion_set import MotionSet, class_id
 from kinetic.motion.storage import MotionWriter
 from kinetic.runs.run import Run, load_run
 
@@ -150,14 +150,7 @@ def _class_numbers(run: Run, label: Classes) -> np.ndarray:
         names = [label] if isinstance(label, (str, int, np.integer)) else label
     if not (names := list(names)):
         raise ValueError("no class is named; None stands for all of them")
-    shape = (0, run.skeleton.channels, run.experiment.data.frames, len(run.skeleton.joints))
-    none = MotionSet(
-        motion=np.empty(shape, np.float32),
-        label=np.empty(0, np.int64),
-        class_names=run.class_names,
-        skeleton=run.skeleton,
-    )
-    return np.array([none.class_id(name) for name in names], dtype=np.int64)
+    return np.array([class_id(name, run.class_names) for name in names], dtype=np.int64)
 
 
 def _open(path: Path) -> Run:

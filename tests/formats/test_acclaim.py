@@ -83,8 +83,8 @@ def write(folder: Path, amc: str = AMC, asf: str = ASF, name: str = "test") -> P
     return folder / f"{name}.amc"
 
 
-def assert_refused(tmp_path: Path, found: str, **files: str) -> None:
-    with pytest.raises(ValueError, match=found) as refusal:
+def assert_refused(tmp_path: Path, message: str, **files: str) -> None:
+    with pytest.raises(ValueError, match=message) as refusal:
         read_amc(write(tmp_path, **files))
     assert len(str(refusal.value)) < 400 and "\n" not in str(refusal.value)
 
@@ -139,7 +139,7 @@ def test_parents_may_come_after_their_children(tmp_path):
     np.testing.assert_array_equal(read_amc(write(tmp_path, asf=swapped)).motion, read_amc(write(tmp_path)).motion)
 
 
-def test_names_of_hdm05_tell_person_class_take_and_rate(tmp_path):
+def test_names_of_hdm05_give_person_class_take_and_rate(tmp_path):
     for name in ("HDM_bd_grabHighR_001_120", "HDM_mm_sneak2StepsLStart_011_120"):
         motions = read_amc(write(tmp_path, name=name).parent)
     assert motions.source == "hdm05" and motions.class_names == ("grabHighR", "sneak2StepsLStart")
@@ -149,10 +149,10 @@ def test_names_of_hdm05_tell_person_class_take_and_rate(tmp_path):
     assert read_amc(tmp_path).source == "acclaim"
 
 
-# ----------------------------------------------------------------------------------------------------- which skeleton
+# ---------------------------------------------------------------------------------------------- choice of skeleton
 
 
-def test_the_skeleton_whose_name_begins_the_motions_is_taken(tmp_path):
+def test_the_skeleton_with_the_longest_matching_name_is_used(tmp_path):
     path = write(tmp_path, name="HDM_bd_walk_001_120")
     (tmp_path / "HDM_bd.asf").write_text(ASF.replace("length 0.5", "length 0.25"))
     (tmp_path / "HDM_b.asf").write_text("nothing")
@@ -162,7 +162,7 @@ def test_the_skeleton_whose_name_begins_the_motions_is_taken(tmp_path):
 
 def test_a_motion_needs_a_skeleton(tmp_path):
     path = write(tmp_path, name="walk")
-    read_amc(path)  # there is but one
+    read_amc(path)  # the folder has one skeleton only
     (tmp_path / "other.asf").write_text(ASF)
     with pytest.raises(ValueError, match=r"needs the \.asf .* found other\.asf, test\.asf"):
         read_amc(path)
@@ -172,7 +172,7 @@ def test_a_motion_needs_a_skeleton(tmp_path):
         read_amc(path)
 
 
-def test_faults_of_the_skeleton_name_its_file(tmp_path):
+def test_errors_in_a_skeleton_name_its_file(tmp_path):
     assert_refused(
         tmp_path, r"test\.asf: line 6: found 'x', expected a decimal", asf=ASF.replace("length 0.5", "length x")
     )
@@ -182,7 +182,7 @@ def test_faults_of_the_skeleton_name_its_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "found"),
+    ("old", "new", "message"),
     [
         ("length 0.5", "length 0", "line 6: found 0, expected a positive length"),
         ("angle deg", "angle grad", "line 7: found angle grad, expected angle deg"),
@@ -208,15 +208,15 @@ def test_faults_of_the_skeleton_name_its_file(tmp_path):
         (":bonedata", ":bones", "found no bonedata"),
     ],
 )  # fmt: skip
-def test_other_skeletons_are_refused(tmp_path, old, new, found):
+def test_other_skeletons_are_refused(tmp_path, old, new, message):
     assert old in ASF
     (tmp_path / "test.asf").write_text(ASF.replace(old, new, 1))
-    with pytest.raises(ValueError, match=found):
+    with pytest.raises(ValueError, match=message):
         read_asf(tmp_path / "test.asf")
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "found"),
+    ("old", "new", "message"),
     [
         ("1\nroot", "root", "found 'root 1 2 3 0 0 0', expected the number of the first frame"),
         ("2\nroot", "3\nroot", "line 8: found 3, expected frame 2"),
@@ -224,7 +224,7 @@ def test_other_skeletons_are_refused(tmp_path, old, new, found):
         ("thigh 0 0 0\n", "thigh 0 0 0\nthigh 0 0 0\n", "found 'thigh 0 0 0', expected thigh once, and 3 numbers"),
         ("thigh 0 0 0", "thigh 0 0", "first frame: found 'thigh 0 0', expected thigh once, and 3 numbers"),
         ("thigh 0 0 0", "foot 0 0 0", "first frame: found 'foot 0 0 0', expected bones that may turn"),
-        ("shin 0\n", "", "first frame: found nothing of shin"),
+        ("shin 0\n", "", "first frame: found no line for shin"),
         ("shin 0\n", "shin 0\nshin 0\n", "line 8: found shin 0, expected frame 2"),
         ("thigh 90 0 0", "thigh 90 0", "line 10: found thigh 90 0, expected thigh and 3 numbers"),
         ("thigh 90 0 0", "thighs 90 0 0", "line 10: found thighs 90 0 0, expected thigh and 3 numbers"),
@@ -236,9 +236,9 @@ def test_other_skeletons_are_refused(tmp_path, old, new, found):
         ("thigh 90 0 0", "thigh 90 0 1e400", "frame 2, thigh: found '1e400'"),
     ],
 )  # fmt: skip
-def test_other_motions_are_refused(tmp_path, old, new, found):
+def test_other_motions_are_refused(tmp_path, old, new, message):
     assert old in AMC
-    assert_refused(tmp_path, found, amc=AMC.replace(old, new, 1))
+    assert_refused(tmp_path, message, amc=AMC.replace(old, new, 1))
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n:DEGREES\n", "\n\n"])
@@ -248,9 +248,9 @@ def test_motions_without_frames_are_refused(tmp_path, text):
 
 def test_large_files_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(acclaim, "LARGEST_AMC", 100)
-    assert_refused(tmp_path, "larger than 100 bytes")
+    assert_refused(tmp_path, "of at most 100 bytes")
     monkeypatch.setattr(acclaim, "LARGEST_ASF", 50)
-    assert_refused(tmp_path, r"test\.asf: is larger than 50 bytes")
+    assert_refused(tmp_path, r"test\.asf: expected a plain file of at most 50 bytes")
     monkeypatch.undo()
     monkeypatch.setattr(acclaim, "MOST_FRAMES", 1)
     assert_refused(tmp_path, "found 2 frames, expected at most 1")
@@ -285,7 +285,7 @@ def test_recorded_people_have_the_acclaim_skeleton_and_stand_on_the_floor(shared
     write_motions(motions, tmp_path / "kept.npz")
 
 
-def test_a_frame_more_or_less_in_a_recorded_motion_is_told_with_its_line(shared, tmp_path):
+def test_a_missing_line_in_a_recorded_motion_is_reported_with_its_number(shared, tmp_path):
     raw = shared / "data" / "raw" / "hdm05"
     (tmp_path / "HDM_bd.asf").write_bytes((raw / "HDM_bd.asf").read_bytes())
     lines = (raw / "HDM_bd_squat1Reps_001_120.amc").read_text(encoding="latin-1").splitlines()

@@ -11,7 +11,6 @@ import pytest
 
 from kinetic.formats import bvh, mocap
 from kinetic.formats.bvh import read_bvh
-from kinetic.formats.mocap import turns
 from kinetic.formats.reading import read_motions
 from kinetic.motion.storage import write_motions
 
@@ -52,8 +51,8 @@ def write(folder: Path, text: str = ARM, name: str = "arm.bvh") -> Path:
     return folder / name
 
 
-def assert_refused(tmp_path: Path, text: str, found: str) -> None:
-    with pytest.raises(ValueError, match=found) as refusal:
+def assert_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message) as refusal:
         read_bvh(write(tmp_path, text))
     assert len(str(refusal.value)) < 300 and "\n" not in str(refusal.value)
 
@@ -61,7 +60,19 @@ def assert_refused(tmp_path: Path, text: str, found: str) -> None:
 # -------------------------------------------------------------------------------------------------------------- motion
 
 
-def test_arms_turn_where_their_angles_say(tmp_path):
+def rotation(axes: str, *degrees: float) -> np.ndarray:
+    """The product of right-handed rotations about the axes, in their order: (3, 3)."""
+    matrix = np.eye(3)
+    for axis, angle in zip(axes, np.radians(degrees), strict=True):
+        i = "XYZ".index(axis)
+        j, k = (i + 1) % 3, (i + 2) % 3
+        step = np.eye(3)
+        step[[j, j, k, k], [j, k, j, k]] = np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)
+        matrix = matrix @ step
+    return matrix
+
+
+def test_arms_turn_by_their_angles(tmp_path):
     motions = read_bvh(write(tmp_path))
     skeleton = motions.skeleton
     assert skeleton.joints == ("Hips", "LeftArm", "LeftArmEnd", "RightArm", "RightArmEnd") and skeleton.center == 0
@@ -91,13 +102,12 @@ def test_channels_turn_in_their_order(tmp_path, order):
     text = ARM.replace("CHANNELS 3 Zrotation Xrotation Yrotation", f"CHANNELS 3 {channels}")
     text = text.replace("1 100 2  0 0 0  -90 0 0  0 0 90", "1 100 2  10 20 30  40 50 60  70 80 90")
     moved = 100 * read_bvh(write(tmp_path, text)).motion[0, :, 1].T  # (V, 3)
-    hips = turns("zxy", np.radians([10, 20, 30]))
-    left = turns(order.lower(), np.radians([40, 50, 60]))
+    hips, left = rotation("ZXY", 10, 20, 30), rotation(order, 40, 50, 60)
     expected = np.array([1, 100, 2]) + hips @ (np.array([-20, 50, 0]) + left @ [-30, 0, 0])
     np.testing.assert_allclose(moved[2], expected, atol=1e-4)
 
 
-def test_joints_may_move_and_need_not_turn(tmp_path):
+def test_joints_may_have_positions_only_or_no_channels(tmp_path):
     text = ARM.replace("CHANNELS 3 Zrotation Xrotation Yrotation", "CHANNELS 1 Xposition", 1)
     text = text.replace("    CHANNELS 3 Zrotation Xrotation Yrotation\n", "", 1)
     text = text.replace("  0 0 0  0 0 0\n", "  -25\n").replace("  -90 0 0  0 0 90", "  -35")
@@ -114,7 +124,7 @@ def test_joints_may_move_and_need_not_turn(tmp_path):
         ("OFFSET 0.0 0.0 0.0", "OFFSET -0 0e5 0.000000"), ("0 0 90\n", "0 0 90"),
     ],
 )  # fmt: skip
-def test_the_look_of_a_file_does_not_matter(tmp_path, old, new):
+def test_blanks_case_and_empty_lines_do_not_matter(tmp_path, old, new):
     assert old in ARM
     expected = read_bvh(write(tmp_path)).motion
     (tmp_path / "arm.bvh").write_bytes(ARM.replace(old, new).encode())
@@ -133,7 +143,7 @@ def test_a_folder_has_one_skeleton(tmp_path):
         read_bvh(tmp_path)
 
 
-def test_parts_of_a_long_motion_make_no_difference(tmp_path, monkeypatch):
+def test_a_motion_read_in_parts_is_the_same(tmp_path, monkeypatch):
     whole = read_bvh(write(tmp_path)).motion
     monkeypatch.setattr(mocap, "PART", 1)
     monkeypatch.setattr(bvh, "PART_WORDS", 1)
@@ -145,7 +155,7 @@ def test_parts_of_a_long_motion_make_no_difference(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "found"),
+    ("old", "new", "message"),
     [
         ("HIERARCHY", "MOTION", "line 1: found MOTION, expected HIERARCHY"),
         ("ROOT Hips", "JOINT Hips", "line 2: found JOINT Hips, expected ROOT"),
@@ -154,7 +164,7 @@ def test_parts_of_a_long_motion_make_no_difference(tmp_path, monkeypatch):
         ("OFFSET 0.0 0.0 0.0", "OFFSET 0.0 0.0", "line 4: found OFFSET 0.0 0.0, expected OFFSET and 3 numbers"),
         ("OFFSET 0.0 0.0 0.0", "OFFSET 0.0 0.0 nan", "line 4: found 'nan', expected a decimal number"),
         ("  OFFSET 0.0 0.0 0.0\n", "", "line 4: found CHANNELS .*, expected OFFSET"),
-        ("CHANNELS 6", "CHANNELS 5", "line 5: found CHANNELS 5 .*, expected CHANNELS, how many"),
+        ("CHANNELS 6", "CHANNELS 5", "line 5: found CHANNELS 5 .*, expected CHANNELS, their number"),
         ("CHANNELS 6", "CHANNELS 99999999999", "line 5: found"),
         ("Xposition", "Wposition", "line 5: found 'Wposition', expected Xposition ... Zrotation"),
         ("Xposition", "Yposition", "line 5: found 'Yposition', expected .* each once"),
@@ -175,12 +185,12 @@ def test_parts_of_a_long_motion_make_no_difference(tmp_path, monkeypatch):
         ("  -90 0 0", "  -90 0 1e30", "frame 2, channel 9: found '1e30', expected a number between"),
     ],
 )  # fmt: skip
-def test_other_files_are_refused(tmp_path, old, new, found):
+def test_other_files_are_refused(tmp_path, old, new, message):
     assert old in ARM
-    assert_refused(tmp_path, ARM.replace(old, new, 1), found)
+    assert_refused(tmp_path, ARM.replace(old, new, 1), message)
 
 
-def test_two_faults_do_not_hide_each_other(tmp_path):
+def test_two_wrong_lines_with_the_right_total_are_refused(tmp_path):
     assert_refused(
         tmp_path, ARM.replace("-90 0 0 ", "-90 0 ").replace("1 100 2  0 0 0 ", "1 100 2  0 0 0 5 ", 1), "line 28"
     )
@@ -195,7 +205,7 @@ FRAME = "10 " * 12 + "\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "message"),
     [
         (ARM + FRAME * 40_000, "found 40002 frames, expected 2 as announced"),
         (ARM.rstrip() + " 10" * 500_000, "line 29: found more than 12 numbers, expected 12"),
@@ -208,18 +218,18 @@ FRAME = "10 " * 12 + "\n"
     ],
     ids=["more-frames", "long-line", "fewer-frames", "last-line", "last-word", "name", "head", "empty-lines"],
 )
-def test_memory_for_refused_files_is_a_small_multiple_of_them(tmp_path, text, found):
+def test_memory_for_refused_files_is_a_small_multiple_of_their_size(tmp_path, text, message):
     path = write(tmp_path, text)
     tracemalloc.start()
     try:
-        with pytest.raises(ValueError, match=found):
+        with pytest.raises(ValueError, match=message):
             read_bvh(path)
         assert tracemalloc.get_traced_memory()[1] < 12 * len(text)
     finally:
         tracemalloc.stop()
 
 
-def test_a_hierarchy_that_does_not_move_is_refused(tmp_path):
+def test_a_hierarchy_without_channels_is_refused(tmp_path):
     still = "\n".join(line for line in ARM.split("\n") if "CHANNELS" not in line)
     assert_refused(tmp_path, still, "found no channels")
 
@@ -230,7 +240,7 @@ def test_deep_and_large_hierarchies_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(mocap, "MOST_PLACES", 9)
     assert_refused(tmp_path, ARM, "found 2 frames of 5 joints, expected at most 9")
     monkeypatch.setattr(bvh, "LARGEST", 100)
-    assert_refused(tmp_path, ARM, "larger than 100 bytes")
+    assert_refused(tmp_path, ARM, "of at most 100 bytes")
 
 
 def test_damaged_files_are_read_or_refused(tmp_path):

@@ -30,10 +30,10 @@ def source(request, shared) -> str:
 
 
 def test_all_joints_agree_to_the_rounding_of_the_windows(shared, source):
-    found = agreement(shared / "data", source)
-    assert found.matched == found.files >= 6 and found.windows >= found.files
-    assert max(found.largest) < ROUNDED + 0.002  # a micrometre or two for single precision, metres from a sensor
-    assert 0.04 < np.mean(found.mean) < 0.055
+    result = agreement(shared / "data", source)
+    assert result.matched == result.files >= 6 and result.windows >= result.files
+    assert max(result.largest) < ROUNDED + 0.002  # a micrometre or two for single precision, metres from a sensor
+    assert 0.04 < np.mean(result.mean) < 0.055
 
 
 def test_classes_people_and_views_are_those_of_the_windows(shared, source):
@@ -41,12 +41,12 @@ def test_classes_people_and_views_are_those_of_the_windows(shared, source):
     windows = read_motions(shared / "data" / "motion" / f"{source}.npz")
     assert motions.source == windows.source == source
 
-    def told(motions: MotionSet, row: int) -> tuple[str, str, int]:
-        view = 1 if motions.view is None else int(motions.view[row])  # there was but one
+    def facts(motions: MotionSet, row: int) -> tuple[str, str, int]:
+        view = 1 if motions.view is None else int(motions.view[row])  # one camera
         return motions.class_names[motions.label[row]], motions.subject_names[motions.subject[row]], view
 
     for row, clip in enumerate(motions.clip):
-        assert told(motions, row) == told(windows, windows.clip.index(clip))
+        assert facts(motions, row) == facts(windows, windows.clip.index(clip))
 
 
 @pytest.mark.parametrize("name", ["utd_mhad", "nw_ucla", "hdm05"])
@@ -77,8 +77,8 @@ def test_another_conversion_would_be_seen(shared, monkeypatch):
         return replace(motions, motion=motion)
 
     monkeypatch.setitem(SETS, "utd_mhad", ("*.mat", conversion.stretched(shifted)))
-    found = agreement(shared / "data", "utd_mhad")
-    assert found.mean[7] == pytest.approx(1, abs=0.01) and found.mean[6] < 0.06
+    result = agreement(shared / "data", "utd_mhad")
+    assert result.mean[7] == pytest.approx(1, abs=0.01) and result.mean[6] < 0.06
 
 
 def test_numbers_are_shown_again_as_they_were_kept(shared, tmp_path, capsys, monkeypatch):
@@ -91,8 +91,8 @@ def test_numbers_are_shown_again_as_they_were_kept(shared, tmp_path, capsys, mon
 
 
 def test_the_kept_numbers_can_be_shown(capsys):
-    kept = Path(conversion.__file__).parent / "results" / "conversion.json"
-    assert main(["--show", str(kept)]) == 0
+    results = Path(conversion.__file__).parent / "results" / "conversion.json"
+    assert main(["--show", str(results)]) == 0
     assert capsys.readouterr().out.count("|\n") > 10
 
 

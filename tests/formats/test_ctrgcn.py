@@ -1,4 +1,4 @@
-"""Tests of kinetic/formats/ctrgcn.py."""
+"""Tests of kinetic/formats/ctrgcn.py: files of CTR-GCN, read and written."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinetic.formats import ctrgcn
 from kinetic.formats.ctrgcn import read_ctrgcn, write_ctrgcn
 from kinetic.formats.reading import read_motions
+from kinetic.motion import arrays
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import NTU25, NTU25_2D
 
@@ -20,8 +20,8 @@ SUBJECTS = [1, 1, 2, 2, 3, 3, 7]
 SIDES = {"by": "subject", "train": [1, 3], "test": [2]}
 
 
-def a_set(t: int = 9, partner: bool = True, **known) -> MotionSet:
-    """Seven motions of three people; the last is of a fourth, on no side."""
+def a_set(t: int = 9, partner: bool = True, **facts) -> MotionSet:
+    """Seven motions: six of three people, and one of a fourth who is on no side."""
     rng = np.random.default_rng(0)
     motion, second = rng.uniform(-1, 1, (2, 7, 3, t, 25)).astype(np.float32)
     motion[1, :, 5:] = second[1, :, 5:] = 0
@@ -35,15 +35,15 @@ def a_set(t: int = 9, partner: bool = True, **known) -> MotionSet:
         subject=np.array(SUBJECTS),
         splits={"xsub": SIDES},
         partner=second if partner else None,
-        **known,
+        **facts,
     )
 
 
 def published(folder: Path, twice: bool, name: str = "NTU60_CS.npz", **changes: np.ndarray) -> Path:
-    """A small file in the way of seq_transformation.py: one body of 5 frames, then two of 7; a test side of one."""
+    """A small file like those of seq_transformation.py: one body of 5 frames, then two of 7; a test side of one."""
     rng = np.random.default_rng(1)
-    one, both, test = rng.normal(size=(5, 75)), rng.normal(size=(7, 150)), rng.normal(size=(6, 75))
-    alone = [np.hstack((body, body if twice else np.zeros_like(body))) for body in (one, test)]
+    single, both, test = rng.normal(size=(5, 75)), rng.normal(size=(7, 150)), rng.normal(size=(6, 75))
+    alone = [np.hstack((body, body if twice else np.zeros_like(body))) for body in (single, test)]
     x_train, x_test = np.zeros((2, 300, 150), np.float32), np.zeros((1, 300, 150), np.float32)
     x_train[0, :5], x_train[1, :7], x_test[0, :6] = alone[0], both, alone[1]
     arrays = {"x_train": x_train, "y_train": np.eye(60)[[4, 59]], "x_test": x_test, "y_test": np.eye(60)[[0]]}
@@ -52,7 +52,7 @@ def published(folder: Path, twice: bool, name: str = "NTU60_CS.npz", **changes: 
 
 
 @pytest.mark.parametrize("twice", [False, True])
-def test_bodies_joints_and_coordinates_are_where_the_published_loader_finds_them(tmp_path, twice):
+def test_bodies_joints_and_coordinates_agree_with_the_published_loader(tmp_path, twice):
     path = published(tmp_path, twice)
     motions = read_ctrgcn(path)
     x = np.load(path)["x_train"]
@@ -94,8 +94,8 @@ def test_the_sides_of_the_file_are_its_only_split(tmp_path, name, split):
 
 @pytest.mark.parametrize("repeated", [False, True])
 @pytest.mark.parametrize("partner", [False, True])
-def test_what_is_written_comes_back(tmp_path, monkeypatch, partner, repeated):
-    monkeypatch.setattr(ctrgcn, "CHUNK", 400_000)
+def test_written_motions_come_back(tmp_path, monkeypatch, partner, repeated):
+    monkeypatch.setattr(arrays, "CHUNK", 400_000)
     motions = a_set(partner=partner)
     write_ctrgcn(motions, tmp_path / "mine_CSub.npz", repeated=repeated)
     again = read_ctrgcn(tmp_path / "mine_CSub.npz")
@@ -111,7 +111,7 @@ def test_what_is_written_comes_back(tmp_path, monkeypatch, partner, repeated):
     assert [file.name for file in tmp_path.iterdir()] == ["mine_CSub.npz"]
 
 
-def test_numpy_reads_what_is_written(tmp_path):
+def test_numpy_reads_written_files(tmp_path):
     motions = a_set()
     write_ctrgcn(motions, tmp_path / "x.npz")
     with np.load(tmp_path / "x.npz") as file:
@@ -128,7 +128,7 @@ def test_long_motions_keep_their_length(tmp_path):
 
 
 @pytest.mark.filterwarnings("error")
-def test_what_float32_does_not_hold_is_left_to_the_check(tmp_path):
+def test_coordinates_beyond_float32_are_left_to_the_check(tmp_path):
     x = np.full((2, 300, 150), 1e300)
     x[1] = np.array([0x7FF0000000000001], "u8").view("f8")[0]  # a NaN that signals
     motions = read_ctrgcn(published(tmp_path, False, x_train=x))
@@ -136,7 +136,7 @@ def test_what_float32_does_not_hold_is_left_to_the_check(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "found"),
+    ("changes", "message"),
     [
         (
             {"x_train": np.ones((2, 300, 75), np.float32)},
@@ -157,9 +157,9 @@ def test_what_float32_does_not_hold_is_left_to_the_check(tmp_path):
         ({"x_train": np.array([None])}, r"x_train has type '\|O'"),
     ],
 )
-def test_other_arrays_are_refused(tmp_path, changes, found):
+def test_other_arrays_are_refused(tmp_path, changes, message):
     path = published(tmp_path, False, **changes)
-    with pytest.raises(ValueError, match=found):
+    with pytest.raises(ValueError, match=message):
         read_ctrgcn(path)
 
 
@@ -176,7 +176,7 @@ def test_an_array_that_claims_too_much_is_refused(tmp_path):
         read_ctrgcn(tmp_path / "x.npz")
 
 
-def test_what_does_not_fit_is_not_written(tmp_path):
+def test_motions_that_do_not_fit_are_not_written(tmp_path):
     path = tmp_path / "x.npz"
     flat = MotionSet(np.ones((2, 2, 4, 25), np.float32), np.zeros(2, int), ("a",), NTU25_2D)
     with pytest.raises(ValueError, match=r"x\.npz: motions have 2 x 25 coordinates a frame, expected 3 x 25"):

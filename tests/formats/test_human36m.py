@@ -1,4 +1,4 @@
-"""Human3.6M in the files of VideoPose3D: numpy writes such files here, and nothing in them is run."""
+"""Tests of kinetic/formats/human36m.py: Human3.6M in the files of VideoPose3D."""
 
 from __future__ import annotations
 
@@ -18,9 +18,13 @@ from kinetic.skeleton import COCO17, H36M16
 
 def space(frames, joints=32, first=0.0):
     """Each joint stands at (its number, frame, 1000 + its number)."""
-    made = np.empty((frames, joints, 3), dtype=np.float32)
-    made[..., 0], made[..., 1], made[..., 2] = np.arange(joints), np.arange(frames)[:, None], 1000 + np.arange(joints)
-    return made + np.float32(first)
+    positions = np.empty((frames, joints, 3), dtype=np.float32)
+    positions[..., 0], positions[..., 1], positions[..., 2] = (
+        np.arange(joints),
+        np.arange(frames)[:, None],
+        1000 + np.arange(joints),
+    )
+    return positions + np.float32(first)
 
 
 POSITIONS = {
@@ -36,7 +40,7 @@ def npz(path, **objects):
 
 
 def written(path, value, protocol, name="positions_3d"):
-    """As numpy, but with a protocol of one's choice."""
+    """The file that numpy would write with another protocol of pickles."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
     pickle.dump(np.array(value, dtype=object), file, protocol=protocol)
@@ -78,13 +82,13 @@ def test_whole_recordings_are_padded(tmp_path):
     assert not motions.motion[1, :, 64:].any() and motions.motion[1, :, :64].any()
 
 
-def test_frames_are_left_out_in_between(tmp_path):
+def test_every_takes_each_nth_frame(tmp_path):
     motions = read_human36m(npz(tmp_path / "a.npz", positions_3d=POSITIONS), 30, every=2)
     assert motions.fps == 25 and motions.columns["start"].tolist() == [0, 60, 0, 0, 0]
     assert motions.motion[0, 2, :3, 0].tolist() == [0, -2, -4]
 
 
-def test_pixels_become_the_width_of_the_picture(tmp_path):
+def test_pixels_become_shares_of_the_width_of_the_picture(tmp_path):
     flat = np.zeros((3, 17, 2), dtype=np.float32)
     flat[:] = [[1000, 1002]]
     flat[1] = [500, 501]
@@ -133,7 +137,7 @@ def test_nothing_is_run(tmp_path, monkeypatch, protocol, value):
     assert not os.path.exists("it-was-run")
 
 
-def test_nothing_is_run_before_or_behind(tmp_path):
+def test_nothing_before_or_after_the_object_is_run(tmp_path):
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": "|O", "fortran_order": False, "shape": ()})
     head = file.getvalue()
@@ -217,14 +221,14 @@ def test_members_larger_than_the_file_are_refused(tmp_path):
         read_human36m(file)
 
 
-def test_a_pipe_is_not_waited_for(tmp_path, monkeypatch):
+def test_a_pipe_is_not_opened(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "a.npz")
     monkeypatch.setattr(zipfile, "ZipFile", lambda path: pytest.fail("opened"))
     with pytest.raises(ValueError, match="not a plain file"):
         read_human36m(tmp_path / "a.npz")
 
 
-def test_lists_within_lists_are_not_written_out(tmp_path):
+def test_nested_lists_are_not_formatted_whole(tmp_path):
     layout = ["lol"]
     for _ in range(4):
         layout = [layout] * 9
@@ -234,9 +238,11 @@ def test_lists_within_lists_are_not_written_out(tmp_path):
     assert len(str(refusal.value)) < 300
 
 
-def test_what_does_not_fit_into_memory_is_refused(tmp_path, monkeypatch):
-    one = space(40)
-    many = npz(tmp_path / "a.npz", positions_3d={"S1": {f"A {i}": one for i in range(50)}})  # the pickle holds it once
+def test_motions_that_exceed_the_memory_limit_are_refused(tmp_path, monkeypatch):
+    array = space(40)
+    many = npz(
+        tmp_path / "a.npz", positions_3d={"S1": {f"A {i}": array for i in range(50)}}
+    )  # the pickle holds it once
     monkeypatch.setattr(mocap, "MAX_BYTES", 4 * 3 * 16 * 40 * 30)
     with pytest.raises(ValueError, match="31 motions are .* more than"):
         read_human36m(many)
@@ -245,7 +251,7 @@ def test_what_does_not_fit_into_memory_is_refused(tmp_path, monkeypatch):
         read_human36m(npz(tmp_path / "b.npz", positions_3d={"S1": uneven}), None)
 
 
-def test_a_trap_is_not_unpacked(tmp_path, monkeypatch):
+def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         with archive.open("positions_3d.npy", "w", force_zip64=True) as file:
             for _ in range(30):
@@ -255,10 +261,10 @@ def test_a_trap_is_not_unpacked(tmp_path, monkeypatch):
         read_human36m(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize("asked", [{"frames": 0}, {"every": 0}])
-def test_impossible_requests_are_refused(tmp_path, asked):
+@pytest.mark.parametrize("options", [{"frames": 0}, {"every": 0}])
+def test_impossible_requests_are_refused(tmp_path, options):
     with pytest.raises(ValueError, match="at least 1"):
-        read_human36m(tmp_path / "a.npz", **asked)
+        read_human36m(tmp_path / "a.npz", **options)
 
 
 def test_inspection_takes_them(tmp_path):

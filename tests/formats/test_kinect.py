@@ -34,8 +34,8 @@ def write_utd(folder: Path, motion: np.ndarray | None = None, name: str = UTD, *
 
 def write_ucla(folder: Path, motion: np.ndarray | None = None, name: str = UCLA, **more) -> Path:
     motion = some_frames() if motion is None else motion
-    told = {"file_name": name.removesuffix(".json"), "skeletons": motion.tolist(), "label": 8, **more}
-    (folder / name).write_text(json.dumps(told))
+    content = {"file_name": name.removesuffix(".json"), "skeletons": motion.tolist(), "label": 8, **more}
+    (folder / name).write_text(json.dumps(content))
     return folder / name
 
 
@@ -78,7 +78,7 @@ def write_irds(folder: Path, lines: list[str] | None = None, name: str = IRDS, e
 WRITERS = {"utd_mhad": write_utd, "nw_ucla": write_ucla, "kinder_gator": write_gator, "irds": write_irds}
 
 
-# ------------------------------------------------------------------------------------------------- what the files hold
+# -------------------------------------------------------------------------------------------------------------- content
 
 
 def test_utd_mhad_is_read(tmp_path):
@@ -112,7 +112,7 @@ def test_kinder_gator_is_read(tmp_path):
     assert motions.subject_names == ("103",) and motions.columns["place"].tolist() == [7]
 
 
-def test_kinder_gator_tells_when_frames_were_taken(tmp_path):
+def test_kinder_gator_has_the_times_of_frames(tmp_path):
     take = kinder_gator_take(write_gator(tmp_path))
     np.testing.assert_allclose(take.seconds, TIMES / 1000)
     np.testing.assert_allclose(take.motion, some_frames())
@@ -126,8 +126,8 @@ def test_irds_is_read(tmp_path):
     assert motions.shape == (1, 3, 13, 25) and motions.fps == 30 and motions.skeleton == NTU25
     assert len(motions.class_names) == 9 and motions.class_names[motions.label[0]] == "shoulder-flexion-right"
     assert motions.subject_names == ("216",)
-    told = {name: values[0] for name, values in motions.columns.items()}
-    assert told == {"repetition": 11, "correctness": 3, "standing": 0, "inferred": 2 / 125}
+    columns = {name: values[0] for name, values in motions.columns.items()}
+    assert columns == {"repetition": 11, "correctness": 3, "standing": 0, "inferred": 2 / 125}
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -170,24 +170,24 @@ def test_other_names_are_refused(tmp_path, read, name):
 
 
 @pytest.mark.parametrize(
-    ("more", "found"),
+    ("more", "message"),
     [
         ({"d_skel": np.zeros((25, 3, 4))}, r"d_skel has shape \(25, 3, 4\), expected \(20, 3, frames\)"),
         ({"d_skel": np.zeros((20, 3, 0))}, "1 to 100000 frames"),
         ({"d_skel": np.full((20, 3, 4), np.nan)}, "d_skel, frame 0, joint 0: found nan, expected metres"),
         ({"d_skel": np.full((20, 3, 4), np.inf)}, "found inf"),
         ({"d_skel": np.full((20, 3, 4), 1000.0)}, "found 1000"),
-        ({"d_skel": "text"}, "d_skel is a text"),
+        ({"d_skel": "text"}, "d_skel is text"),
     ],
     ids=range(6),
 )
-def test_other_files_are_no_utd_mhad(tmp_path, more, found):
-    with pytest.raises(ValueError, match=found):
+def test_wrong_files_of_utd_mhad_are_refused(tmp_path, more, message):
+    with pytest.raises(ValueError, match=message):
         read_utd_mhad(write_utd(tmp_path, **more))
 
 
 @pytest.mark.parametrize(
-    ("more", "found"),
+    ("more", "message"),
     [
         (
             {"file_name": "a01_s10_e01_v03"},
@@ -208,13 +208,13 @@ def test_other_files_are_no_utd_mhad(tmp_path, more, found):
     ],
     ids=range(13),
 )
-def test_other_files_are_no_nw_ucla(tmp_path, more, found):
-    with pytest.raises(ValueError, match=found):
+def test_wrong_files_of_nw_ucla_are_refused(tmp_path, more, message):
+    with pytest.raises(ValueError, match=message):
         read_nw_ucla(write_ucla(tmp_path, **more))
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "message"),
     [
         ("", "line 1, column 1: not JSON"),
         ('{"file_name":\n1e', "line 2, column"),
@@ -225,9 +225,9 @@ def test_other_files_are_no_nw_ucla(tmp_path, more, found):
     ],
     ids=range(6),
 )
-def test_other_texts_are_no_nw_ucla(tmp_path, text, found):
+def test_wrong_texts_of_nw_ucla_are_refused(tmp_path, text, message):
     (tmp_path / UCLA).write_text(text)
-    with pytest.raises(ValueError, match=found):
+    with pytest.raises(ValueError, match=message):
         read_nw_ucla(tmp_path / UCLA)
 
 
@@ -240,7 +240,7 @@ GATOR_LINES, IRDS_LINES = gator_lines(some_frames(), TIMES), irds_lines(some_fra
 
 
 @pytest.mark.parametrize(
-    ("lines", "found"),
+    ("lines", "message"),
     [
         (changed(GATOR_LINES, 0, "SpineX", "SpineW"), "line 1, column 5: found 'SpineW', expected SpineX"),
         (GATOR_LINES[1:], "line 1, column 1: found '48546673.0000', expected Timestamp"),
@@ -264,13 +264,13 @@ GATOR_LINES, IRDS_LINES = gator_lines(some_frames(), TIMES), irds_lines(some_fra
     ],
     ids=range(13),
 )
-def test_other_tables_are_no_kinder_gator(tmp_path, lines, found):
-    with pytest.raises(ValueError, match=found):
+def test_wrong_tables_of_kinder_gator_are_refused(tmp_path, lines, message):
+    with pytest.raises(ValueError, match=message):
         read_kinder_gator(write_gator(tmp_path, lines))
 
 
 @pytest.mark.parametrize(
-    ("lines", "found"),
+    ("lines", "message"),
     [
         (IRDS_LINES[1:], "line 1: found '7813,5,.*', expected Version0.1"),
         (changed(IRDS_LINES, 2, "(Neck", "(Nose"), "line 3: found .*Nose.*, expected .Neck,Tracked,x,y,z,column,row"),
@@ -283,15 +283,15 @@ def test_other_tables_are_no_kinder_gator(tmp_path, lines, found):
     ],
     ids=range(8),
 )
-def test_other_lines_are_no_irds(tmp_path, lines, found):
-    with pytest.raises(ValueError, match=found):
+def test_wrong_lines_of_irds_are_refused(tmp_path, lines, message):
+    with pytest.raises(ValueError, match=message):
         read_irds(write_irds(tmp_path, lines))
 
 
 def test_large_files_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(kinect, "LARGEST", 100)
     for source, write in WRITERS.items():
-        with pytest.raises(ValueError, match="larger than 100 bytes"):
+        with pytest.raises(ValueError, match="of at most 100 bytes"):
             READERS[source](write(tmp_path))
 
 

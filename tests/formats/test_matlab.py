@@ -28,7 +28,7 @@ def element(kind: int, content: bytes) -> bytes:
 
 
 def variable(shape, content: bytes, name: bytes = b"d", kind: int = 6, stored: int = 9, flags: int = 0) -> bytes:
-    """A variable as MATLAB writes it, of numbers of 8 bytes unless said otherwise."""
+    """A variable as MATLAB writes it, of float64 by default."""
     parts = element(6, struct.pack("<II", kind | flags, 0)) + element(5, struct.pack(f"<{len(shape)}i", *shape))
     return element(14, parts + element(1, name) + element(stored, content))
 
@@ -41,19 +41,19 @@ def file_of(*elements: bytes) -> bytes:
 @pytest.mark.parametrize("kind", ["f8", "f4", "i1", "u1", "i2", "u2", "i4", "u4", "i8"])
 def test_numbers_come_back(kind, compressed):
     array = (100 * NUMBERS).astype(kind)
-    found = matlab_array(mat(compressed, other=np.eye(2), d=array, more="text"), "d")
-    assert found.dtype == np.float64
-    np.testing.assert_array_equal(found, array.astype(np.float64))
+    numbers = matlab_array(mat(compressed, other=np.eye(2), d=array, more="text"), "d")
+    assert numbers.dtype == np.float64
+    np.testing.assert_array_equal(numbers, array.astype(np.float64))
 
 
-def test_numbers_that_are_kept_in_fewer_bytes_come_back():
+def test_numbers_stored_in_fewer_bytes_come_back():
     content = bytes(range(6))
     np.testing.assert_array_equal(
         matlab_array(file_of(variable((2, 3), content, stored=2)), "d"), [[0, 2, 4], [1, 3, 5]]
     )
 
 
-def test_either_end_may_come_first():
+def test_both_byte_orders_are_read():
     data = bytearray(file_of(variable((1, 1), struct.pack("<d", 2.5))))
     assert matlab_array(bytes(data), "d") == 2.5
     big = b"MATLAB 5.0 MAT-file".ljust(124) + b"\x01\x00MI"
@@ -63,7 +63,7 @@ def test_either_end_may_come_first():
 
 
 @pytest.mark.parametrize(
-    ("data", "found"),
+    ("data", "message"),
     [
         (b"", "begins with b''"),
         (b"PK\x03\x04" + bytes(200), "begins with b'PK"),
@@ -71,13 +71,13 @@ def test_either_end_may_come_first():
         (b"\x89HDF\r\n\x1a\n" + bytes(200), "MATLAB 7.3"),
         (mat(e=NUMBERS), "d is not in the file; found e"),
         (file_of(), "d is not in the file; found nothing"),
-        (mat(d="text"), "d is a text"),
+        (mat(d="text"), "d is text"),
         (mat(d={"a": 1}), "d is a struct"),
         (mat(d=np.array(["a", 1], dtype=object)), "d is a cell array"),
         (mat(d=scipy.sparse.eye(3)), "d is a sparse matrix"),
         (mat(d=NUMBERS + 1j), "d holds complex numbers"),
         (mat(d=NUMBERS > 0), "d holds truth values"),
-        (file_of(variable((2, 1), bytes(8), kind=17)), "d is a object"),
+        (file_of(variable((2, 1), bytes(8), kind=17)), "d is an object"),
         (
             file_of(variable((1 << 30, 1 << 30), bytes(8))),
             r"claims shape \(1073741824, 1073741824\) of float64, but hold",
@@ -85,7 +85,7 @@ def test_either_end_may_come_first():
         (file_of(variable((2, -1), bytes(8))), r"d has shape \[2, -1\]"),
         (file_of(variable((1,), bytes(8))), r"d has shape \[1\]"),
         (file_of(variable((1, 1), bytes(8), stored=99)), "d holds no plain numbers"),
-        (file_of(struct.pack("<II", 14, 1 << 31)), "an element claims 2147483648 bytes, 0 are left"),
+        (file_of(struct.pack("<II", 14, 1 << 31)), "an element claims 2147483648 bytes, the file has 0 more"),
         (file_of(element(14, b"")), "damaged variable"),
         (file_of(element(1, b"abc")), "an element of type 1, expected a variable"),
         (file_of(struct.pack("<II", 9 << 16 | 1, 0)), "a short element of 9 bytes"),
@@ -96,12 +96,12 @@ def test_either_end_may_come_first():
     ],
     ids=range(25),
 )
-def test_other_files_are_refused(data, found):
-    with pytest.raises(ValueError, match=found):
+def test_other_files_are_refused(data, message):
+    with pytest.raises(ValueError, match=message):
         matlab_array(data, "d")
 
 
-def test_what_unpacks_to_too_much_is_refused(monkeypatch):
+def test_a_file_that_unpacks_to_too_many_bytes_is_refused(monkeypatch):
     monkeypatch.setattr(matlab, "MOST_BYTES", 100_000)
     bomb = file_of(element(15, zlib.compress(variable((1, 200_000), bytes(1_600_000)))))
     with pytest.raises(ValueError, match="unpacks to more than"):

@@ -1,4 +1,4 @@
-"""Tests of kinetic/formats/mocap.py: sets out of files, and the parts of their readers."""
+"""Tests of kinetic/formats/mocap.py: sets from files, and the parts of their readers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kinetic.formats import mocap
-from kinetic.formats.mocap import Take, brief, bytes_of, decimals, evenly, gathered, mirrored, placed, text_of, turns
+from kinetic.formats.mocap import Take, brief, bytes_of, decimals, evenly, gathered, mirrored, placed, text_of
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import ACCLAIM31, NTU25, Skeleton
 
@@ -21,7 +21,7 @@ NAMES = re.compile(r"([a-z]+)_([0-9]+)_([0-9]+)\.txt")
 
 
 def take_of(path: Path) -> Take:
-    """A file of so many frames that all hold the same number, and whose name tells class and person."""
+    """A motion whose coordinates are all the file's first number, of as many frames as the second says."""
     label, person, _ = NAMES.fullmatch(path.name).groups()
     value, frames = path.read_text().split()
     motion = np.full((int(frames), 3, 3), float(value))
@@ -66,7 +66,7 @@ def test_motions_of_one_length_are_not_padded(folder):
     assert gather(folder / "walk_1_1.txt").shape == (1, 3, 3, 3)
 
 
-def test_people_and_views_are_told_where_all_files_tell_them(folder):
+def test_a_set_has_people_and_views_where_all_files_have_them(folder):
     def read(path: Path) -> Take:
         return Take(**{**vars(take_of(path)), **({"subject": "", "view": None} if "jump" in path.name else {})})
 
@@ -75,11 +75,11 @@ def test_people_and_views_are_told_where_all_files_tell_them(folder):
     assert gather(folder / "more", read).subject_names == ("2",)
 
 
-def test_names_must_tell_what_is_in_a_file(folder):
+def test_names_must_fit_the_pattern(folder):
     with pytest.raises(ValueError, match=r"is called 'readme.txt', expected a name like walk_1_1.txt"):
         gather(folder / "readme.txt")
     (folder / "empty").mkdir()
-    with pytest.raises(ValueError, match="a folder without files that are called like walk_1_1.txt"):
+    with pytest.raises(ValueError, match="a folder without files whose names look like walk_1_1.txt"):
         gather(folder / "empty")
 
 
@@ -109,7 +109,7 @@ def test_skeletons_must_be_the_same(folder):
         gather(folder, read)
 
 
-def test_what_does_not_fit_into_memory_is_refused(folder, monkeypatch):
+def test_motions_that_exceed_the_memory_limit_are_refused(folder, monkeypatch):
     monkeypatch.setattr(mocap, "MAX_BYTES", 500)  # 13 frames of 36 bytes, 16 with padding
     with pytest.raises(
         ValueError, match="4 motions are 576 bytes, more than the 500 bytes .* fewer files or shorter motions"
@@ -123,17 +123,17 @@ def test_what_does_not_fit_into_memory_is_refused(folder, monkeypatch):
         gather(folder)
 
 
-def test_files_for_which_memory_does_not_suffice_are_named(folder):
+def test_files_that_exhaust_the_memory_are_named(folder):
     def read(path: Path) -> Take:
         raise MemoryError
 
-    with pytest.raises(ValueError, match=r"jump_10_1\.txt: needs more memory than there is"):
+    with pytest.raises(ValueError, match=r"jump_10_1\.txt: needs more memory than this machine has"):
         gather(folder, read)
-    with pytest.raises(ValueError, match="^needs more memory than there is$"):
+    with pytest.raises(ValueError, match="^needs more memory than this machine has$"):
         gather(folder / "walk_1_1.txt", read)
 
 
-def test_frames_with_times_are_made_even(folder):
+def test_frames_with_times_are_resampled_to_even_times(folder):
     def read(path: Path) -> Take:
         take = take_of(path)
         return Take(**{**vars(take), "seconds": np.arange(len(take.motion)) / 10})
@@ -166,7 +166,7 @@ def test_even_times_follow_a_straight_line(steps, fps, start):
 
 
 @pytest.mark.parametrize("last", [1e9, 1e300, np.inf])
-def test_times_that_do_not_end_are_refused(last):
+def test_very_long_times_are_refused(last):
     with pytest.raises(ValueError, match="more than 100000 frames"):
         evenly(np.zeros((2, 1, 3)), np.array([0.0, last]), 30)
 
@@ -201,7 +201,7 @@ def test_large_numbers_are_refused(word):
     assert decimals(["1e12"], str, most=1e15) == 1e12
 
 
-def test_long_words_are_refused_at_once_and_cut_short():
+def test_long_words_are_refused_and_shown_cut():
     with pytest.raises(ValueError, match=r"^0: found '1{37}\.\.\.', expected a decimal number"):
         decimals(["1" * 1_000_000 + "x", "2"], str)
     with pytest.raises(ValueError, match="expected a decimal number"):
@@ -210,10 +210,10 @@ def test_long_words_are_refused_at_once_and_cut_short():
         decimals(["x" * 10_000], str)
 
 
-def test_what_is_shown_of_a_file_is_not_written_out_first():
+def test_only_the_shown_part_of_a_value_is_formatted():
     class Deep:
         def __repr__(self) -> str:
-            raise AssertionError("written out")
+            raise AssertionError("formatted")
 
     assert brief([[[Deep()]], {"a": {"b": Deep()}}]) == "[[[...]], {'a': {...}}]"
     nested = ["lol"]
@@ -222,7 +222,7 @@ def test_what_is_shown_of_a_file_is_not_written_out_first():
     assert len(brief(nested)) < 150 and len(brief("x" * 10**6)) <= 60
 
 
-def test_texts_of_all_systems_are_read(tmp_path):
+def test_text_with_any_line_ends_is_read(tmp_path):
     file = tmp_path / "a.txt"
     for data in (b"a\nb\n", b"a\r\nb\r\n", b"a\rb\r", b"\xef\xbb\xbfa\nb\n"):
         file.write_bytes(data)
@@ -231,33 +231,21 @@ def test_texts_of_all_systems_are_read(tmp_path):
     assert text_of(file, 100) == "f\xfcr Bonn"
 
 
-def test_what_is_no_text_is_refused(tmp_path):
+def test_other_files_than_text_are_refused(tmp_path):
     file = tmp_path / "a.txt"
     file.write_bytes("12".encode("utf-16"))
     with pytest.raises(ValueError, match="byte 3: found a zero, expected text"):
         text_of(file, 100)
     file.write_bytes(bytes(101))
-    with pytest.raises(ValueError, match="larger than 100 bytes"):
+    with pytest.raises(ValueError, match="^expected a plain file of at most 100 bytes, found 101$"):
         bytes_of(file, 100)
     os.mkfifo(tmp_path / "pipe")
-    for odd in (tmp_path, tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(ValueError, match="not a plain file"):
-            bytes_of(odd, 100)
+    for path, kind in ((tmp_path, "folder"), (tmp_path / "pipe", "pipe"), (Path("/dev/zero"), "device")):
+        with pytest.raises(ValueError, match=f"^expected a plain file, found a {kind}$"):
+            bytes_of(path, 100)
 
 
-# --------------------------------------------------------------------------------------------------------------- turns
-
-
-@pytest.mark.parametrize(("axis", "moved"), [("x", [0, 0, 1]), ("y", [0, 1, 0]), ("z", [-1, 0, 0])])
-def test_a_quarter_turn_follows_the_right_hand(axis, moved):
-    np.testing.assert_allclose(turns(axis, np.array([np.pi / 2])) @ [0, 1, 0], moved, atol=1e-12)
-
-
-def test_the_last_axis_turns_first():
-    angles = np.random.default_rng(0).normal(size=(5, 3))
-    z, x, y = (turns(axis, angles[:, [i]]) for i, axis in enumerate("zxy"))
-    np.testing.assert_allclose(turns("zxy", angles), z @ x @ y)
-    np.testing.assert_array_equal(turns("", np.zeros((2, 0))), np.stack([np.eye(3)] * 2))
+# -------------------------------------------------------------------------------------------------------------- places
 
 
 def test_joints_are_placed_part_by_part(monkeypatch):
@@ -288,7 +276,7 @@ def test_joints_are_placed_part_by_part(monkeypatch):
         ["Laugh", "bip_left_arm", "bip_right_arm", "FootLeft", "FootRight"],
     ],
 )
-def test_sides_are_told_by_names(names):
+def test_names_give_the_sides(names):
     assert mirrored(names) == ((1, 3), (2, 4))
 
 

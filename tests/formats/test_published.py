@@ -13,6 +13,7 @@ import pytest
 from kinetic.formats import published
 from kinetic.formats.published import label_files, read_published, write_published
 from kinetic.formats.reading import read_motions
+from kinetic.motion import arrays
 from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.storage import write_motions
 from kinetic.skeleton import COCO17, H36M16, NTU25, NTU25_2D
@@ -68,7 +69,7 @@ def test_generated_files_open_as_generate_py_writes_them(tmp_path, shared):
 
 @pytest.mark.parametrize(("c", "v", "skeleton"), [(3, 25, NTU25), (2, 25, NTU25_2D), (3, 16, H36M16)])
 @pytest.mark.parametrize("bodies", [0, 1, 2])
-def test_channels_and_joints_tell_the_skeleton(tmp_path, c, v, skeleton, bodies):
+def test_channels_and_joints_give_the_skeleton(tmp_path, c, v, skeleton, bodies):
     array = some_array(c=c, v=v, m=bodies)
     motions = read_motions(publish(tmp_path, array))
     assert motions.skeleton == skeleton
@@ -98,7 +99,7 @@ def test_other_floats_become_float32(tmp_path, kind):
     assert motions.notes["range"] == [motions.motion.min(), motions.motion.max()]
 
 
-def test_other_floats_must_fit_into_memory(tmp_path, monkeypatch):
+def test_other_floats_than_float32_must_fit_into_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(published, "MAX_BYTES", 1000)
     assert len(read_motions(publish(tmp_path))) == 8
     with pytest.raises(ValueError, match="has type float64; 28800 bytes must be float32 to be mapped"):
@@ -139,7 +140,7 @@ def test_a_set_goes_through_our_own_files(tmp_path):
     ],
     ids=range(14),
 )
-def test_labels_come_in_many_forms(tmp_path, labels):
+def test_all_forms_of_labels_are_read(tmp_path, labels):
     motions = read_motions(publish(tmp_path, labels=labels))
     assert motions.label.tolist() == LABELS
     assert motions.class_names == ("A1", "A2", "A3", "A4")
@@ -154,9 +155,9 @@ def test_two_motions_are_no_pair(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("labels", "found"),
+    ("labels", "message"),
     [
-        (LABELS[:-1], "holds 7 labels, there are 8 motions"),
+        (LABELS[:-1], "holds 7 labels, expected 8, one for each motion"),
         (np.array([LABELS[:-1]] * 2), "holds 7 labels"),
         ((NAMES[:-1], LABELS), "holds 7 names and 8 labels"),
         (np.array(LABELS, dtype=np.float32), "labels of type float32, expected .names, labels."),
@@ -165,10 +166,10 @@ def test_two_motions_are_no_pair(tmp_path):
         (["walk"] * 8, "labels of type str"),
         ((NAMES, NAMES), "labels of type str"),
         (np.array([NAMES, ["walk"] * 8]), "labels of type <U"),
-        (np.array(LABELS).reshape(1, 8), r"an array of shape \(1, 8\), expected"),
-        (np.array(3), r"an array of shape \(\)"),
+        (np.array(LABELS).reshape(1, 8), r"an array of int64 and shape \(1, 8\), expected"),
+        (np.array(3), r"an array of int64 and shape \(\)"),
         ({"label": LABELS}, "holds a dict"),
-        (None, "holds a NoneType"),
+        (None, "holds nothing"),
         ([], "holds no labels"),
         ((NAMES, LABELS, LABELS), "labels of type list"),
         ([-1] * 8, r"label 0 is -1, expected 0 to 9999 \(8 such labels\)"),
@@ -179,9 +180,9 @@ def test_two_motions_are_no_pair(tmp_path):
     ],
     ids=range(20),
 )
-def test_other_labels_are_refused(tmp_path, labels, found):
+def test_other_labels_are_refused(tmp_path, labels, message):
     path = publish(tmp_path, labels=labels)
-    with pytest.raises(ValueError, match=rf"train_data\.npy: train_label\.pkl.*{found}"):
+    with pytest.raises(ValueError, match=rf"train_data\.npy: train_label\.pkl.*{message}"):
         read_motions(path)
 
 
@@ -214,12 +215,12 @@ def test_labels_lie_beside_the_motions(tmp_path, name, beside):
 
 
 def test_bones_and_velocities_are_not_taken_for_joints():
-    """2s-AGCN keeps them in files of the same shape, with the same labels."""
+    """2s-AGCN writes them to files of the same shape, with the same labels."""
     for name in ("train_data_bone.npy", "train_data_joint_motion.npy"):
         assert "train_label.pkl" not in [file.name for file in label_files(Path(name))]
 
 
-def test_the_first_of_several_files_of_labels_counts(tmp_path):
+def test_the_first_of_several_files_of_labels_is_read(tmp_path):
     path = publish(tmp_path)
     np.save(tmp_path / "train_labels.npy", np.zeros(8, dtype=int))
     assert read_motions(path).notes["labels"] == "train_label.pkl"
@@ -253,7 +254,7 @@ def test_names_of_ntu_give_subjects_views_and_setups(tmp_path):
         ("S000C001P001R001A001", 0, ""),
     ],
 )
-def test_numbers_in_the_names_tell_the_data_set(tmp_path, name, label, source):
+def test_numbers_in_the_names_give_the_data_set(tmp_path, name, label, source):
     motions = read_motions(publish(tmp_path, labels=([name] * 8, [label] * 8)))
     assert motions.source == source
     assert motions.subject.tolist() == [int(name.split("P")[1][:3])] * 8
@@ -269,7 +270,7 @@ def test_one_other_name_leaves_only_names(tmp_path, odd):
     assert motions.clip == tuple(names) and motions.source == "" and motions.subject is None
 
 
-def test_names_of_ntu_say_nothing_about_another_skeleton(tmp_path):
+def test_names_of_ntu_give_no_facts_about_another_skeleton(tmp_path):
     motions = read_motions(publish(tmp_path, some_array(v=16), (NAMES, LABELS)))
     assert motions.clip == tuple(NAMES) and motions.source == "" and motions.subject is None
 
@@ -291,7 +292,7 @@ def test_padding_that_all_share_is_cut_off(tmp_path):
     assert motions.columns == {} and motions.notes["padded"] == 0 and motions.notes["file_frames"] == 300
 
 
-def test_padding_that_remains_is_told_for_each_motion(tmp_path):
+def test_padding_that_remains_is_counted_for_each_motion(tmp_path):
     array = some_array(t=10)
     array[:, :, 8:] = 0
     array[2, :, 5:] = 0
@@ -300,8 +301,8 @@ def test_padding_that_remains_is_told_for_each_motion(tmp_path):
     motions = read_motions(publish(tmp_path, array))
     assert motions.shape == (8, 3, 8, 25)
     assert motions.columns["frames"].tolist() == [8, 8, 5, 8, 8, 0, 8, 8]
-    told = {name: motions.notes[name] for name in ("padded", "empty", "gaps", "file_frames")}
-    assert told == {"padded": 2, "empty": 1, "gaps": 1, "file_frames": 10}
+    notes = {name: motions.notes[name] for name in ("padded", "empty", "gaps", "file_frames")}
+    assert notes == {"padded": 2, "empty": 1, "gaps": 1, "file_frames": 10}
 
 
 def test_one_coordinate_makes_a_frame(tmp_path):
@@ -332,7 +333,7 @@ def test_a_second_body_of_zeros_is_no_partner(tmp_path):
     assert motions.partner is None and motions.notes["partners"] == 0
 
 
-def test_nothing_but_zeros_is_refused(tmp_path):
+def test_a_file_of_zeros_is_refused(tmp_path):
     array = some_array(m=2)
     array[..., 0] = 0
     with pytest.raises(ValueError, match=r"train_data\.npy: holds nothing but zeros in its first bodies"):
@@ -355,7 +356,7 @@ def test_chunks_make_no_difference(tmp_path, monkeypatch):
     path = publish(tmp_path, array)
     whole = read_motions(path)
     for size in (1, 12_000):
-        monkeypatch.setattr(published, "CHUNK", size)
+        monkeypatch.setattr(arrays, "CHUNK", size)
         parts = read_motions(path)
         assert parts.notes == whole.notes
         np.testing.assert_array_equal(parts.columns["frames"], whole.columns["frames"])
@@ -382,7 +383,7 @@ def test_motions_that_are_not_finite_are_named(tmp_path, value):
     assert notes["file_range"] is None and np.isfinite(notes["range"]).all()
 
 
-def test_what_is_beyond_float32_is_named(tmp_path):
+def test_coordinates_beyond_float32_are_named(tmp_path):
     array = some_array().astype(np.float64)
     array[4, 0, 0, 0] = 1e300
     with pytest.raises(ValueError, match="motions 4"):
@@ -392,13 +393,13 @@ def test_what_is_beyond_float32_is_named(tmp_path):
 # ----------------------------------------------------------------------------------------------------------- writing
 
 
-def a_set(n: int = 8, t: int = 6, partner: bool = False, **known) -> MotionSet:
+def a_set(n: int = 8, t: int = 6, partner: bool = False, **facts) -> MotionSet:
     array = some_array(n, t=t, m=2)
     array[3, :, 4:] = 0
     array[4, ..., 1] = 0
     classes = tuple(f"A{i + 1}" for i in range(4))
     second = array[..., 1] if partner else None
-    return MotionSet(array[..., 0], np.array(LABELS[:n]), classes, NTU25, partner=second, **known)
+    return MotionSet(array[..., 0], np.array(LABELS[:n]), classes, NTU25, partner=second, **facts)
 
 
 def assert_same_motions(one: MotionSet, other: MotionSet) -> None:
@@ -413,8 +414,8 @@ def assert_same_motions(one: MotionSet, other: MotionSet) -> None:
 @pytest.mark.parametrize("bodies", [0, 1, 2])
 @pytest.mark.parametrize("clip", [(), tuple(NAMES)])
 @pytest.mark.parametrize("partner", [False, True])
-def test_what_is_written_comes_back(tmp_path, monkeypatch, bodies, clip, partner):
-    monkeypatch.setattr(published, "CHUNK", 5000)
+def test_written_motions_come_back(tmp_path, monkeypatch, bodies, clip, partner):
+    monkeypatch.setattr(arrays, "CHUNK", 5000)
     motions = a_set(partner=partner, clip=clip)
     write_published(motions, tmp_path / "val_data.npy", bodies=bodies)
     again = read_motions(tmp_path / "val_data.npy")
@@ -431,7 +432,7 @@ def test_other_published_skeletons_are_written(tmp_path, c, v, skeleton):
     assert_same_motions(read_motions(tmp_path / "x.npy"), motions)
 
 
-def test_real_motions_survive(shared, tmp_path):
+def test_real_motions_come_back(shared, tmp_path):
     motions = read_motions(shared / "data" / "motion" / "nw_ucla.npz")
     write_published(motions, tmp_path / "x_data.npy")
     again = read_motions(tmp_path / "x_data.npy")
@@ -440,7 +441,7 @@ def test_real_motions_survive(shared, tmp_path):
     assert again.clip == motions.clip and again.partner is None
 
 
-def test_the_published_loaders_find_two_plain_lists(tmp_path):
+def test_the_labels_are_two_plain_lists_for_the_published_loaders(tmp_path):
     write_published(a_set(clip=tuple(NAMES)), tmp_path / "train_data.npy")
     data = (tmp_path / "train_label.pkl").read_bytes()
     assert data[:2] == b"\x80\x02" and b"numpy" not in data
@@ -450,7 +451,7 @@ def test_the_published_loaders_find_two_plain_lists(tmp_path):
 
 
 def test_a_set_on_the_disk_is_written_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr(published, "CHUNK", 1)
+    monkeypatch.setattr(arrays, "CHUNK", 1)
     array = some_array(m=2)
     motions = read_motions(publish(tmp_path, array))
     (tmp_path / "again").mkdir()
@@ -458,7 +459,7 @@ def test_a_set_on_the_disk_is_written_in_parts(tmp_path, monkeypatch):
     np.testing.assert_array_equal(np.load(tmp_path / "again" / "train_data.npy"), array)
 
 
-def test_what_could_not_be_read_again_is_not_written(tmp_path):
+def test_motions_that_could_not_be_read_again_are_not_written(tmp_path):
     path = tmp_path / "train_data.npy"
     with pytest.raises(ValueError, match=r"train_data\.npy: motion 7 is called .*but its label is 3 instead of 0"):
         write_published(a_set(clip=(*NAMES[:7], NAMES[0])), path)
@@ -472,7 +473,7 @@ def test_what_could_not_be_read_again_is_not_written(tmp_path):
 
 
 @pytest.mark.parametrize("where", ["motion", "partner"])
-def test_nothing_is_replaced_by_motions_that_are_not_finite(tmp_path, where):
+def test_motions_that_are_not_finite_replace_no_file(tmp_path, where):
     path = tmp_path / "train_data.npy"
     write_published(a_set(), path)
     before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}

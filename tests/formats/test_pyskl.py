@@ -1,4 +1,4 @@
-"""Tests of kinetic/formats/pyskl.py."""
+"""Tests of kinetic/formats/pyskl.py: files of PYSKL and MMAction2, read and written."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from kinetic.formats import pyskl
 from kinetic.formats.pyskl import read_pyskl, unpack_pyskl, write_pyskl
 from kinetic.formats.reading import read_motions
+from kinetic.motion import arrays
 from kinetic.motion.motion_set import MotionSet
 from kinetic.skeleton import COCO17, H36M16, NTU25, NTU25_2D
 
@@ -26,11 +27,11 @@ NAMES = [f"S{i % 3 + 1:03}C{i % 2 + 1:03}P{i // 2 + 1:03}R001A{i % 4 + 1:03}" fo
 
 
 def annotation(i: int, joints: int = 25, channels: int = 3, name: str = "", **changes: Any) -> dict[str, Any]:
-    """One clip in the way of ntu_preproc.py; every third has two bodies."""
+    """One clip as ntu_preproc.py writes it; every third has two bodies."""
     rng = np.random.default_rng(i)
     keypoint = rng.uniform(-2, 2, (2 if i % 3 == 0 else 1, LENGTHS[i], joints, channels)).astype(np.float16)
-    known = {"frame_dir": name or NAMES[i], "label": i % 4, "keypoint": keypoint, "total_frames": LENGTHS[i]}
-    return {key: value for key, value in (known | changes).items() if value is not None}
+    facts = {"frame_dir": name or NAMES[i], "label": i % 4, "keypoint": keypoint, "total_frames": LENGTHS[i]}
+    return {key: value for key, value in (facts | changes).items() if value is not None}
 
 
 ANNOTATIONS = [annotation(i) for i in range(8)]
@@ -84,7 +85,7 @@ def test_both_shapes_are_read_in_every_protocol(tmp_path, protocol, whole):
     }
 
 
-def test_arrays_of_one_length_need_no_column(tmp_path):
+def test_motions_of_one_length_have_no_column_of_frames(tmp_path):
     motions = read_pyskl(dump(tmp_path / "x.pkl", [annotation(1), annotation(3)]))
     assert motions.columns == {} and motions.notes["padded"] == 0
     motions = read_pyskl(dump(tmp_path / "x.pkl", [annotation(1), annotation(4)]))
@@ -102,7 +103,7 @@ def test_numbers_of_numpy_are_read(tmp_path):
     assert_holds(read_pyskl(dump(tmp_path / "x.pkl", counted)), ANNOTATIONS[1:4:2])
 
 
-def test_splits_are_rules_where_people_and_cameras_tell_the_sides_apart(tmp_path):
+def test_splits_are_rules_where_people_and_cameras_separate_the_sides(tmp_path):
     split = {**SPLIT, "halves_train": NAMES[::3], "halves_val": NAMES[1::3], "xset_train": NAMES[1::3]}
     motions = read_pyskl(dump(tmp_path / "x.pkl", {"split": split, "annotations": ANNOTATIONS}))
     assert motions.splits == {
@@ -113,7 +114,7 @@ def test_splits_are_rules_where_people_and_cameras_tell_the_sides_apart(tmp_path
     assert motions.notes["other_splits"] == ["xsetup"]
 
 
-def test_lists_of_other_names_become_numbers_that_splits_go_by(tmp_path):
+def test_lists_of_other_names_become_setups_that_splits_go_by(tmp_path):
     names = [f"clip {i}" for i in range(8)]
     split = {"train1": names[:4], "test1": names[4:], "train2": names[::2], "val2": names[1::2], "train3": names[:1]}
     value = {"split": split, "annotations": [annotation(i, name=names[i]) for i in range(8)]}
@@ -128,7 +129,7 @@ def test_lists_of_other_names_become_numbers_that_splits_go_by(tmp_path):
     assert train.clip == tuple(names[:2]) and test.clip == tuple(names[3:])
 
 
-def test_a_split_goes_by_what_it_is_called_after_where_several_would_do(tmp_path):
+def test_an_official_split_goes_by_its_own_column_where_several_would_do(tmp_path):
     names = [f"S00{i}C00{i}P00{i}R001A00{j}" for i in (1, 2) for j in (1, 2)]
     annotations = [annotation(i % 2, name=names[i]) for i in range(4)]
     split = {f"{name}_{side}": half for name in ("xset", "xview", "xsub", "mine") for side, half in
@@ -142,7 +143,7 @@ def test_a_split_goes_by_what_it_is_called_after_where_several_would_do(tmp_path
     }
 
 
-def test_clips_that_a_split_leaves_out_stay_out(tmp_path):
+def test_clips_that_a_split_leaves_out_are_on_neither_side(tmp_path):
     split = {"some_train": NAMES[:2], "some_val": NAMES[2:4], "fewer_train": NAMES[:1], "fewer_val": NAMES[2:]}
     motions = read_pyskl(dump(tmp_path / "x.pkl", {"split": split, "annotations": ANNOTATIONS}))
     assert motions.splits == {"some": {"by": "subject", "train": [1], "test": [2]}}
@@ -181,7 +182,7 @@ def test_a_clip_without_bodies_is_zeros(tmp_path):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("layout", [(25, 3), (17, 2)])
 @pytest.mark.parametrize("bits", [np.array([0xFC01], "u2"), np.array([0x7F800001], "u4")], ids=["f2", "f4"])
-def test_what_is_no_number_is_left_to_the_check(tmp_path, bits, layout):
+def test_nan_is_left_to_the_check(tmp_path, bits, layout):
     signals = bits.view(f"f{bits.itemsize}")  # a NaN that signals
     keypoint = np.broadcast_to(signals, (2, 3, *layout))
     motions = read_pyskl(dump(tmp_path / "x.pkl", [annotation(0, keypoint=keypoint, total_frames=3)]))
@@ -191,13 +192,13 @@ def test_what_is_no_number_is_left_to_the_check(tmp_path, bits, layout):
 
 
 def test_arrays_of_a_large_file_stay_in_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("kinetic.formats.pickles.MAX_TEXT", 1000)  # what is larger is memory-mapped
+    monkeypatch.setattr("kinetic.formats.pickles.MAX_TEXT", 1000)  # larger files are memory-mapped
     for protocol in PROTOCOLS:
         assert_holds(read_pyskl(dump(tmp_path / "x.pkl", ANNOTATIONS, protocol)), ANNOTATIONS)
 
 
 @pytest.mark.parametrize(
-    ("value", "found"),
+    ("value", "message"),
     [
         ([], "holds a list of 0, expected a list of annotations, or a mapping"),
         ((1, 2), "holds a tuple of 2, expected"),
@@ -229,12 +230,12 @@ def test_arrays_of_a_large_file_stay_in_it(tmp_path, monkeypatch):
     ],
     ids=range(24),
 )
-def test_other_contents_are_refused(tmp_path, value, found):
-    with pytest.raises(ValueError, match=found):
+def test_other_contents_are_refused(tmp_path, value, message):
+    with pytest.raises(ValueError, match=message):
         read_pyskl(dump(tmp_path / "x.pkl", value))
 
 
-def test_what_does_not_fit_into_memory_is_refused_before_it_is_made(tmp_path, monkeypatch):
+def test_a_set_that_exceeds_the_memory_limit_is_refused_before_it_is_allocated(tmp_path, monkeypatch):
     path = dump(tmp_path / "x.pkl", ANNOTATIONS)
     monkeypatch.setattr(pyskl, "MAX_BYTES", 30_000)
     with pytest.raises(
@@ -244,7 +245,7 @@ def test_what_does_not_fit_into_memory_is_refused_before_it_is_made(tmp_path, mo
 
 
 @pytest.mark.parametrize(("frames", "fits"), [(500, True), (2000, False)])
-def test_one_long_clip_among_many_short_ones_may_not_swell_them(tmp_path, frames, fits):
+def test_one_long_clip_may_not_pad_many_short_ones_without_limit(tmp_path, frames, fits):
     long = annotation(1, keypoint=np.ones((1, frames, 25, 3), "f2"), total_frames=frames)
     path = dump(tmp_path / "x.pkl", [long] + [annotation(7)] * 600)
     if fits:
@@ -258,9 +259,9 @@ def test_one_long_clip_among_many_short_ones_may_not_swell_them(tmp_path, frames
 
 @pytest.mark.parametrize("target", ["folder", "one.npz"])
 @pytest.mark.parametrize("joints", [25, 17])
-def test_what_is_unpacked_is_what_would_be_read(tmp_path, monkeypatch, target, joints):
-    monkeypatch.setattr(pyskl, "CHUNK", 7000)
-    monkeypatch.setattr(pyskl, "MAX_BYTES", 1)  # which does not matter to a folder
+def test_an_unpacked_set_equals_the_one_that_is_read(tmp_path, monkeypatch, target, joints):
+    monkeypatch.setattr(arrays, "CHUNK", 7000)
+    monkeypatch.setattr(pyskl, "MAX_BYTES", 1)  # does not limit a folder
     channels = 3 if joints == 25 else 2
     annotations = [annotation(i, joints, channels, img_shape=(1080, 1920 + i)) for i in range(8)]
     path = dump(tmp_path / "x.pkl", {"split": SPLIT, "annotations": annotations})
@@ -274,7 +275,7 @@ def test_what_is_unpacked_is_what_would_be_read(tmp_path, monkeypatch, target, j
     assert set(unpacked.columns) == set(read.columns)
 
 
-def test_what_cannot_be_unpacked_leaves_nothing_behind(tmp_path):
+def test_a_file_that_cannot_be_unpacked_leaves_no_folder(tmp_path):
     dump(tmp_path / "x.pkl", [annotation(0), annotation(1, total_frames=3)])
     with pytest.raises(ValueError, match=r"x\.pkl: annotation 1: total_frames is 3"):
         unpack_pyskl(tmp_path / "x.pkl", tmp_path / "folder")
@@ -287,16 +288,16 @@ def test_what_cannot_be_unpacked_leaves_nothing_behind(tmp_path):
 # ------------------------------------------------------------------------------------------------------------ writing
 
 
-def a_set(partner: bool = True, **known: Any) -> MotionSet:
+def a_set(partner: bool = True, **facts: Any) -> MotionSet:
     rng = np.random.default_rng(0)
     motion, second = rng.uniform(-2, 2, (2, 8, 3, 7, 25)).astype(np.float16).astype(np.float32)
     for row, length in enumerate(LENGTHS):
         motion[row, :, length:] = second[row, :, length:] = 0
     second[::3] = 0
     subjects = {"subject": np.arange(8) // 2 + 1, "view": np.arange(8) % 2 + 1, "setup": np.arange(8) % 3 + 1}
-    known = {"clip": tuple(NAMES), "columns": {"frames": np.array(LENGTHS)}, **subjects, "source": "ntu60"} | known
+    facts = {"clip": tuple(NAMES), "columns": {"frames": np.array(LENGTHS)}, **subjects, "source": "ntu60"} | facts
     names = ("A1", "A2", "A3", "A4")
-    return MotionSet(motion, np.arange(8) % 4, names, NTU25, partner=second if partner else None, **known)
+    return MotionSet(motion, np.arange(8) % 4, names, NTU25, partner=second if partner else None, **facts)
 
 
 def assert_same_motions(one: MotionSet, other: MotionSet) -> None:
@@ -314,8 +315,8 @@ def assert_same_motions(one: MotionSet, other: MotionSet) -> None:
 
 @pytest.mark.parametrize("partner", [False, True])
 @pytest.mark.parametrize("splits", [(), ("xsub", "xview")])
-def test_what_is_written_comes_back(tmp_path, monkeypatch, partner, splits):
-    monkeypatch.setattr(pyskl, "CHUNK", 7000)
+def test_written_motions_come_back(tmp_path, monkeypatch, partner, splits):
+    monkeypatch.setattr(arrays, "CHUNK", 7000)
     motions = a_set(partner)
     write_pyskl(motions, tmp_path / "x.pkl", splits)
     again = read_pyskl(tmp_path / "x.pkl")
@@ -327,7 +328,7 @@ def test_what_is_written_comes_back(tmp_path, monkeypatch, partner, splits):
     assert [file.name for file in tmp_path.iterdir()] == ["x.pkl"]
 
 
-def test_pickle_reads_what_is_written(tmp_path):
+def test_pickle_reads_written_files(tmp_path):
     motions = a_set()
     write_pyskl(motions, tmp_path / "x.pkl", ["xsub"])
     with warnings.catch_warnings():
@@ -343,7 +344,7 @@ def test_pickle_reads_what_is_written(tmp_path):
     assert_holds(motions, pickle.loads((tmp_path / "x.pkl").read_bytes()))
 
 
-def test_pictures_are_written_as_they_were(tmp_path):
+def test_sizes_of_pictures_come_back(tmp_path):
     pictures = [annotation(i, 17, 2, img_shape=(1080, 1920), original_shape=(1080, 1920)) for i in range(8)]
     write_pyskl(read_pyskl(dump(tmp_path / "x.pkl", pictures)), tmp_path / "y.pkl")
     again = pickle.loads((tmp_path / "y.pkl").read_bytes())
@@ -352,7 +353,7 @@ def test_pictures_are_written_as_they_were(tmp_path):
         assert one == other
 
 
-def test_splits_of_setups_and_without_a_name_keep_what_they_are_called(tmp_path):
+def test_splits_of_setups_and_without_a_name_keep_their_names(tmp_path):
     rule = {"by": "setup", "train": [2], "test": [1, 3]}
     motions = a_set(source="ntu120", splits={"xsetup": rule, "published": rule})
     write_pyskl(motions, tmp_path / "x.pkl", ["xsetup", "published"])
@@ -367,7 +368,7 @@ def test_motions_without_names_are_numbered(tmp_path):
     np.testing.assert_array_equal(again.split("xsub")[0].motion, a_set().split("xsub")[0].motion[:, :, :7])
 
 
-def test_real_motions_survive_up_to_float16(shared, tmp_path):
+def test_real_motions_come_back_up_to_float16(shared, tmp_path):
     motions = read_motions(shared / "data" / "motion" / "nw_ucla.npz")
     names = tuple(f"{clip} {row}" for row, clip in enumerate(motions.clip))  # windows of one clip share its name
     write_pyskl(replace(motions, clip=names), tmp_path / "x.pkl", ["xview"])
@@ -409,7 +410,7 @@ def test_any_set_comes_back(tmp_path_factory, data):
     assert_same_motions(read_pyskl(path), motions)
 
 
-def test_what_could_not_be_read_again_is_not_written(tmp_path):
+def test_motions_that_could_not_be_read_again_are_not_written(tmp_path):
     path = tmp_path / "x.pkl"
     wide = MotionSet(np.ones((2, 3, 4, 16), np.float32), np.zeros(2, int), ("a",), H36M16)
     with pytest.raises(ValueError, match=r"x\.pkl: motions have 16 x 3 coordinates a frame, expected"):

@@ -73,7 +73,7 @@ def test_a_hostile_array_is_refused_with_the_name_of_the_file(tmp_path, case):
         read_motions(tmp_path / "bad")
 
 
-def test_a_zip_that_swells_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(arrays, "MAX_RATIO", (1 << 20, 200))
     parts = members(some_motions(), tmp_path / "good.npz")
     swelling = npy("<f4", (50_000, 3, 4, 3), b"\0" * (50_000 * 144))
@@ -83,7 +83,7 @@ def test_a_zip_that_swells_is_refused_before_it_is_unpacked(tmp_path, monkeypatc
         read_motions(path)
 
 
-def test_a_zip_that_lies_about_a_size_is_refused(tmp_path):
+def test_a_zip_with_a_false_size_is_refused(tmp_path):
     parts = members(some_motions(), tmp_path / "good.npz")
     claim = npy("<f4", (1 << 20, 3, 4, 3), b"")
     path = pack(tmp_path / "bad.npz", {**parts, "motion.npy": claim})
@@ -100,10 +100,10 @@ def test_an_array_beyond_the_limit_is_refused(tmp_path, monkeypatch):
         read_motions(tmp_path / "a.npz")
 
 
-def test_letters_that_do_not_exist_are_refused(tmp_path):
+def test_letters_outside_unicode_are_refused(tmp_path):
     parts = members(some_motions(), tmp_path / "good.npz")
     path = pack(tmp_path / "bad.npz", {**parts, "meta.npy": npy("<U2", (), b"\xff" * 8)})
-    with pytest.raises(ValueError, match=r"bad\.npz: meta holds letters that do not exist"):
+    with pytest.raises(ValueError, match=r"bad\.npz: meta holds letters outside Unicode"):
         read_motions(path)
 
 
@@ -148,7 +148,7 @@ def test_wrong_values_in_the_notes_are_refused(tmp_path, key, value, message):
         read_motions(tmp_path / "bad")
 
 
-def test_what_is_not_motions_says_what_was_found_and_what_is_known(tmp_path):
+def test_an_unknown_file_is_described_and_the_known_kinds_are_listed(tmp_path):
     (tmp_path / "page.html").write_text("<html>")
     (tmp_path / "nothing").write_bytes(b"")
     (tmp_path / "empty").mkdir()
@@ -181,7 +181,7 @@ def test_what_is_not_motions_says_what_was_found_and_what_is_known(tmp_path):
         read_motions(tmp_path / "absent")
 
 
-def test_coordinates_that_are_not_finite_are_read_where_they_are_only_looked_at(tmp_path):
+def test_coordinates_that_are_not_finite_are_read_on_request(tmp_path):
     motions = some_motions()
     for name, part in (("motion", "motion.npy"), ("pair", "partner.npy")):
         write_motions(replace(motions, partner=motions.motion), tmp_path / name)
@@ -211,7 +211,7 @@ def test_any_damaged_file_ends_in_a_clear_error(tmp_path):
         if trial % 4 == 0:
             del bad[rng.randrange(len(bad)) :]
         else:
-            # the directory at the end is where the claims are
+            # the directory at the end holds the sizes
             start = 0 if trial % 4 == 1 else len(bad) - 900
             for _ in range(rng.choice([1, 1, 2, 8])):
                 bad[rng.randrange(start, len(bad))] = rng.choice([0, 1, 255, rng.randrange(256)])
@@ -260,7 +260,7 @@ def test_the_real_camera_split_holds_out_the_third(shared):
 
 
 @pytest.mark.parametrize("suffix", [".npz", ""])
-def test_a_real_file_survives_our_formats(shared, tmp_path, suffix):
+def test_a_real_file_comes_back_from_our_formats(shared, tmp_path, suffix):
     motions = read_motions(shared / "data" / "motion" / "nw_ucla.npz")
     write_motions(motions, tmp_path / f"copy{suffix}")
     assert_same_motions(read_motions(tmp_path / f"copy{suffix}"), motions)

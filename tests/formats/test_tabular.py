@@ -1,4 +1,4 @@
-"""Motions out of tables: a mapping says which columns and arrays are what, and errors name the line and the column."""
+"""Tests of kinetic/formats/tabular.py: motions from .csv and .npz files, with a mapping of their columns and arrays."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_two_coordinates_need_two_columns(tmp_path):
     assert turned.motion[0, :, 0].tolist() == [[1, 3], [-2, -4]]
 
 
-def test_joints_have_other_names_and_other_columns_do_not_matter(tmp_path):
+def test_joints_may_have_other_names_and_further_columns_are_ignored(tmp_path):
     head = "Comment,P0:X,P0:Y,P0:Z,Kopf:X,Kopf:Y,Kopf:Z"
     changes = {
         "coordinates": "{joint}:{axis}",
@@ -139,7 +139,7 @@ def test_a_column_of_clips_makes_several_motions(tmp_path):
     assert not motions.motion[2, :, 1].any()
 
 
-def test_names_of_files_tell(tmp_path):
+def test_names_of_files_give_facts(tmp_path):
     folder = tmp_path / "data"
     folder.mkdir()
     for name in ("P10_wave-hand_c2.csv", "P9_walk_c1.csv"):
@@ -167,7 +167,7 @@ def test_times_give_the_rate(tmp_path):
     assert motions.fps == pytest.approx(25)
 
 
-def test_uneven_times_are_brought_to_a_rate(tmp_path):
+def test_uneven_times_are_resampled_to_a_rate(tmp_path):
     lines = ["t," + HEAD, *(f"{t}," + ",".join([str(10 * t)] * 6) for t in (0, 0.3, 0.5, 1.0, 1.1))]
     motions = read_table(table(tmp_path, *lines), mapping(tmp_path, fps=10, columns={"time": "t"}))
     assert motions.shape[2] == 12 and motions.fps == 10
@@ -181,9 +181,9 @@ def test_the_skeleton_is_built_in_or_in_a_file(tmp_path):
 
 
 def test_a_mapping_made_in_python_does_the_same(tmp_path):
-    made = TableMapping(skeleton=Skeleton.from_dict(STICK), fps=25.0, constant={"label": "walk"})
+    direct = TableMapping(skeleton=Skeleton.from_dict(STICK), fps=25.0, constant={"label": "walk"})
     data = table(tmp_path, HEAD, *ROWS)
-    assert np.array_equal(read_table(data, made).motion, read_table(data, mapping(tmp_path)).motion)
+    assert np.array_equal(read_table(data, direct).motion, read_table(data, mapping(tmp_path)).motion)
 
 
 @given(st.lists(st.lists(st.floats(-1e6, 1e6), min_size=6, max_size=6), min_size=1, max_size=8), st.booleans())
@@ -296,15 +296,15 @@ def test_one_motion_alone(tmp_path):
     ],
 )
 def test_wrong_mappings_are_refused(tmp_path, changes, message):
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(ValueError, match=message) as error:
         read_table_mapping(mapping(tmp_path, **changes))
-    assert str(tmp_path / "mapping.yaml") in str(caught.value)
+    assert str(tmp_path / "mapping.yaml") in str(error.value)
 
 
 @pytest.mark.parametrize(
     "key", ["axes", "joints", "fps", "header", "unit", "columns", "classes", "coordinates", "else"]
 )
-def test_values_are_written_out_only_as_far_as_they_are_shown(tmp_path, monkeypatch, key):
+def test_only_the_shown_part_of_a_value_is_formatted(tmp_path, monkeypatch, key):
     class Deep:
         def __repr__(self):
             pytest.fail("written out")
@@ -317,17 +317,17 @@ def test_values_are_written_out_only_as_far_as_they_are_shown(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("key", ["axes", "fps", "unit", "classes"])
-def test_yaml_that_swells_is_refused_in_few_words(tmp_path, key):
+def test_a_yaml_bomb_is_refused_in_few_words(tmp_path, key):
     lines = ["skeleton: ntu25", f"{key}:", "  - &a0 [lol, lol]"]
     lines += [f"  - &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 30)]
     (tmp_path / "mapping.yaml").write_text("\n".join(lines))
-    with pytest.raises(ValueError, match=r"mapping\.yaml, line 7: expected at most 20000 keys") as caught:
+    with pytest.raises(ValueError, match=r"mapping\.yaml, line 7: expected at most 20000 keys") as error:
         read_table_mapping(tmp_path / "mapping.yaml")
-    assert len(str(caught.value)) < 400
+    assert len(str(error.value)) < 400
     (tmp_path / "mapping.yaml").write_text("\n".join(lines[:6]))
-    with pytest.raises(ValueError, match=key) as caught:
+    with pytest.raises(ValueError, match=key) as error:
         read_table_mapping(tmp_path / "mapping.yaml")
-    assert len(str(caught.value)) < 400
+    assert len(str(error.value)) < 400
 
 
 def test_names_of_files_that_do_not_fit_are_refused_at_once(tmp_path):
@@ -360,10 +360,10 @@ def test_other_yaml_is_refused(tmp_path, text):
         ([HEAD, '1,2,3,4,5,"1_0"'], {}, "line 2, column 'head_z': found '1_0'"),
         ([HEAD, "\u0661,2,3,4,5,6"], {}, "line 2, column 'hip_x'"),
         ([HEAD, '1,2,3,4,5,"6'], {}, "line 2"),
-        ([HEAD.replace("head_z", "hip_x"), ROWS[0]], {}, "'hip_x' stands there twice"),
+        ([HEAD.replace("head_z", "hip_x"), ROWS[0]], {}, "two columns called 'hip_x'"),
         ([HEAD.replace("head_z", "heat_z"), ROWS[0]], {}, r"no column 'head_z' \(did you mean .*heat_z"),
-        ([HEAD, ROWS[0]], {"fps": None}, "nothing tells the rate"),
-        ([HEAD, ROWS[0]], {"constant": {}}, "nothing tells the labels"),
+        ([HEAD, ROWS[0]], {"fps": None}, "has no rate, expected fps"),
+        ([HEAD, ROWS[0]], {"constant": {}}, "has no labels"),
         ([HEAD, ROWS[0]], {"classes": ["run"]}, "no class 'walk'"),
         ([HEAD, ROWS[0]], {"constant": {"label": "walk", "view": "left"}}, "view is 'left', expected a whole number"),
         ([HEAD, ROWS[0]], {"file_name": "b{label}"}, "is called 'a', expected a name like 'b{label}'"),
@@ -385,9 +385,9 @@ def test_other_yaml_is_refused(tmp_path, text):
 )
 def test_wrong_tables_are_refused_with_line_and_column(tmp_path, lines, changes, message):
     file = table(tmp_path, *lines)
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(ValueError, match=message) as error:
         read_table(file, mapping(tmp_path, **changes))
-    assert str(caught.value).startswith(str(file))
+    assert str(error.value).startswith(str(file))
 
 
 @pytest.mark.parametrize("data", [HEAD.encode("utf-16"), b"\x1f\x8b\0\0", b"a,\xff\xfe\xfd\n1,2,3"])
@@ -406,7 +406,7 @@ def test_other_files_are_refused(tmp_path, data):
         ({"motion": MOTION[:0]}, {}, "holds nothing"),
         ({"motion": np.array([[[[None]]]])}, {}, "motion"),
         ({"motion": MOTION * np.float32(np.nan)}, {}, "motion 0 holds NaN"),
-        ({"motion": MOTION}, {"fps": None}, "nothing tells the rate"),
+        ({"motion": MOTION}, {"fps": None}, "has no rate, expected fps"),
         ({"motion": MOTION, "n": [9, 1, 1, 1]}, {"arrays": {"frames": "n"}}, "motion 0 has 9 frames, expected 1 to 5"),
         ({"motion": MOTION, "y": [1, 2]}, {"arrays": {"label": "y"}}, "y has shape .2,., expected one value"),
     ],
@@ -417,7 +417,7 @@ def test_wrong_arrays_are_refused(tmp_path, values, changes, message):
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.csv"])
-def test_a_pipe_is_not_waited_for(tmp_path, monkeypatch, name):
+def test_a_pipe_is_not_opened(tmp_path, monkeypatch, name):
     os.mkfifo(tmp_path / name)
     monkeypatch.setattr(tabular, "Archive", lambda path: pytest.fail("opened"))
     with pytest.raises(ValueError, match=f"{name}: is not a plain file"):
@@ -435,7 +435,7 @@ def test_too_many_columns_are_refused(tmp_path):
             read_table(file, mapping(tmp_path))
 
 
-def test_columns_are_found_without_comparing_each_with_each(tmp_path, monkeypatch):
+def test_the_search_of_columns_is_not_quadratic(tmp_path, monkeypatch):
     compared = []
 
     class Name(str):
@@ -468,28 +468,28 @@ def test_long_lines_and_many_lines_are_refused(tmp_path, monkeypatch):
             read_table(table(tmp_path, HEAD, *ROWS * 3, "", end=end), mapping(tmp_path))
 
 
-def test_what_does_not_fit_into_memory_is_refused(tmp_path, monkeypatch):
+def test_motions_that_exceed_the_memory_limit_are_refused(tmp_path, monkeypatch):
     clips = [f"c{i}," + ROWS[0] for i in range(20)] + ["long," + ROWS[0]] * 80
     file = table(tmp_path, "c," + HEAD, *clips)
-    asked = read_table_mapping(mapping(tmp_path, columns={"clip": "c"}))
-    monkeypatch.setattr(mocap, "MAX_BYTES", 100 * 24)  # what is there fits, but 21 motions of 80 frames do not
+    clips_mapping = read_table_mapping(mapping(tmp_path, columns={"clip": "c"}))
+    monkeypatch.setattr(mocap, "MAX_BYTES", 100 * 24)  # the frames fit, but 21 motions padded to 80 frames do not
     with pytest.raises(ValueError, match=r"a\.csv: 21 motions are 40320 bytes, more than the 2400 bytes"):
-        read_table(file, asked)
+        read_table(file, clips_mapping)
     monkeypatch.setattr(mocap, "MAX_BYTES", 10 * 24)
     with pytest.raises(ValueError, match=r"a\.csv: 11 motions are 264 bytes"):
-        read_table(file, asked)
+        read_table(file, clips_mapping)
     times = table(tmp_path, "t," + HEAD, *(f"{t}," + ROWS[0] for t in range(5)), name="t.csv")
     monkeypatch.setattr(mocap, "MAX_BYTES", 2400)
     with pytest.raises(ValueError, match=r"t\.csv: 1 motions are 4824 bytes"):
         read_table(times, mapping(tmp_path, columns={"time": "t"}, fps=50))
     monkeypatch.setattr(tabular, "MOST_MOTIONS", 3)
     with pytest.raises(ValueError, match=r"found 4 motions or more, expected at most 3"):
-        read_table(file, asked)
+        read_table(file, clips_mapping)
     with pytest.raises(ValueError, match=r"found 4 motions or more, expected at most 3"):
         read_table(arrays(tmp_path, motion=MOTION), mapping(tmp_path))
 
 
-def test_files_for_which_memory_does_not_suffice_are_named(tmp_path, monkeypatch):
+def test_files_that_exhaust_the_memory_are_named(tmp_path, monkeypatch):
     file = table(tmp_path, HEAD, *ROWS)
 
     def fail(*_):
@@ -498,17 +498,17 @@ def test_files_for_which_memory_does_not_suffice_are_named(tmp_path, monkeypatch
     for part in ("_together", "_table"):
         with monkeypatch.context() as patch:
             patch.setattr(tabular, part, fail)
-            with pytest.raises(ValueError, match=r"a\.csv: needs more memory than there is"):
+            with pytest.raises(ValueError, match=r"a\.csv: needs more memory than this machine has"):
                 read_table(file, mapping(tmp_path))
 
 
-def test_frames_that_follow_too_fast_are_refused(tmp_path):
+def test_frames_at_an_impossible_rate_are_refused(tmp_path):
     file = table(tmp_path, "t," + HEAD, "0," + ROWS[0], "1e-320," + ROWS[0])
     with pytest.raises(ValueError, match="is time_unit right"):
         read_table(file, mapping(tmp_path, columns={"time": "t"}, fps=None))
 
 
-def test_what_is_not_there_is_said(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_table(tmp_path / "b.csv", mapping(tmp_path))
     (tmp_path / "empty").mkdir()
@@ -537,7 +537,7 @@ def test_a_real_data_set_is_read(shared, tmp_path):
     assert motions.motion[first, :, 0, 0].tolist() == pytest.approx([-0.0419986, -0.1512957, 3.057717])
 
 
-def test_names_of_real_files_tell_the_same_as_their_columns(shared, tmp_path):
+def test_names_of_real_files_give_the_same_facts_as_their_columns(shared, tmp_path):
     plain = yaml.safe_load(KINDER_GATOR)
     (tmp_path / "a.yaml").write_text(yaml.safe_dump(plain))
     named = {**plain, "columns": {"time": "Timestamp"}, "file_name": "POSE-p{subject:d}_{:d}-{label}-{:d}"}

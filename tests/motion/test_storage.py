@@ -1,4 +1,4 @@
-"""Tests of kinetic/motion/storage.py."""
+"""Tests of kinetic/motion/storage.py: files of motions, and the writer of large ones."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_batches_make_a_set(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["set.npz", "set"])
-def test_an_unfinished_set_leaves_the_old_one(tmp_path, name):
+def test_an_unfinished_set_replaces_nothing(tmp_path, name):
     motions = some_motions()
     write_motions(motions, tmp_path / name)
 
@@ -127,50 +127,50 @@ def test_an_unfinished_set_leaves_the_old_one(tmp_path, name):
 def test_ctrl_c_between_the_renames_leaves_the_old_set(tmp_path, monkeypatch):
     motions, rename = some_motions(), os.rename
     write_motions(motions, tmp_path / "set")
-    asked = []
+    renames = []
 
     def interrupted(old, new):
-        asked.append(new)
-        if len(asked) == 2:
+        renames.append(new)
+        if len(renames) == 2:
             raise KeyboardInterrupt
         rename(old, new)
 
     with pytest.raises(KeyboardInterrupt), writer(tmp_path / "set") as file:
         file.write(motions.motion, motions.label)
         monkeypatch.setattr(os, "rename", interrupted)
-    assert len(asked) == 3
+    assert len(renames) == 3
     assert_same_motions(read_motions(tmp_path / "set"), motions)
     assert [entry.name for entry in tmp_path.iterdir()] == ["set"]
 
 
-def test_writers_work_where_they_are_told_to(tmp_path):
+def test_writers_work_in_the_folder_that_is_named(tmp_path):
     motions, work = some_motions(), tmp_path / "work"
     for error in (None, RuntimeError("out of power")):
         with suppress(RuntimeError), writer(tmp_path / "set", work=work) as file, writer(tmp_path / "other") as second:
             assert (work / "folder").is_dir()
             with pytest.raises(FileExistsError), writer(tmp_path / "set", work=work):
                 pass
-            for each in (file, second):
-                each.write(motions.motion, motions.label)
+            for target in (file, second):
+                target.write(motions.motion, motions.label)
             if error is not None:
                 raise error
         assert sorted(entry.name for entry in tmp_path.iterdir()) == ["other", "set"]
 
 
 @pytest.mark.parametrize(
-    ("there", "left", "expected"),
+    ("content", "left", "expected"),
     [
         ("", ("folder", "old"), "old"),  # between the renames
         ("new", ("old",), "new"),  # after them
-        ("", ("old",), ""),  # after them, of which the result was removed since: what is left may not be whole
+        ("", ("old",), ""),  # after them, and the result was removed since: the rest may be incomplete
         ("new", ("folder",), "new"),  # before them
         ("", ("folder",), ""),
         ("new", (), "new"),
     ],
 )
-def test_what_a_killed_writer_left_is_cleared_and_the_old_set_comes_back(tmp_path, there, left, expected):
+def test_the_folder_of_a_killed_writer_is_removed_and_the_old_set_comes_back(tmp_path, content, left, expected):
     path, work = tmp_path / "set", tmp_path / "work"
-    for folder, words in [(path, there)] * bool(there) + [(work / name, name) for name in left]:
+    for folder, words in [(path, content)] * bool(content) + [(work / name, name) for name in left]:
         folder.mkdir(parents=True)
         (folder / "words").write_text(words)
     restore_target(path, work)
@@ -194,7 +194,7 @@ with _signals_stop(), MotionWriter(sys.argv[1], 100, frames=4, class_names=motio
 
 @pytest.mark.parametrize("name", ["set.npz", "set"])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_writer_that_is_stopped_leaves_nothing_and_one_that_is_killed_until_the_next(tmp_path, name, number):
+def test_a_stopped_writer_leaves_nothing_and_the_next_one_removes_what_a_killed_one_left(tmp_path, name, number):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (Path(__file__).parents[1], *sys.path)))}
     write_motions(some_motions(), tmp_path / name)
     command = [sys.executable, "-c", WRITING, str(tmp_path / name)]
@@ -223,7 +223,7 @@ def test_the_set_that_a_killed_writer_moved_away_comes_back(tmp_path):
     assert [entry.name for entry in tmp_path.iterdir()] == ["set"]
 
 
-def test_a_batch_must_keep_the_announcement(tmp_path):
+def test_a_batch_must_fit_the_announced_set(tmp_path):
     motions = some_motions()
 
     def write(*batches: dict) -> None:

@@ -1,4 +1,4 @@
-"""Tests of kinetic/motion/stored.py."""
+"""Tests of kinetic/motion/stored.py: motions that stay on the disk."""
 
 from __future__ import annotations
 
@@ -43,34 +43,34 @@ def rows_of(motion: np.ndarray) -> list[int]:
     ],
 )
 def test_it_is_indexed_like_the_array_in_the_file(file, key):
-    found = StoredMotion(file)[key]
-    assert type(found) is np.ndarray
-    np.testing.assert_array_equal(found, np.array(file)[key])
+    motion = StoredMotion(file)[key]
+    assert type(motion) is np.ndarray
+    np.testing.assert_array_equal(motion, np.array(file)[key])
 
 
-def test_rows_are_taken_in_the_order_asked_for(file):
+def test_rows_are_taken_in_any_order(file):
     stored = StoredMotion(file).taken(np.array([6, 2, 4, 0])).taken(slice(1, None))
     assert stored.shape == (3, 3, 5, 2)
     assert rows_of(stored[:]) == [2, 4, 0]
     assert rows_of(np.asarray(stored)) == [2, 4, 0]
-    assert [int(each[0, 0, 0]) for each in stored] == [2, 4, 0]
+    assert [int(motion[0, 0, 0]) for motion in stored] == [2, 4, 0]
 
 
-def test_changes_are_told_which_motions_they_get(file):
-    told = []
+def test_changes_get_the_numbers_of_their_motions(file):
+    numbers = []
 
     def note(part, rows):
-        told.append(rows.tolist())
+        numbers.append(rows.tolist())
         return part[:, :, :2] + 100
 
     stored = StoredMotion(file).taken(np.array([6, 2, 4])).changed(note, frames=2).taken([2, 0])
     assert stored.shape == (2, 3, 2, 2)
-    assert told == []
+    assert numbers == []
     assert rows_of(stored[:]) == [104, 106]
-    assert told == [[2, 0]]
+    assert numbers == [[2, 0]]
 
 
-def test_changes_follow_each_other(file):
+def test_changes_are_applied_in_order(file):
     stored = StoredMotion(file).changed(lambda part, rows: part + 1).changed(lambda part, rows: part * 10)
     assert rows_of(stored[:3]) == [10, 20, 30]
     assert rows_of(np.array(file)[:3]) == [0, 1, 2]
@@ -78,11 +78,11 @@ def test_changes_follow_each_other(file):
 
 def test_other_types_become_float32(tmp_path):
     np.save(tmp_path / "half.npy", np.ones((2, 3, 4, 5), np.float16))
-    found = StoredMotion(np.load(tmp_path / "half.npy", mmap_mode="r"))[:]
-    assert found.dtype == np.float32
+    motion = StoredMotion(np.load(tmp_path / "half.npy", mmap_mode="r"))[:]
+    assert motion.dtype == np.float32
 
 
-def test_it_knows_what_lies_on_the_disk(file):
+def test_motions_on_the_disk_are_recognised(file):
     assert is_stored(file)
     assert is_stored(file[2:4, :, :3])
     assert is_stored(StoredMotion(file))
@@ -97,7 +97,7 @@ def test_releasing_changes_no_value(file):
 
 
 @pytest.mark.parametrize("part", [slice(None), slice(2, 7), (slice(1, None, 2), slice(None), slice(1, 4))], ids=str)
-def test_another_process_opens_the_file_for_itself(file, part):
+def test_another_process_opens_the_file_itself(file, part):
     stored = StoredMotion(file[part]).taken([2, 0]).changed(Stretch(np.array([3, 2]), 4), frames=4)
     sent = pickle.dumps(stored)
     again = pickle.loads(sent)
@@ -107,12 +107,12 @@ def test_another_process_opens_the_file_for_itself(file, part):
     assert is_stored(again)
 
 
-def test_a_deep_copy_is_the_same_rows(file):
+def test_a_deep_copy_is_the_object_itself(file):
     stored = StoredMotion(file)
     assert copy.deepcopy(stored) is stored
 
 
-def test_what_was_changed_in_a_private_map_is_not_lost(file):
+def test_changes_in_a_private_map_are_not_lost(file):
     private = np.load(file.filename, mmap_mode="c")
     private -= 3
     release(private)

@@ -1,4 +1,4 @@
-"""Tests of kinetic/ntu/cleaning.py: what each recipe makes of a recording."""
+"""Tests of kinetic/ntu/cleaning.py: the clip that each recipe makes of a recording."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def turn(degrees: float) -> np.ndarray:
 
 
 def person(frames: int, at=(0.0, -0.8, 3.0), swing: float = 0.3, facing: float = 0.0) -> np.ndarray:
-    """(F, 25, 3): somebody whose arms swing so far."""
+    """A person whose arms swing by `swing` metres: (F, 25, 3)."""
     poses = np.repeat(STANDING[None], frames, axis=0)
     moved = swing * np.sin(np.arange(frames) / 5)[:, None]
     poses[:, (5, 6, 7, 21, 22), 2] += moved
@@ -41,12 +41,12 @@ def person(frames: int, at=(0.0, -0.8, 3.0), swing: float = 0.3, facing: float =
 
 
 def wide(poses: np.ndarray) -> np.ndarray:
-    """The same, lying on the side."""
+    """The poses, lying on the side."""
     return poses[..., (1, 0, 2)]
 
 
 def recorded(frames: int, *bodies: tuple[int, np.ndarray | range, np.ndarray]) -> Recording:
-    """(id, frames, poses) of each body, in the order in which frames have them."""
+    """A recording of bodies (id, frames, poses), in this order within frames."""
     body = np.concatenate([[], *(np.full(len(where), number, dtype=object) for number, where, _ in bodies)])
     frame = np.concatenate([[], *(np.asarray(where) for _, where, _ in bodies)]).astype(np.int64)
     joints = np.concatenate([np.empty((0, 25, 3)), *(poses for _, _, poses in bodies)])
@@ -62,7 +62,7 @@ def recorded(frames: int, *bodies: tuple[int, np.ndarray | range, np.ndarray]) -
 
 
 def reordered(recording: Recording) -> Recording:
-    """The bodies of every frame in the opposite order."""
+    """The recording with the bodies of every frame in the opposite order."""
     order = np.lexsort((-np.arange(len(recording.frame)), recording.frame))
     arrays = {name: getattr(recording, name)[order] for name in ("frame", "body", "joints", "tracking")}
     return replace(recording, **arrays)
@@ -97,10 +97,10 @@ def cleaned(recipe: str, recording: Recording) -> Clip | None:
         return None
 
 
-def assert_same(found: Clip, motion: np.ndarray, kept, tolerance: float = 0) -> None:
-    assert found.motion.dtype == np.float32 and found.origin.dtype == found.rotation.dtype == np.float64
-    np.testing.assert_allclose(found.motion, motion, rtol=0, atol=tolerance)
-    assert found.kept.tolist() == list(kept)
+def assert_same(clip: Clip, motion: np.ndarray, kept, tolerance: float = 0) -> None:
+    assert clip.motion.dtype == np.float32 and clip.origin.dtype == clip.rotation.dtype == np.float64
+    np.testing.assert_allclose(clip.motion, motion, rtol=0, atol=tolerance)
+    assert clip.kept.tolist() == list(kept)
 
 
 # ------------------------------------------------------------------------------------------------------ every recipe
@@ -180,7 +180,7 @@ def test_a_body_twice_in_a_frame_counts_once(recipe):
 
 
 @pytest.mark.parametrize("recipe", ["ctr-gcn", "pyskl", "kinetic"])
-def test_a_new_number_for_every_pose_is_refused_at_once(recipe):
+def test_a_new_id_for_every_pose_is_refused(recipe):
     bodies = [(ANN + number, [number], person(1)) for number in range(501)]
     with pytest.raises(Unusable, match="501 different bodies, expected at most 500"):
         CLEANING[recipe](recorded(501, *bodies))
@@ -189,7 +189,7 @@ def test_a_new_number_for_every_pose_is_refused_at_once(recipe):
 # ------------------------------------------------------------------------------------------------------------ st-gcn
 
 
-def test_st_gcn_takes_two_bodies_in_the_order_of_the_file():
+def test_st_gcn_uses_two_bodies_in_the_order_of_the_file():
     ann, bob, cy = person(4), person(4, (1, -0.8, 3)), person(4, (-1, -0.8, 3))
     recording = recorded(6, (BOB, [1, 2], bob[:2]), (ANN, [1, 2, 4], ann[:3]), (CY, [0, 1], cy[:2]))
     clip = CLEANING["st-gcn"](recording)
@@ -210,7 +210,7 @@ def test_st_gcn_swaps_people_with_the_order_of_the_file():
     assert (clip.motion[0] != clip.motion[1]).any()
 
 
-def test_st_gcn_has_one_row_where_nobody_is_second():
+def test_st_gcn_has_one_row_without_a_second_body():
     clip = CLEANING["st-gcn"](recorded(3, (ANN, [0], person(1)), (BOB, [2], person(1))))
     assert clip.motion.shape == (1, 3, 25, 3) and clip.remarks == ("1 of 3 frames without a body are zeros",)
 
@@ -314,7 +314,7 @@ def test_one_common_frame_is_no_overlap_to_ctr_gcn(recipe, rows):
 
 @pytest.mark.parametrize("recipe", PUBLISHED)
 def test_the_second_row_is_occupied_from_the_beginning(recipe):
-    """A published fault: who was there before the second body is dropped as if in its way."""
+    """A published fault: a body that ends before the second one begins is dropped as if they overlapped."""
     people = [person(40, swing=0.6), person(15, (1, -0.8, 3), swing=0.3), person(15, (-1, -0.8, 3), swing=0.1)]
     recording = recorded(40, (ANN, range(40), people[0]), (BOB, range(25, 40), people[1]), (CY, range(15), people[2]))
     clip = CLEANING[recipe](recording)
@@ -324,7 +324,7 @@ def test_the_second_row_is_occupied_from_the_beginning(recipe):
 
 @pytest.mark.parametrize("recipe", PUBLISHED)
 def test_gaps_in_a_body_are_closed(recipe):
-    """A published fault: after its gap a body comes too early, beside another moment of the other."""
+    """A published fault: after a gap a body comes too early, beside an earlier pose of the other."""
     ann, bob = person(30, swing=0.6), person(27, (1, -0.8, 3), swing=0.1)
     where = np.delete(np.arange(30), [10, 11, 12])
     clip = CLEANING[recipe](recorded(30, (ANN, range(30), ann), (BOB, where, bob)))
@@ -372,7 +372,7 @@ def test_pyskl_drops_frames_without_the_first_body():
 
 
 def literal_bodies(recording: Recording) -> tuple[int, dict[int, dict]]:
-    """Line by line, as the published readers go through a file: (frames with a body, bodies by id)."""
+    """The number of frames with a body, and the bodies by id, computed line by line as the published readers do."""
     bodies: dict[int, dict] = {}
     count = 0
     for frame in range(recording.frames):
@@ -433,8 +433,8 @@ def literal_ctr_gcn(recording: Recording) -> np.ndarray | None:
 
 
 def literal_pyskl(recording: Recording) -> np.ndarray | None:
-    _, found = literal_bodies(recording)
-    bodies = sorted(found.values(), key=lambda body: -body["motion"])
+    _, by_id = literal_bodies(recording)
+    bodies = sorted(by_id.values(), key=lambda body: -body["motion"])
     if len(bodies) > 1:
         bodies = [body for body in bodies if len(body["poses"]) > 11]
         if len(bodies) != 1:
@@ -490,21 +490,21 @@ def quaternion_turned(points: np.ndarray, real: float, imaginary: np.ndarray) ->
     ("recipe", "literal", "tolerance"), [("ctr-gcn", literal_ctr_gcn, 0), ("pyskl", literal_pyskl, 2e-6)]
 )
 @pytest.mark.parametrize("gaps", [False, True])
-def test_published_recipes_agree_with_a_literal_telling(recipe, literal, tolerance, gaps):
-    seen = {None: 0, 1: 0, 2: 0}
+def test_published_recipes_agree_with_a_literal_version(recipe, literal, tolerance, gaps):
+    counts = {None: 0, 1: 0, 2: 0}
     for seed in range(150):
         recording = random_recording(seed, gaps=gaps)
         clip, expected = cleaned(recipe, recording), literal(recording)
         if clip is None or expected is None:
             assert clip is expected is None
-            seen[None] += 1
+            counts[None] += 1
             continue
         if len(expected) == 2 and not expected[1].any():
             expected = expected[:1]
         assert clip.motion.shape == expected.shape
         np.testing.assert_allclose(clip.motion, expected, rtol=0, atol=tolerance)
-        seen[len(expected)] += 1
-    assert min(seen.values()) > 2, seen
+        counts[len(expected)] += 1
+    assert min(counts.values()) > 2, counts
 
 
 # ----------------------------------------------------------------------------------------------------------- kinetic
@@ -533,7 +533,7 @@ def test_a_jump_leaves_the_floor():
 
 @given(st.floats(-180, 180), st.floats(-3, 3), st.floats(-2, 2), st.floats(1, 5), st.booleans())
 @settings(deadline=None, max_examples=60)
-def test_where_the_camera_stands_does_not_matter(degrees, x, y, z, partner):
+def test_the_place_of_the_camera_does_not_matter(degrees, x, y, z, partner):
     bodies = [(ANN, range(40), person(40, swing=0.5))]
     if partner:
         bodies.append((BOB, range(40), person(40, (0.8, -0.8, 3.3), 0.2, 160)))
@@ -562,7 +562,7 @@ def test_cleaning_a_clean_clip_changes_nothing():
     np.testing.assert_allclose(again.origin, 0, atol=1e-6)
 
 
-def test_the_way_that_only_the_whole_clip_tells_is_taken_from_it():
+def test_a_direction_that_is_unclear_at_first_is_that_of_the_whole_clip():
     poses = person(40, facing=50)
     poses[:10, :, (0, 2)] = poses[:10, :1, (0, 2)]  # flat, seen from nowhere
     poses[:10, :, 1] += np.linspace(0, 1e-3, 10)[:, None]
@@ -577,7 +577,7 @@ def test_without_a_direction_nothing_is_turned():
     assert "which way the actor faces cannot be told, so it is not turned" in clip.remarks
 
 
-def test_the_one_who_moves_most_is_the_actor_and_where_the_other_stands_stays():
+def test_the_person_who_moves_most_is_the_actor_and_the_other_keeps_the_relative_place():
     ann, bob = person(40, swing=0.1), person(40, (0.9, -0.8, 3.4), 0.5, 120)
     clip = kinetic((ANN, range(40), ann), (BOB, range(40), bob))
     np.testing.assert_allclose(clip.origin, [0.9, -0.78, 3.4])
@@ -586,7 +586,7 @@ def test_the_one_who_moves_most_is_the_actor_and_where_the_other_stands_stays():
 
 
 def test_posture_does_not_count_as_motion():
-    """The variance over joints that the published scripts rank by prefers whoever is larger."""
+    """The published scripts rank by a variance over joints, which is larger for larger people."""
     tall, short = 1.3 * person(40, (0, -0.6, 2.5), swing=0.1), person(40, (1, -0.8, 3), swing=0.3)
     recording = recorded(40, (ANN, range(40), tall), (BOB, range(40), short))
     np.testing.assert_allclose(CLEANING["kinetic"](recording).origin[0], 1)
@@ -604,7 +604,7 @@ def test_passers_by_are_not_the_actor():
     ("wait", "away", "joined"),
     [(1, 0.1, True), (30, 0.1, True), (31, 0.1, False), (1, 0.5, False), (20, 0.6, True), (20, 0.8, False)],
 )
-def test_a_person_who_was_lost_goes_on_under_another_number(wait, away, joined):
+def test_a_lost_person_continues_under_another_id(wait, away, joined):
     first, second = person(30, swing=0.3), person(30, (away, -0.8, 3))
     begin = 29 + wait
     clip = kinetic((ANN, range(30), first), (BOB, range(begin, begin + 30), second), frames=begin + 30)
@@ -613,7 +613,7 @@ def test_a_person_who_was_lost_goes_on_under_another_number(wait, away, joined):
     assert clip.motion.shape[:2] == (1, begin + 30 if joined and wait <= 11 else 30)
 
 
-def test_parts_that_are_short_count_when_they_are_joined():
+def test_short_parts_count_together_when_they_are_joined():
     poses = person(30)
     bodies = [(ANN + i, range(10 * i, 10 * i + 10), poses[10 * i : 10 * i + 10]) for i in range(3)]
     clip = kinetic(*bodies, frames=30)
@@ -621,7 +621,7 @@ def test_parts_that_are_short_count_when_they_are_joined():
     assert clip.remarks == (f"body {ANN} and body {ANN + 1} and body {ANN + 2}: taken for one person",)
 
 
-def test_the_nearer_one_goes_on():
+def test_the_nearer_body_continues():
     poses = person(60)
     clip = kinetic(
         (ANN, range(30), poses[:30]),
@@ -633,7 +633,7 @@ def test_the_nearer_one_goes_on():
     assert f"body {ANN} and body {CY}: taken for one person" in clip.remarks
 
 
-def test_nobody_goes_on_as_two():
+def test_a_body_continues_as_one_body_only():
     clip = kinetic(
         (ANN, range(30), person(30)),
         (BOB, range(30), person(30, (0.3, -0.8, 3), swing=0.1)),
@@ -646,7 +646,7 @@ def test_nobody_goes_on_as_two():
     assert len(clip.motion) == 2 and not clip.motion[1, 30:].any()
 
 
-def test_nobody_goes_on_as_someone_who_was_there_already():
+def test_a_body_does_not_continue_as_one_that_was_present_before():
     clip = kinetic((ANN, range(25), person(25)), (BOB, range(24, 60), person(36, (0.1, -0.8, 3))), frames=60)
     assert not any("one person" in remark for remark in clip.remarks)
 
@@ -684,11 +684,11 @@ def test_two_people_are_enough():
     assert clip.remarks == (f"body {ANN}: beside two people that move more",)
 
 
-def test_who_lies_or_spreads_the_arms_alone_is_a_person():
+def test_a_lone_person_may_lie_or_spread_the_arms():
     assert kinetic((ANN, range(40), wide(person(40)))).motion.shape == (1, 40, 25, 3)
 
 
-def test_a_person_on_the_floor_is_not_given_up_for_furniture():
+def test_a_person_on_the_floor_is_preferred_to_furniture():
     lying, chair = wide(person(40)), person(40, at=(1.0, -0.8, 3.4), swing=0.0)
     clip = kinetic((ANN, range(40), lying), (BOB, range(40), chair))
     np.testing.assert_allclose(restored(clip.motion, clip.origin, clip.rotation)[0], lying, atol=1e-5)
@@ -744,7 +744,7 @@ def test_poses_of_zeros_are_absent():
     assert clip.motion[0].any(axis=(1, 2)).all() and clip.remarks[0].startswith("2 missing poses")
 
 
-def test_actors_are_there_from_the_first_frame_to_the_last():
+def test_actors_are_present_from_the_first_frame_to_the_last():
     used = [0, 0, 0]
     for seed in range(150):
         recording = random_recording(seed)
@@ -760,7 +760,7 @@ def test_actors_are_there_from_the_first_frame_to_the_last():
 
 
 def test_real_people_are_people(shared):
-    """Windows of five sets, four of them by a Kinect: whoever is seen there is not taken for a ghost."""
+    """No person in the windows of five sets, four of them by a Kinect, counts as a ghost."""
     for name in ("irds", "kinder_gator", "nw_ucla", "utd_mhad", "hdm05"):
         with np.load(shared / "data" / "motion" / f"{name}.npz") as file:
             motions = file["data"][::5].transpose(0, 2, 3, 1)
@@ -774,7 +774,7 @@ def test_real_people_are_people(shared):
 
 
 def test_how_near_real_people_come_to_ghosts(shared):
-    """What docs/cleaning.md says of the thresholds for height and for standing still."""
+    """The numbers in docs/cleaning.md on the thresholds for height and for standing still."""
     heights, varies, still = [], [], 0
     for name in ("irds", "kinder_gator", "nw_ucla", "utd_mhad", "hdm05"):
         with np.load(shared / "data" / "motion" / f"{name}.npz") as file:

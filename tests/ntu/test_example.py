@@ -1,4 +1,4 @@
-"""Tests of kinetic/ntu/example.py: generated people as raw NTU files."""
+"""Tests of kinetic/ntu/example.py: synthetic people as raw NTU files."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_mutual_actions_have_two_people_who_face_each_other(example):
         assert 0.5 < np.linalg.norm(to_other, axis=1).min() < 3
 
 
-def test_people_are_where_a_kinect_sees_them(example):
+def test_people_are_within_the_view_of_a_kinect(example):
     for recording in read(example).values():
         x, y, z = recording.joints[:, 0].T
         assert np.abs(x).max() < 2.5 and np.abs(y).max() < 1 and 1 < z.min() and z.max() < 5
@@ -81,13 +81,13 @@ def test_the_same_arguments_write_the_same_bytes_and_other_seeds_others(tmp_path
     assert len(same) == len(other) == 9 and all(same) and not any(other)
 
 
-def test_faults_are_those_that_were_told(tmp_path):
-    told = write_example(tmp_path / "raw", clips=90, faults=0.7, **SHORT)
+def test_faults_are_those_that_are_returned(tmp_path):
+    faults = write_example(tmp_path / "raw", clips=90, faults=0.7, **SHORT)
     recordings = read(tmp_path / "raw")
-    assert list(told) == sorted(recordings)
-    seen = Counter(told.values())
-    assert min(seen["a ghost"], seen["a new id"], seen["frames without a body"], seen[""]) >= 5
-    for name, fault in told.items():
+    assert list(faults) == sorted(recordings)
+    counts = Counter(faults.values())
+    assert min(counts["a ghost"], counts["a new id"], counts["frames without a body"], counts[""]) >= 5
+    for name, fault in faults.items():
         recording = recordings[name]
         people, ids = 1 + (int(name[-3:]) in MUTUAL), len(np.unique(recording.body))
         assert ids == people + (fault in ("a ghost", "a new id"))
@@ -97,20 +97,20 @@ def test_faults_are_those_that_were_told(tmp_path):
 
 
 def test_broken_files_cannot_be_read(tmp_path):
-    told = write_example(tmp_path / "raw", clips=9, broken=4, **SHORT)
-    for name, fault in told.items():
+    faults = write_example(tmp_path / "raw", clips=9, broken=4, **SHORT)
+    for name, fault in faults.items():
         if fault:
             with pytest.raises(ValueError, match="line [0-9]+: found"):
                 read_recording(tmp_path / "raw" / f"{name}.skeleton")
         else:
             read_recording(tmp_path / "raw" / f"{name}.skeleton")
-    assert sorted(filter(None, told.values())) == ["a frame too few", "a frame too many", "a word", "cut"]
+    assert sorted(filter(None, faults.values())) == ["a frame too few", "a frame too many", "a word", "cut"]
 
 
-def test_missing_clips_hold_nobody(tmp_path, monkeypatch):
+def test_missing_clips_hold_no_body(tmp_path, monkeypatch):
     monkeypatch.setattr(example_module, "MISSING", frozenset({"S001C002P001R001A001"}))
-    told = write_example(tmp_path / "raw", clips=3, **SHORT)
-    assert list(told.values()) == ["", "no body at all", ""]
+    faults = write_example(tmp_path / "raw", clips=3, **SHORT)
+    assert list(faults.values()) == ["", "no body at all", ""]
     assert len(read_recording(tmp_path / "raw" / "S001C002P001R001A001.skeleton").frame) == 0
 
 
@@ -130,7 +130,7 @@ def test_numbers_out_of_range_are_refused(tmp_path, wrong):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+def test_a_folder_that_is_not_empty_is_refused(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ValueError, match="expected a new or an empty folder"):
         write_example(tmp_path, clips=3)

@@ -1,4 +1,4 @@
-"""Tests of kinetic/ntu/facts.py: names, and the official counts."""
+"""Tests of kinetic/ntu/facts.py: names of clips, and the official counts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ clips = st.builds(
 # -------------------------------------------------------------------------------------------------------------- names
 
 
-def test_a_name_says_five_numbers():
+def test_a_name_has_five_numbers():
     clip = ClipName.parse("S001C002P003R002A013")
     assert clip == ClipName(setup=1, camera=2, performer=3, replication=2, action=13)
     assert ClipName.parse("S001C002P003R002A013.skeleton") == clip
@@ -107,7 +107,7 @@ def test_535_clips_are_missing_of_which_302_are_of_ntu_60():
     assert Counter(clip.camera for clip in old) == {1: 18960 - 18932, 2: 18960 - 18847, 3: 18960 - 18799}
 
 
-def test_the_list_of_missing_clips_is_not_touched_by_accident():
+def test_the_list_of_missing_clips_has_its_checksum():
     text = "\n".join(sorted(MISSING))
     assert text.startswith("S001C002P005R002A008\nS001C002P006R001A008\nS001C003P002R001A055\n")
     assert text.endswith("S032C003P067R002A075\nS032C003P067R002A076\nS032C003P067R002A077")
@@ -150,7 +150,7 @@ def test_the_smallest_class_is_the_known_one(name, side, action):
     assert BENCHMARKS[name].expected()[side].argmin() + 1 == action
 
 
-def test_missing_clips_fall_on_both_sides_as_published():
+def test_missing_clips_are_on_both_sides_as_published():
     for name, train, test in (("ntu60-xsub", 229, 73), ("ntu60-xview", 274, 28)):
         benchmark = BENCHMARKS[name]
         held = [clip for clip in map(ClipName.parse, MISSING) if benchmark.holds(clip)]
@@ -164,7 +164,7 @@ def test_every_benchmark_has_its_split():
 
 
 @given(clips)
-def test_ntu_120_holds_what_60_does(clip):
+def test_ntu_120_has_all_clips_of_ntu_60(clip):
     if BENCHMARKS["ntu60-xsub"].holds(clip):
         assert BENCHMARKS["ntu120-xsub"].holds(clip)
 

@@ -1,4 +1,4 @@
-"""Recordings of a Kinect: what is read, how exactly, and what every file that is no recording is told."""
+"""Tests of kinetic/ntu/recording.py: files that are read, their exact numbers, and the message for every wrong file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ID = 72057594037931101  # more than a float64 can hold
 
 
 def some_recording(counts=(1, 2, 1), *, seed=0, name="S001C002P003R002A013") -> Recording:
-    """Bodies in front of a camera, as many in each frame as `counts` says; all numbers are float32."""
+    """A recording with `counts` bodies in its frames; all numbers are float32."""
     rng = np.random.default_rng(seed)
     b = sum(counts)
     joints = rng.normal([0, 0, 3], [0.5, 0.5, 0.2], (b, 25, 3)).astype(np.float32).astype(np.float64)
@@ -43,7 +43,7 @@ def some_recording(counts=(1, 2, 1), *, seed=0, name="S001C002P003R002A013") -> 
 
 
 def assert_same(one: Recording, other: Recording, *, remarks: bool = True) -> None:
-    """To the last bit, -0 included."""
+    """Equal to the last bit, -0 included."""
     assert (one.name, one.frames) == (other.name, other.frames)
     for name in ("frame", "body", "joints", "tracking"):
         a, b = getattr(one, name), getattr(other, name)
@@ -54,18 +54,18 @@ def assert_same(one: Recording, other: Recording, *, remarks: bool = True) -> No
 BODY = b"72057594037931101 0 1 1 1 1 0 0.02764709 0.05745083 2"
 JOINT = b"0.2181153 0.1725972 3.785547 277.419 191.8218 1036.233 519.1677 -0.2059419 0.05349901 0.9692109 -0.1239193 2"
 WHOLE = b"\n".join([b"2", b"1", BODY, b"25", *[JOINT] * 25, b"1", BODY, b"25", *[JOINT] * 25]) + b"\n"
-"""Two frames with one body, whose joints lie in one point."""
+"""Two frames with one body, whose joints are all in one point."""
 
 
 def line(number: int, text: bytes, data: bytes = WHOLE) -> bytes:
-    """The file with another line; they are counted from 1, as in messages."""
+    """The file with another line; the first line is number 1, as in messages."""
     lines = data.split(b"\n")
     lines[number - 1] = text
     return b"\n".join(lines)
 
 
 def field(number: int, text: bytes, where: int = 6, data: bytes = WHOLE) -> bytes:
-    """The file with another field in one line, that of the second joint if not told otherwise."""
+    """The file with another field in one line, by default that of the second joint."""
     words = data.split(b"\n")[where - 1].split(b" ")
     words[number] = text
     return line(where, b" ".join(words), data)
@@ -119,7 +119,7 @@ def test_ids_are_exact(number):
         assert read_recording(data).body.tolist() == [number, ID]
 
 
-def test_an_id_that_stands_twice_in_a_frame_is_noted():
+def test_an_id_that_occurs_twice_in_a_frame_is_noted():
     recording = some_recording((2, 3))
     recording.body[1], recording.body[4] = recording.body[0], recording.body[2]
     remarks = ("bodies in a frame: up to 3", "ids that stand twice in a frame: 2")
@@ -158,11 +158,11 @@ ODD: dict[str, tuple[Callable[[], bytes], tuple[str, ...]]] = {
         ("fields without a number (not kept): 4, as in nan, -1.#IND, -Infinity",),
     ),
 }  # fmt: skip
-"""What is accepted although no file of NTU RGB+D need have it: the file, and what is remarked."""
+"""Unusual files that are accepted, and the remark on each."""
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_what_is_odd_but_usable_is_read(name):
+def test_unusual_but_usable_files_are_read(name):
     make, remarks = ODD[name]
     recording = read_recording(make())
     assert recording.remarks == remarks
@@ -170,7 +170,7 @@ def test_what_is_odd_but_usable_is_read(name):
     assert len(recording.frame) in (2, 5, 11) and np.isfinite(recording.joints).all()
 
 
-def test_layout_does_not_change_what_is_read():
+def test_layout_does_not_change_the_recording():
     plain = read_recording(WHOLE)
     same = ("lines end", "no line end", "blank", "tabs", "spaces")
     for name in ODD:
@@ -178,7 +178,7 @@ def test_layout_does_not_change_what_is_read():
             assert_same(read_recording(ODD[name][0]()), plain)
 
 
-def test_what_c_prints_for_no_number():
+def test_nan_and_infinity_as_c_prints_them_are_accepted():
     for word in (b"nan", b"-nan", b"NaN", b"inf", b"-INF", b"Infinity", b"-1.#IND", b"1.#QNAN0", b"1.#INF00"):
         assert "without a number" in read_recording(field(3, word)).remarks[0]
 
@@ -248,7 +248,7 @@ def recordings(draw: st.DrawFn) -> Recording:
 
 @settings(max_examples=40, deadline=None)
 @given(recordings(), st.sampled_from(["\n", "\r\n"]), st.integers(9, 12))
-def test_what_is_written_is_read(recording, newline, digits):
+def test_written_recordings_come_back(recording, newline, digits):
     data = recording_bytes(recording, newline=newline, digits=digits)
     again = read_recording(data)
     np.testing.assert_array_equal(again.joints.astype(np.float32), recording.joints.astype(np.float32))
@@ -307,7 +307,7 @@ def test_files_damaged_by_chance_are_read_or_refused():
     assert set(outcomes) == set(fuzz_recordings.FINE)
 
 
-def test_the_readers_that_are_timed_read_the_same():
+def test_the_readers_in_the_benchmark_agree():
     state = benchmark.setup(torch.device("cpu"), files=2, frames=3)
     assert benchmark.check(state) == {"files that differ": 0.0}
     state.files[1].write_bytes(ODD["a byte order mark (UTF-8)"][0]().replace(b"3.785547", b"3.7"))
@@ -315,7 +315,7 @@ def test_the_readers_that_are_timed_read_the_same():
         benchmark.check(state)
 
 
-def test_the_quick_way_reads_what_is_published():
+def test_the_quick_reader_reads_published_files():
     for newline in ("\n", "\r\n"):
         assert quick(recording_bytes(some_recording((1, 0, 2)), newline=newline, digits=7)) is not None
 
@@ -572,7 +572,7 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str]] = {
     "a byte that is no text": (lambda: field(0, b"0.2\x001153"), "line 6: found the byte 0x00, expected plain text"),
     "a page break": (lambda: field(0, b"0.2\x0c1153"), "line 6: found the byte 0x0c, expected plain text"),
 }
-"""What is refused: the file, and the message."""
+"""Files that are refused, and their messages."""
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -606,17 +606,17 @@ def sparse(path: Path) -> None:
 
 
 NO_FILES: dict[str, tuple[Callable[[Path], None], str]] = {
-    "a folder": (folder, "found a folder, expected a plain file"),
-    "a pipe (which would wait for somebody to write)": (pipe, "found a pipe, expected a plain file"),
-    "a socket": (bound_socket, "found a socket, expected a plain file"),
-    "a link to a device": (endless, "found a device, expected a plain file"),
-    "a sparse file of 1 TiB": (sparse, "found 1048576.0 MiB, expected at most 64.0 MiB"),
+    "a folder": (folder, "expected a plain file, found a folder"),
+    "a pipe (which would wait for a writer)": (pipe, "expected a plain file, found a pipe"),
+    "a socket": (bound_socket, "expected a plain file, found a socket"),
+    "a link to a device": (endless, "expected a plain file, found a device"),
+    "a sparse file of 1 TiB": (sparse, f"expected a plain file of at most {LARGEST} bytes, found {1 << 40}"),
 }
-"""What is refused before it is opened: how to make it, and the message."""
+"""Paths that are refused before they are opened: the function that makes one, and the message."""
 
 
 @pytest.mark.parametrize("name", NO_FILES)
-def test_what_is_no_file_is_not_opened(name, tmp_path, monkeypatch):
+def test_other_things_than_plain_files_are_not_opened(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     make, message = NO_FILES[name]
     path = tmp_path / "x.skeleton"
@@ -641,7 +641,7 @@ def test_a_pipe_that_takes_the_place_of_a_file_does_not_block(tmp_path, monkeypa
     path = tmp_path / "x.skeleton"
     os.mkfifo(path)
     monkeypatch.setattr(os, "stat", lambda path: os.stat_result((0o100644, 0, 0, 1, 0, 0, 10, 0, 0, 0)))
-    with pytest.raises(ValueError, match=r"^found a pipe, expected a plain file$"):
+    with pytest.raises(ValueError, match=r"^expected a plain file, found a pipe$"):
         read_recording(path)
 
 
@@ -677,7 +677,7 @@ def test_memory_is_a_small_multiple_of_the_file(data):
     assert peak < 20 * len(data) + (1 << 20)
 
 
-def test_every_cut_is_read_in_no_way():
+def test_no_cut_file_is_read():
     for newline in (b"\n", b"\r\n"):
         data = WHOLE.replace(b"\n", newline)
         for stop in range(0, len(data) - len(newline), 7):
@@ -685,7 +685,7 @@ def test_every_cut_is_read_in_no_way():
                 read_recording(data[:stop])
 
 
-def test_messages_are_short_whatever_the_file_says():
+def test_messages_are_short_for_any_file():
     for text in (b"x" * 4000, b"' \" \\ " * 500, b"\t" * 3000 + b"y"):
         for data in (line(1, text), line(3, text), line(6, text), field(0, b"z" * 3000), WHOLE + text):
             with pytest.raises(ValueError) as error:
@@ -693,10 +693,10 @@ def test_messages_are_short_whatever_the_file_says():
             assert len(str(error.value)) < 300 and "\n" not in str(error.value)
 
 
-def test_the_page_tells_what_happens():
+def test_the_tables_of_the_page_are_true():
     page = (ROOT / "docs" / "malformed.md").read_text(encoding="utf-8")
-    told = dict(re.findall(r"^\| ([^|]+?) \| `([^`]+)` \|$", page, flags=re.MULTILINE))
-    assert told == {name: message for name, (_, message) in {**MALFORMED, **NO_FILES}.items()}
+    rows = dict(re.findall(r"^\| ([^|]+?) \| `([^`]+)` \|$", page, flags=re.MULTILINE))
+    assert rows == {name: message for name, (_, message) in {**MALFORMED, **NO_FILES}.items()}
     accepted = page.partition("## What is read")[2].partition("\n## ")[0]
     listed = dict(re.findall(r"^\| ([^|]+?) \| ([^`|]*) \|$", accepted, flags=re.MULTILINE))
     del listed["the file has"], listed["---"]
@@ -745,13 +745,13 @@ def test_orientations_are_turns_towards_the_joint():
         ({"frames": 10_001}, "a recording has 1 to 10000 frames, got 10001"),
     ],
 )
-def test_what_could_not_be_read_is_not_written(change, message):
+def test_a_recording_that_could_not_be_read_is_not_written(change, message):
     with pytest.raises(ValueError) as error:
         recording_bytes(replace(some_recording(), **change))
     assert str(error.value) == message
 
 
-def test_a_crowd_is_not_written():
+def test_too_many_bodies_are_not_written():
     with pytest.raises(ValueError, match=r"^a frame has at most 12 bodies, frame 1 has 13$"):
         recording_bytes(some_recording((1, 13)))
 
