@@ -47,6 +47,10 @@ def tell(argument):
     trace(Path(argument), f"{main} {os.getcwd()} {[os.environ.get(name) for name in names]}")
 
 
+def answer(argument):
+    trace(Path(argument), str(sys.modules["kinetic_code_my_pooling"].ANSWER))
+
+
 def refuse(argument):
     if argument.endswith("bad"):
         raise ValueError(f"two\\nlines")

@@ -116,6 +116,12 @@ def look_around(folder):
     note(folder, "found", json.dumps(found))
 
 
+def use_code(folder):
+    """Note a value of a file of the user."""
+    module = sys.modules.get("kinetic_code_my_pooling")
+    note(folder, "answer", getattr(module, "ANSWER", None))
+
+
 class Work:
     @staticmethod
     def nested(folder):

@@ -272,13 +272,41 @@ def test_a_module_that_cannot_be_preloaded_is_named(tmp_path):
         list(Local(preload=["nowhere"]).run(working.nap, given(tmp_path, "a")))
 
 
+CODE = """
+import sys
+print("imported", file=open(__file__ + ".log", "a"))
+ANSWER = 42
+"""
+
+
+@pytest.mark.parametrize("methods", [["fork", "spawn"], ["spawn"]])
+def test_code_is_imported_before_the_work_and_only_once_where_processes_are_forked(tmp_path, monkeypatch, methods):
+    monkeypatch.setattr(local.multiprocessing, "get_all_start_methods", lambda: methods)
+    (tmp_path / "my-pooling.py").write_text(CODE)
+    monkeypatch.chdir(tmp_path)
+    assert (
+        last(events(Local(2, code=["my-pooling.py"]).run(working.use_code, given(tmp_path, "a", "b"))))["b"].kind
+        == "ended"
+    )
+    assert [(tmp_path / name / "answer").read_text() for name in "ab"] == ["42", "42"]
+    assert len((tmp_path / "my-pooling.py.log").read_text().split()) == (1 if "fork" in methods else 2)
+
+
+def test_code_that_cannot_be_imported_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="gone.py: no such Python file"):
+        Local(code=[tmp_path / "gone.py"]).run(working.nap, [])
+    (tmp_path / "bad.py").write_text("1 / 0")
+    with pytest.raises(RuntimeError, match=f"{tmp_path}/bad.py: ZeroDivisionError: division by zero"):
+        list(Local(code=[tmp_path / "bad.py"]).run(working.nap, given(tmp_path, "a")))
+
+
 def test_work_may_be_anything_that_can_be_imported(tmp_path):
     assert events(Local().run(working.Work.nested, given(tmp_path, "a")))[-1] == Event("ended", "a")
     assert (tmp_path / "a" / "nested").exists()
 
 
 def test_work_that_cannot_be_imported_is_refused_at_once():
-    with pytest.raises(ValueError, match="must be a function of a module .* got .*<lambda> of test_local"):
+    with pytest.raises(ValueError, match="must be a function of a module .* got .*<lambda> of .*test_local"):
         Local().run(lambda folder: None, [])
     code = "from kinetic.engines.local import Local\ndef f(x): pass\nLocal().run(f, [])"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -286,7 +314,7 @@ def test_work_that_cannot_be_imported_is_refused_at_once():
 
 
 def test_names_are_unique():
-    with pytest.raises(ValueError, match="a name of its own, 'a' stands there twice"):
+    with pytest.raises(ValueError, match="a name of its own, 'a' names two"):
         Local().run(working.nap, [Task("a", "x"), Task("b", "y"), Task("a", "z")])
 
 

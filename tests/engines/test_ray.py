@@ -60,6 +60,13 @@ def test_nothing_of_the_current_folder_is_imported(cluster, tmp_path):
     assert sprung(folder) == ""
 
 
+def test_code_is_imported_before_the_work(cluster, tmp_path):
+    (tmp_path / "my-pooling.py").write_text("ANSWER = 42")
+    events = cluster.events("answer", [str(tmp_path / "answer")], folder=tmp_path, code=["my-pooling.py"])
+    assert [kind for kind, *_ in events] == ["started", "ended", "closed"]
+    assert (tmp_path / "answer").read_text() == "42"
+
+
 def test_an_exception_fails_its_task_alone_and_at_once(cluster, tmp_path):
     events = cluster.events("refuse", [str(tmp_path / name) for name in ("one", "bad", "two")])
     assert ("failed", "task1", "ValueError: two lines") in events

@@ -45,6 +45,10 @@ def tell_surroundings(folder: str) -> None:
         note(folder, text)
 
 
+def tell_answer(folder: str) -> None:
+    note(folder, sys.modules["kinetic_code_my_pooling"].ANSWER)
+
+
 def raise_for_bad(folder: str) -> None:
     note(folder, "ran")
     if Path(folder).name == "bad":
@@ -168,18 +172,39 @@ esac
 """Each of Slurm's programs; the one that takes jobs runs them where it is called, as the cluster does."""
 
 
-def test_nothing_of_the_folder_where_jobs_are_submitted_is_imported(tmp_path, monkeypatch):
+@pytest.fixture
+def pretended(tmp_path, monkeypatch):
+    """Makes engines on a Slurm that is a shell script."""
     for name in slurm.PROGRAMS:
         (tmp_path / name).write_text(PROGRAM)
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(set_traps(tmp_path / "here", "kinetic"))
     monkeypatch.setattr(slurm, "SETTLING", 30.0)
-    (task,) = tasks_in(tmp_path, "a")
-    found = [event for event in Slurm(tmp_path / "jobs", poll=0.2).run(return_at_once, [task]) if event.kind != "tick"]
-    assert [event.kind for event in found] == ["started", "ended"]
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return lambda **options: Slurm(tmp_path / "jobs", poll=0.2, **options)
+
+
+def test_nothing_of_the_folder_where_jobs_are_submitted_is_imported(tmp_path, pretended):
+    set_traps(tmp_path / "here", "kinetic")
+    events = by_task(pretended().run(return_at_once, tasks_in(tmp_path, "a")))["a"]
+    assert kinds(events) == ["started", "ended"]
     assert noted(tmp_path / "a") == ["ran"] and sprung(tmp_path / "here") == ""
+
+
+def test_a_job_imports_the_code_of_the_user_first(tmp_path, pretended):
+    (tmp_path / "here" / "my-pooling.py").write_text("ANSWER = 42")
+    events = by_task(pretended(code=["my-pooling.py"]).run(tell_answer, tasks_in(tmp_path, "a")))["a"]
+    assert kinds(events) == ["started", "ended"] and noted(tmp_path / "a") == ["42"]
+
+
+def test_a_job_whose_code_cannot_be_imported_fails_and_names_the_file(tmp_path, pretended):
+    (tmp_path / "bad.py").write_text("1 / 0")
+    events = by_task(pretended(code=[tmp_path / "bad.py"]).run(return_at_once, tasks_in(tmp_path, "a")))["a"]
+    assert kinds(events) == ["started", "failed"]
+    assert events[-1].detail == f"ImportError: {tmp_path}/bad.py: ZeroDivisionError: division by zero"
+    with pytest.raises(FileNotFoundError, match="gone.py: no such Python file"):
+        pretended(code=["gone.py"]).run(return_at_once, [])
 
 
 def test_another_task_work_or_folder_is_another_job(tmp_path):
@@ -279,10 +304,14 @@ def test_a_job_has_our_python_our_environment_and_its_threads(engine, tmp_path, 
 
 @pytest.mark.slurm
 def test_what_cannot_be_imported_fails(engine, tmp_path, monkeypatch):
-    monkeypatch.delenv("PYTHONPATH")
-    events = by_task(engine().run(return_at_once, tasks_in(tmp_path, "a")))
+    (tmp_path / "vanishing_work.py").write_text("def work(folder): pass")
+    monkeypatch.syspath_prepend(tmp_path)
+    import vanishing_work
+
+    (tmp_path / "vanishing_work.py").unlink()
+    events = by_task(engine().run(vanishing_work.work, tasks_in(tmp_path, "a")))
     assert kinds(events["a"]) == ["started", "failed"]
-    assert events["a"][-1].detail == "ModuleNotFoundError: No module named 'test_slurm'"
+    assert events["a"][-1].detail == "ModuleNotFoundError: No module named 'vanishing_work'"
 
 
 @pytest.mark.slurm
