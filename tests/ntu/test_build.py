@@ -27,11 +27,13 @@ from kinetic import processes
 from kinetic.files import holding
 from kinetic.formats.reading import read_motions
 from kinetic.motion.synthetic import synthesise
-from kinetic.ntu import build
+from kinetic.ntu import build, parts
 from kinetic.ntu.build import BuildReport, build_ntu, in_camera_space
 from kinetic.ntu.cleaning import CLEANING, Unusable
 from kinetic.ntu.example import write_example
 from kinetic.ntu.facts import ACTIONS, BENCHMARKS, ClipName
+from kinetic.ntu.parts import Part, is_finished, make_part, read_lines
+from kinetic.ntu.raw import Archives
 from kinetic.ntu.recording import read_recording
 
 CLIPS = 57
@@ -145,10 +147,10 @@ def test_quaternions_are_those_of_the_rotations():
     turns = Rotation.from_rotvec(2 * np.random.default_rng(0).normal(size=(200, 3)))
     half = Rotation.from_rotvec(np.pi * np.eye(3))  # no w at all
     for turn in [*turns, *half]:
-        w, x, y, z = build._quaternion(turn.as_matrix())
+        w, x, y, z = parts._quaternion(turn.as_matrix())
         assert w >= 0
         np.testing.assert_allclose(Rotation.from_quat([x, y, z, w]).as_matrix(), turn.as_matrix(), atol=1e-14)
-    assert build._quaternion(np.eye(3)).tolist() == [1, 0, 0, 0]
+    assert parts._quaternion(np.eye(3)).tolist() == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -226,23 +228,23 @@ class Interruption(BaseException):
 
 
 def stopping(after: int, error: BaseException):
-    """Makes so many parts, then fails."""
-    made = []
+    """A `make_part` that fails after this many parts."""
+    finished = []
 
-    def make(job, archives):
-        if len(made) == after:
+    def make(part, archives):
+        if len(finished) == after:
             raise error
-        made.append(job)
-        original(job, archives)
+        finished.append(part)
+        original(part, archives)
 
-    original = build._make
+    original = parts.make_part
     return make
 
 
 def test_an_interrupted_build_goes_on(raw, built, tmp_path, small_blocks, monkeypatch):
     for after, error in ((2, Interruption()), (0, Interruption()), (3, OSError(errno.ENOSPC, "No space left"))):
         with monkeypatch.context() as patch, pytest.raises(type(error)):
-            patch.setattr(build, "_make", stopping(after, error))
+            patch.setattr(parts, "make_part", stopping(after, error))
             build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
         assert not (tmp_path / "out").exists()
     report = build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
@@ -253,7 +255,7 @@ def test_an_interrupted_build_goes_on(raw, built, tmp_path, small_blocks, monkey
 
 
 def test_a_part_that_is_not_whole_is_made_again(raw, built, tmp_path, small_blocks, monkeypatch):
-    monkeypatch.setattr(build, "_make", stopping(4, Interruption()))
+    monkeypatch.setattr(parts, "make_part", stopping(4, Interruption()))
     with pytest.raises(Interruption):
         build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     monkeypatch.undo()
@@ -272,7 +274,7 @@ def test_a_part_that_is_not_whole_is_made_again(raw, built, tmp_path, small_bloc
 @pytest.mark.parametrize("other", [{"recipe": "st-gcn"}, {"frames": 32}, {"benchmark": "ntu120-xsetup"}, {"raw": ""}])
 def test_parts_of_another_request_are_thrown_away(raw, tmp_path, small_blocks, monkeypatch, other):
     with monkeypatch.context() as patch, pytest.raises(Interruption):
-        patch.setattr(build, "_make", stopping(2, Interruption()))
+        patch.setattr(parts, "make_part", stopping(2, Interruption()))
         build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     if "raw" in other:
         shutil.copytree(raw, tmp_path / "raw")
@@ -396,7 +398,7 @@ def test_what_the_system_refused_is_tried_again(raw, built, tmp_path, small_bloc
         return read_recording(source, name)
 
     with monkeypatch.context() as patch, pytest.raises(Interruption):
-        patch.setattr(build, "read_recording", read)
+        patch.setattr(parts, "read_recording", read)
         build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     report = build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=2)
     assert report.resumed == 8  # the third part, with the failure that stays
@@ -409,29 +411,29 @@ def test_a_build_that_could_use_nothing_begins_anew(raw, built, tmp_path, monkey
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch, pytest.raises(ValueError, match="none of 57 clips .*Input/output error"):
-        patch.setattr(build, "read_recording", refuse)
+        patch.setattr(parts, "read_recording", refuse)
         build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     assert_nothing_left(tmp_path, "out.report.jsonl")
     assert contents(build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1).out) == contents(built.out)
 
 
 def test_a_worker_that_is_killed_is_replaced(raw, built, tmp_path, small_blocks, monkeypatch):
-    ask, killed = build._Worker.ask, []
+    ask, killed = parts._ask, []
 
-    def deadly(worker, job):
+    def deadly(worker, part):
         if len(killed) < 2:
             killed.append(worker.process.pid)
             worker.process.kill()
-        return ask(worker, job)
+        return ask(worker, part)
 
-    monkeypatch.setattr(build._Worker, "ask", deadly)
+    monkeypatch.setattr(parts, "_ask", deadly)
     report = build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=2)
     assert len(killed) == 2
     assert contents(report.out) == contents(built.out)
 
 
 def test_a_build_whose_workers_always_die_ends_and_says_where(raw, tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "BOOT", "import sys; sys.stdin.readline(); sys.exit(7)")
+    monkeypatch.setattr(processes, "BOOT", "import sys; sys.exit(7)")
     monkeypatch.setattr(build, "BLOCK", 40)
     with pytest.raises(
         ChildProcessError, match="3 workers ended with status 7 at the files from S0.* to S0.*; what is done is kept"
@@ -443,7 +445,7 @@ def test_a_build_whose_workers_always_die_ends_and_says_where(raw, tmp_path, mon
 def test_what_the_disk_refuses_in_a_worker_is_told(raw, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "BLOCK", 40)
     full = (
-        "import errno, kinetic.ntu.build as b\n"
+        "import errno, kinetic.ntu.parts as b\n"
         "def full(path): raise OSError(errno.ENOSPC, 'No space left on device', str(path))\n"
         "b.replacing = full\n"
     )
@@ -584,13 +586,13 @@ def test_an_archive_that_vanishes_takes_no_other_with_it(raw, tmp_path, monkeypa
     (tmp_path / "raw").mkdir()
     for name, part in (("a.zip", paths[::2]), ("b.zip", paths[1::2])):
         archive(tmp_path / "raw" / name, part)
-    choose = build._choose
+    choose = build.choose_clips
 
-    def vanish(*given):
+    def vanish(*arguments):
         (tmp_path / "raw" / "b.zip").unlink()
-        return choose(*given)
+        return choose(*arguments)
 
-    monkeypatch.setattr(build, "_choose", vanish)
+    monkeypatch.setattr(build, "choose_clips", vanish)
     report = build_ntu(tmp_path / "raw", tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     assert list(read_motions(report.out).clip) == [path.stem for path in paths[::2]]
     assert report.failed == len(paths[1::2]) and all("b.zip" in words for words in report.first)
@@ -602,21 +604,21 @@ def test_an_archive_that_changed_gives_no_clip_of_another_name(raw, tmp_path, mo
     (tmp_path / "raw").mkdir()
     archive(tmp_path / "raw" / "a.zip", paths[:6])
     shutil.copy(paths[20], tmp_path / "raw")
-    choose = build._choose
+    choose = build.choose_clips
 
-    def swap(*given):
+    def swap(*arguments):
         archive(tmp_path / "raw" / "a.zip", paths[members])
-        return choose(*given)
+        return choose(*arguments)
 
-    monkeypatch.setattr(build, "_choose", swap)
+    monkeypatch.setattr(build, "choose_clips", swap)
     report = build_ntu(tmp_path / "raw", tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     kept = paths[:5] if members.start == 0 else []
     assert list(read_motions(report.out).clip) == [path.stem for path in [*kept, paths[20]]]
     assert all("the archive changed" in line["error"] for line in listed(report)[:-1])
-    job = build._Job(str(tmp_path / "part"), "kinetic", "stretch", 64, [(paths[5].stem, [("a", 0, "", 1, 2)])])
-    monkeypatch.setattr(build._Archives, "open", lambda *_: (_ for _ in ()).throw(OSError("the archive changed")))
-    build._make(job, build._Archives())
-    assert build._lines(job) and not build._done(job)  # to be made again
+    part = Part(str(tmp_path / "part"), "kinetic", "stretch", 64, [(paths[5].stem, [("a", 0, "", 1, 2)])])
+    monkeypatch.setattr(Archives, "open", lambda *_: (_ for _ in ()).throw(OSError("the archive changed")))
+    make_part(part, Archives())
+    assert read_lines(part) and not is_finished(part)  # to be made again
 
 
 def test_links_to_folders_are_followed_once(raw, built, tmp_path):
