@@ -223,7 +223,7 @@ class _Build:
                 request.recipe,
                 request.fit,
                 request.frames,
-                [(str(clip), [source.copy() for source in sources]) for clip, sources in block],
+                [(str(clip), sources) for clip, sources in block],
             )
             for number, block in enumerate(blocks)
         ]

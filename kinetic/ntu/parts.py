@@ -19,7 +19,7 @@ import numpy as np
 from kinetic.files import read_text, replacing
 from kinetic.motion.fitting import FITTING
 from kinetic.ntu.cleaning import CLEANING, Unusable
-from kinetic.ntu.raw import Archives, Copy, in_words
+from kinetic.ntu.raw import Archives, Source, in_words
 from kinetic.ntu.recording import read_recording
 from kinetic.plain import json_values
 from kinetic.processes import Child
@@ -49,7 +49,7 @@ class Part:
     recipe: str
     fit: str
     frames: int | None
-    files: list[tuple[str, list[Copy]]]
+    files: list[tuple[str, list[Source]]]
 
     def path(self, suffix: str) -> Path:
         return Path(f"{self.stem}.{suffix}")
@@ -63,12 +63,12 @@ def make_part(part: Part, archives: Archives) -> None:
     """
     lines = []
     with replacing(part.path("f32")) as beside, open(beside, "wb") as file:
-        for clip, copies in part.files:
+        for clip, sources in part.files:
             line: dict[str, Any] = {"clip": clip, "failures": []}
             lines.append(line)
-            for copy in copies:
+            for source in sources:
                 try:
-                    motion, facts = _motion(part, archives.open(*copy), clip)
+                    motion, facts = _motion(part, archives.open(source), clip)
                 except Exception as error:  # whatever a file does to the code, the build goes on and reports it
                     failure = {
                         "error": in_words(error),

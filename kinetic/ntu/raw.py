@@ -14,7 +14,7 @@ from kinetic.motion.arrays import mebibytes
 from kinetic.ntu.facts import MISSING, Benchmark, ClipName
 from kinetic.ntu.report import SKIPPED, UnusedFile
 
-__all__ = ["Archives", "ClipFiles", "Copy", "Source", "choose_clips", "find_sources", "in_words"]
+__all__ = ["Archives", "ClipFiles", "Source", "choose_clips", "find_sources", "in_words"]
 
 LARGEST_MEMBER = 64 << 20
 """Bytes of the largest file that is taken out of a zip archive; those of NTU RGB+D have 0.2 to 4 MB."""
@@ -42,12 +42,7 @@ class Source:
     size: int
     stamp: int
 
-    def copy(self) -> Copy:
-        return self.path, self.member, self.inside, self.size, self.stamp
 
-
-Copy: TypeAlias = tuple[str, int, str, int, int]
-"""The path, member, name inside, size and stamp of a source: as much as `Archives` needs to open it."""
 ClipFiles: TypeAlias = tuple[ClipName, list[Source]]
 """A clip, and all files of it, the first to be tried first."""
 
@@ -168,20 +163,20 @@ class Archives:
             self._zip.close()
         self._zip, self._path, self._members = None, "", []
 
-    def open(self, path: str, member: int, inside: str, size: int, stamp: int) -> Path | bytes:
+    def open(self, source: Source) -> Path | bytes:
         """A plain file as its path, a member as its bytes, of which no more are read than it may have.
 
         Raises:
             OSError: also when the member has another name, size or checksum than at the time of the search
         """
-        if member < 0:
-            return Path(path)
-        if self._zip is None or path != self._path:
+        if source.member < 0:
+            return Path(source.path)
+        if self._zip is None or source.path != self._path:
             self.close()
-            self._zip, self._path = zipfile.ZipFile(path), path
+            self._zip, self._path = zipfile.ZipFile(source.path), source.path
             self._members = self._zip.infolist()
-        info = self._members[member] if member < len(self._members) else None
-        if info is None or (info.filename, info.file_size, info.CRC) != (inside, size, stamp):
+        info = self._members[source.member] if source.member < len(self._members) else None
+        if info is None or (info.filename, info.file_size, info.CRC) != (source.inside, source.size, source.stamp):
             raise OSError("the archive changed after it was searched")
         if info.flag_bits & 1 or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise ValueError("is encrypted or compressed in an unusual way, expected a plain zip archive")
