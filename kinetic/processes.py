@@ -38,6 +38,7 @@ __all__ = [
     "isolated",
     "kill_group",
     "load_code",
+    "processors",
     "search_path",
     "stop_signals",
     "thread_variables",
@@ -197,6 +198,11 @@ def ending(status: int) -> str:
         return f"killed by {signal.Signals(-status).name}"
     except ValueError:
         return f"killed by signal {-status}"
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def thread_variables(threads: int) -> dict[str, str]:

@@ -11,6 +11,7 @@ from kinetic.engines.here import Here
 from kinetic.engines.interface import Engine
 from kinetic.engines.local import Local
 from kinetic.files import inside
+from kinetic.processes import processors
 from kinetic.settings.sections import RayConfig, SlurmConfig
 
 __all__ = ["choose_engine"]
@@ -66,6 +67,5 @@ def choose_engine(
             more=slurm.options,
             code=code,
         )
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    room = min(gpus, processors) if gpus else processors // threads
+    room = min(gpus, processors()) if gpus else processors() // threads
     return Local(jobs or max(1, room), preload=preload, code=code, threads=threads, gpus=gpus)

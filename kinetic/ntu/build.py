@@ -30,6 +30,7 @@ from kinetic.ntu.facts import BENCHMARKS, ClipName
 from kinetic.ntu.parts import RATE, Part, body_shape, is_finished, part_makers, read_lines
 from kinetic.ntu.raw import ClipFiles, Source, choose_clips, find_sources
 from kinetic.ntu.report import POLICY, SKIPPED, BuildReport, UnusedFile
+from kinetic.processes import processors
 from kinetic.skeleton import NTU25
 from kinetic.version import __version__
 
@@ -144,7 +145,7 @@ def build_ntu(
         recipe: of `kinetic.ntu.cleaning.CLEANING`
         frames: length of the motions, or `all` for clips that keep their length; None = as the recipe was published
         fit: of `kinetic.motion.fitting.FITTING`; None = as the recipe's authors do for this number of frames
-        workers: processes; None = one per core. With 1, everything happens in this process
+        workers: processes; None = one per processor. With 1, everything happens in this process
         progress: show a bar
 
     Raises:
@@ -178,7 +179,7 @@ def build_ntu(
         if not os.path.samestat(before, work.stat()):  # one build ended and removed it, another began and made it
             raise FileExistsError(f"{work}: another process is at work in it")
         build = _Build(request, clips, unused, len(sources), work, out)
-        build.make(workers or _cores(), progress)
+        build.make(workers or processors(), progress)
         report = build.merge(progress, began)
         _clear(work)
         with suppress(OSError):  # files of others stay
@@ -194,10 +195,6 @@ def _clear(work: Path, keep: str = "") -> bool:
     for entry in others:
         entry.unlink(missing_ok=True)
     return any(entry.suffix == ".jsonl" for entry in others)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Build:

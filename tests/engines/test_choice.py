@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from kinetic.engines.choice import choose_engine
@@ -11,9 +9,10 @@ from kinetic.engines.here import Here
 from kinetic.engines.local import Local
 from kinetic.engines.ray import Ray
 from kinetic.engines.slurm import Slurm
+from kinetic.processes import processors
 from kinetic.settings.sections import RayConfig, SlurmConfig
 
-ROOM = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+ROOM = processors()
 
 
 def test_this_machine_runs_as_many_tasks_as_there_are_processors_for(tmp_path):
