@@ -41,10 +41,14 @@ def nap(argument):
     trace(Path(path), "done")
 
 
-def tell(argument):
+def look_around(argument):
     main = threading.current_thread() is threading.main_thread()
     names = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
     trace(Path(argument), f"{main} {os.getcwd()} {[os.environ.get(name) for name in names]}")
+
+
+def answer(argument):
+    trace(Path(argument), str(sys.modules["kinetic_code_my_pooling"].ANSWER))
 
 
 def refuse(argument):
@@ -78,9 +82,9 @@ def leave(argument):
     sys.exit(0)
 
 
-def asked(argument):
+def note_sigterm(argument):
     def stop(number, frame):
-        trace(Path(argument), "asked")
+        trace(Path(argument), "SIGTERM")
         sys.exit(143)
 
     signal.signal(signal.SIGTERM, stop)
@@ -100,7 +104,8 @@ from kinetic.engines.interface import Task
 from kinetic.engines.ray import Ray
 name, arguments, options, enough = json.loads(sys.argv[1])
 before = signal.getsignal(signal.SIGTERM)
-events = Ray(**options).run(getattr(ray_work, name), [Task(f"task{i}", each) for i, each in enumerate(arguments)])
+tasks = [Task(f"task{i}", argument) for i, argument in enumerate(arguments)]
+events = Ray(**options).run(getattr(ray_work, name), tasks)
 started = 0
 with contextlib.closing(events):
     for event in events:
@@ -114,14 +119,14 @@ print(json.dumps(["closed", "", ""]), flush=True)
 
 
 class Cluster:
-    """A head without CPUs and nodes beside it, each in a network namespace of its own."""
+    """A head without CPUs, and nodes beside it; each has its own network namespace."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.spaces, self.nodes, self.cleaning = folder, [], {}, contextlib.ExitStack()
         self.environment = os.environ | {
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": os.pathsep.join([str(ROOT), str(folder)]),
-            "RAY_AUTH_MODE": "disabled",  # alike on every node; nothing outside reaches the namespaces
+            "RAY_AUTH_MODE": "disabled",  # the same on every node; nothing outside reaches the namespaces
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_health_check_timeout_ms": "2000",  # a node that is silent for about 10 seconds is dead
             "RAY_health_check_period_ms": "1000",
@@ -172,7 +177,7 @@ class Cluster:
             "--disable-usage-stats",
         ]
         command += [f"--node-ip-address={address}", "--include-log-monitor=false", "--object-store-memory=80000000"]
-        command += [f"--temp-dir={self.folder / address}", *options]  # a common one makes their sockets collide
+        command += [f"--temp-dir={self.folder / address}", *options]  # in a shared folder their sockets collide
         with log.open("wb") as file:
             node = subprocess.Popen(
                 command, env=self.environment, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=file, stderr=file
@@ -188,10 +193,10 @@ class Cluster:
         """A program on the head that runs tasks and closes the iterator when `enough` have started.
 
         Args:
-            folder: the current one of the program
+            folder: where the program runs
         """
-        asked = json.dumps([work, arguments, {"address": f"{HEAD}:6379", **options}, enough])
-        command = ["ip", "netns", "exec", self.spaces[0], sys.executable, "-P", "-c", DRIVER, asked]
+        call = json.dumps([work, arguments, {"address": f"{HEAD}:6379", **options}, enough])
+        command = ["ip", "netns", "exec", self.spaces[0], sys.executable, "-P", "-c", DRIVER, call]
         return subprocess.Popen(
             command,
             env=self.environment,
@@ -202,7 +207,7 @@ class Cluster:
         )
 
     def events(self, work: str, arguments: list[str], **options: object) -> list[tuple[str, str, str]]:
-        """All events but ticks of a program that ends well and leaves the terminal clean."""
+        """All events but ticks of a program that succeeds and prints no error."""
         driver = self.drive(work, arguments, **options)
         try:
             out, err = driver.communicate(timeout=90)
@@ -228,15 +233,15 @@ def run(*command: str) -> str:
 
 
 def wait_for(true: Callable[[], bool], seconds: float) -> None:
-    """Until something is true; gives up when that is hopeless."""
+    """Wait until a condition is true, for so many seconds at most."""
     end = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < end, "waited in vain"
+        assert time.monotonic() < end, f"not true after {seconds} s"
         time.sleep(0.05)
 
 
 def missing() -> str:
-    """What a cluster needs and is not there; empty = nothing."""
+    """What a cluster needs and this machine lacks; empty = nothing."""
     if importlib.util.find_spec("ray") is None:
         return "Ray is not installed"
     if shutil.which("ip") is None:

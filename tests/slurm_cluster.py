@@ -1,9 +1,9 @@
 """A real Slurm on this machine alone, for as long as it is needed.
 
-`python tests/slurm_cluster.py COMMAND ...` runs a command that finds it. Everything lies in one temporary folder,
-listens on the loopback interface only, and is gone at the end: the database of the accounts (MariaDB), the key holder
-(munge), and Slurm's three daemons, with two nodes of two pretended processors each, `one` and `two`. From Debian:
-`apt-get install slurmctld slurmd slurmdbd slurm-client mariadb-server munge`.
+`python tests/slurm_cluster.py COMMAND ...` runs a command that finds it. All files are in one temporary folder, all
+daemons listen on the loopback interface only, and nothing is left at the end: the database of the accounts (MariaDB),
+the key holder (munge), and Slurm's three daemons, with two nodes of two pretended processors each, `one` and `two`.
+From Debian: `apt-get install slurmctld slurmd slurmdbd slurm-client mariadb-server munge`.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 
 
 def missing() -> list[str]:
-    """The programs that are needed and not installed."""
+    """The programs that Slurm needs and this machine lacks."""
     return [name for name in PROGRAMS if not shutil.which(name, path=PATH)]
 
 
@@ -125,9 +125,9 @@ def configure(folder: Path) -> None:
     """Write the configurations and the key."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(4)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        ports = [each.getsockname()[1] for each in sockets]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        ports = [listener.getsockname()[1] for listener in sockets]
     facts = dict(zip(("database", "control", "one", "two"), ports, strict=True))
     facts |= {"folder": folder, "user": getpass.getuser(), "host": socket.gethostname().split(".")[0]}
     for name, text in {"slurm.conf": SLURM, "slurmdbd.conf": DATABASE_DAEMON}.items():
@@ -140,14 +140,14 @@ def configure(folder: Path) -> None:
 
 
 def start_all(folder: Path, start: Callable[..., None], environment: Mapping[str, str]) -> None:
-    """Start the daemons, each when the one that it needs is there."""
+    """Start the daemons in the order in which they need each other."""
     munge = folder / "munge.socket"
-    files = (f"--{each}-file={folder}/munge.{each}" for each in ("key", "pid", "log", "seed"))
+    files = (f"--{kind}-file={folder}/munge.{kind}" for kind in ("key", "pid", "log", "seed"))
     start("munged", "--foreground", "--force", f"--socket={munge}", *files)
     data = ("--no-defaults", f"--datadir={folder}/data", f"--user={getpass.getuser()}")
     database = environment["MYSQL_UNIX_PORT"]
     subprocess.run(["mariadb-install-db", *data, "--skip-test-db"], env=environment, check=True, capture_output=True)
-    # reached through a socket in a folder of our own, so that no passwords are needed
+    # its socket is in our folder, so it needs no passwords
     start("mariadbd", *data, f"--socket={database}", f"--pid-file={folder}/mariadb.pid", "--skip-networking",
           "--skip-grant-tables", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=16M")  # fmt: skip
     wait("munge", munge.exists)
@@ -162,37 +162,37 @@ def start_all(folder: Path, start: Callable[..., None], environment: Mapping[str
 
 def idle(environment: Mapping[str, str]) -> int:
     """How many nodes wait for work."""
-    told = subprocess.run(["sinfo", "--noheader", "--Node", "--format=%T"], env=environment, capture_output=True)
-    return told.stdout.split().count(b"idle")
+    result = subprocess.run(["sinfo", "--noheader", "--Node", "--format=%T"], env=environment, capture_output=True)
+    return result.stdout.split().count(b"idle")
 
 
 def quietly(*command: str, environment: Mapping[str, str]) -> bool:
-    """Whether a command does what it should."""
+    """Whether a command succeeds."""
     with contextlib.suppress(subprocess.TimeoutExpired):
         return subprocess.run(command, env=environment, capture_output=True, timeout=20).returncode == 0
     return False
 
 
-def wait(what: str, there: Callable[[], bool]) -> None:
-    """Until it is there."""
+def wait(name: str, ready: Callable[[], bool]) -> None:
+    """Wait until something is ready."""
     end = time.monotonic() + PATIENCE
-    while not there():
+    while not ready():
         if time.monotonic() > end:
             logs = sorted(Path(os.environ["SLURM_CONF"]).parent.glob("*.log"))
             tails = "\n".join(f"{log.name}:\n{log.read_text(errors='replace')[-1000:]}" for log in logs)
-            raise TimeoutError(f"no {what} after {PATIENCE:.0f} s\n{tails}")
+            raise TimeoutError(f"no {name} after {PATIENCE:.0f} s\n{tails}")
         time.sleep(0.2)
 
 
 def inside(folder: Path) -> list[int]:
     """The processes that were started with this cluster's configuration."""
     mark = f"SLURM_CONF={folder / 'slurm.conf'}".encode()
-    found = []
+    processes = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
             if mark in path.read_bytes().split(b"\0") and int(path.parent.name) != os.getpid():
-                found.append(int(path.parent.name))
-    return found
+                processes.append(int(path.parent.name))
+    return processes
 
 
 if __name__ == "__main__":

@@ -1,16 +1,28 @@
-"""Nothing of the current folder is imported by any verb, whatever starts it, nor by any process that it starts."""
+"""Processes of our own import nothing from the current folder, end with their parent, and load a user's code."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from traps import set_traps, sprung
 
-from kinetic.processes import guarded, isolated, search_path, stop_signals, variables
+from kinetic.processes import (
+    Child,
+    code_files,
+    ending,
+    guarded,
+    isolated,
+    load_code,
+    search_path,
+    stop_signals,
+    thread_variables,
+    variables,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = [
@@ -62,47 +74,47 @@ def folder(tmp_path):
     return set_traps(tmp_path)
 
 
-def ended(command, folder, **environment):
-    """A program that ended well in a folder."""
+def output(command, folder, **environment):
+    """What a program prints that runs in a folder and succeeds."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 def test_no_verb_imports_from_the_current_folder(folder):
-    ended([sys.executable, "-P", "-c", ALL.format(count=len(VERBS)), json.dumps(VERBS)], folder)
+    output([sys.executable, "-P", "-c", ALL.format(count=len(VERBS)), json.dumps(VERBS)], folder)
     assert (folder / "grid" / "report.html").exists() and (folder / "ntu" / "motion.npy").exists()
     assert sprung(folder) == ""
-    # With -m, Python searches the current folder first, until we are asked.
-    ended([sys.executable, "-m", "kinetic", *("again" if word == "grid" else word for word in VERBS[6])], folder)
+    # With -m, Python searches the current folder first, until our code runs.
+    output([sys.executable, "-m", "kinetic", *("again" if word == "grid" else word for word in VERBS[6])], folder)
     for verb in {" ".join(words[: 2 if words[0] in ("data", "skeleton") else 1]) for words in VERBS}:
-        ended([sys.executable, "-m", "kinetic", *verb.split(), "--help"], folder)
+        output([sys.executable, "-m", "kinetic", *verb.split(), "--help"], folder)
     assert sprung(folder) == ""
 
 
 def test_several_devices_import_nothing_from_the_current_folder(folder):
     set_traps(folder, "contextlib")  # which Python with -m imports before anything of ours
     devices = ["--training.devices", "2", "--out", "two"]
-    ended([sys.executable, "-P", "-m", "kinetic", "fit", *TINY, *ENCODER, *devices], folder)
+    output([sys.executable, "-P", "-m", "kinetic", "fit", *TINY, *ENCODER, *devices], folder)
     assert (folder / "two" / "checkpoints" / "last.ckpt").exists() and sprung(folder) == ""
 
 
 def test_a_checkout_runs_from_its_own_folder():
     libraries = os.pathsep.join(entry for entry in sys.path if entry != str(ROOT))
-    told = ended([sys.executable, "-S", "-m", "kinetic", "skeleton", "check", "ntu25"], ROOT, PYTHONPATH=libraries)
-    assert told.startswith("ntu25: sound")
+    printed = output([sys.executable, "-S", "-m", "kinetic", "skeleton", "check", "ntu25"], ROOT, PYTHONPATH=libraries)
+    assert printed.startswith("ntu25: sound")
 
 
 def tell(*arguments):
     print(json.dumps([arguments, sys.path, bool(sys.flags.isolated)]))
 
 
-def test_an_isolated_process_has_the_path_that_it_is_given_and_nothing_else(folder):
+def test_an_isolated_process_imports_from_its_path_alone(folder):
     path = [str(Path(__file__).parent), *search_path()]
     command = isolated("test_processes:tell", 1, "two", ["three"], path=path)
-    arguments, found, alone = json.loads(ended(command, folder, PYTHONPATH=f"{folder}{os.pathsep}."))
-    assert (arguments, found, alone) == ([1, "two", ["three"]], path, True)
+    arguments, searched, alone = json.loads(output(command, folder, PYTHONPATH=f"{folder}{os.pathsep}."))
+    assert (arguments, searched, alone) == ([1, "two", ["three"]], path, True)
     assert sprung(folder) == ""
 
 
@@ -121,10 +133,10 @@ def test_relative_entries_are_left_out_unless_modules_came_from_there(tmp_path, 
 def test_the_variables_hold_what_stands_before_the_standard_library(monkeypatch, tmp_path):
     standard = [entry for entry in sys.path if "python3" in entry]
     monkeypatch.setattr(sys, "path", ["", str(tmp_path), *standard, "/last"])
-    found = variables()
-    assert found["PYTHONSAFEPATH"] == "1"
-    assert found["PYTHONPATH"].split(os.pathsep)[:2] == [str(ROOT), str(tmp_path)]
-    assert "/last" not in found["PYTHONPATH"] and standard[0] not in found["PYTHONPATH"].split(os.pathsep)
+    assert variables()["PYTHONSAFEPATH"] == "1"
+    entries = variables()["PYTHONPATH"].split(os.pathsep)
+    assert entries[:2] == [str(ROOT), str(tmp_path)]
+    assert "/last" not in entries and standard[0] not in entries
 
 
 def test_what_a_library_starts_leaves_the_current_folder_alone(folder, monkeypatch):
@@ -147,3 +159,149 @@ def test_an_ignored_hangup_stays_ignored():
         assert stop_signals() == (signal.SIGTERM, signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+# -------------------------------------------------------------------------------------------------------------- a child
+
+
+def answer(orders, replies, greeting):
+    """Body of a child: answers every order until there are no more."""
+    replies.send([greeting, os.getcwd(), os.environ["OMP_NUM_THREADS"], sys.stdin.read(), os.getpgid(0) == os.getpid()])
+    while True:
+        try:
+            replies.send(orders.recv() * 2)
+        except EOFError:
+            return
+
+
+def sleep_with_another(orders, replies):
+    """Body of a child that is deaf to its orders, as is the process that it forks."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    other = os.fork()
+    if other:
+        replies.send(other)
+    time.sleep(100)
+
+
+def child(function, *arguments, **options):
+    return Child(f"test_processes:{function}", *arguments, path=[str(Path(__file__).parent), *search_path()], **options)
+
+
+def alive(pid):
+    """Whether a process runs; one that is dead and waits for its parent does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def assert_gone(pid):
+    until = time.monotonic() + 30
+    while alive(pid):
+        assert time.monotonic() < until, f"process {pid} still runs"
+        time.sleep(0.02)
+
+
+def test_a_child_answers_until_its_orders_end(tmp_path):
+    process = child("answer", "hello", folder=str(tmp_path), threads=3)
+    assert process.replies.recv() == ["hello", str(tmp_path), "3", "", True]
+    process.orders.send(21)
+    assert process.replies.recv() == 42
+    assert process.end(30) == "ended with status 0"
+
+
+def test_a_child_that_does_not_end_is_killed_with_all_that_it_started():
+    process = child("sleep_with_another")
+    other = process.replies.recv()
+    process.process.terminate()
+    assert process.end(0.1) == "killed by SIGKILL"
+    assert_gone(other)
+
+
+@pytest.mark.parametrize("fork", [False, True], ids=["", "although it left a fork behind"])
+def test_a_child_dies_with_its_parent(fork):
+    code = (
+        "import os, sys, time; sys.path[:0] = [sys.argv[1]]; import test_processes\n"
+        "process = test_processes.child('sleep_with_another')\n"
+        "print(process.process.pid, process.replies.recv(), flush=True)\n"
+        f"if {fork}: print(os.fork(), flush=True)\n"
+        "time.sleep(100)\n"
+    )
+    command = [sys.executable, "-c", code, str(Path(__file__).parent)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        pids = [int(pid) for pid in parent.stdout.readline().split()]
+        left = [parent.stdout.readline() for _ in range(2)] if fork else []
+        assert all(map(alive, pids))
+        parent.kill()
+        for pid in pids:
+            assert_gone(pid)
+        for pid in filter(None, map(int, left)):  # the fork prints 0
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_the_end_of_a_process_in_words():
+    assert ending(0) == "ended with status 0"
+    assert ending(-signal.SIGSEGV) == "killed by SIGSEGV"
+    assert ending(-63) == "killed by signal 63"
+
+
+def test_all_numerical_libraries_use_as_many_threads():
+    assert thread_variables(2) == {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+
+
+# ------------------------------------------------------------------------------------------------------- code of a user
+
+
+@pytest.fixture
+def modules():
+    """Forgets the modules of loaded files."""
+    yield
+    for name in [name for name in sys.modules if name.startswith("kinetic_code_")]:
+        del sys.modules[name]
+
+
+def test_a_file_is_imported_once_under_a_stable_name(tmp_path, modules):
+    (tmp_path / "my-loss.py").write_text("import sys\nsys.argv.append('loaded')\nclass Loss: pass\n")
+    before = list(sys.argv)
+    module = load_code(tmp_path / "my-loss.py")
+    assert load_code(str(tmp_path / "my-loss.py")) is module is sys.modules["kinetic_code_my_loss"]
+    assert sys.argv == [*before, "loaded"] and module.Loss.__module__ == "kinetic_code_my_loss"
+    sys.argv[:] = before
+    assert code_files([tmp_path / "my-loss.py"]) == [str(tmp_path / "my-loss.py")]
+
+
+def test_a_relative_path_is_made_whole(tmp_path, monkeypatch):
+    (tmp_path / "a.py").write_text("")
+    monkeypatch.chdir(tmp_path)
+    assert code_files(["a.py"]) == [str(tmp_path / "a.py")]
+
+
+def test_what_is_no_python_file_is_refused_by_name(tmp_path):
+    with pytest.raises(FileNotFoundError, match="gone.py: no such Python file"):
+        load_code(tmp_path / "gone.py")
+    (tmp_path / "loss.txt").write_text("")
+    with pytest.raises(ValueError, match="loss.txt: expected a Python file, whose name ends in .py"):
+        load_code(tmp_path / "loss.txt")
+    with pytest.raises(ValueError, match=r"code must be a list of Python files, got 'loss.py'; write \['loss.py'\]"):
+        code_files("loss.py")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("1 / 0", "ZeroDivisionError: division by zero"), ("import nowhere", "No module named 'nowhere'"),
+     ("def", "SyntaxError: "), ("raise SystemExit(3)", "SystemExit: 3")],
+)  # fmt: skip
+def test_the_error_of_a_file_is_told_with_its_name_and_leaves_no_module(tmp_path, text, reason):
+    (tmp_path / "bad.py").write_text(text)
+    with pytest.raises(ImportError, match=f"bad.py: .*{reason}"):
+        load_code(tmp_path / "bad.py")
+    assert "kinetic_code_bad" not in sys.modules
+
+
+def test_two_files_of_one_name_are_refused(tmp_path, modules):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "loss.py").write_text("")
+    load_code(tmp_path / "a" / "loss.py")
+    with pytest.raises(ValueError, match="b/loss.py: .*a/loss.py is loaded under the same name.*rename one"):
+        load_code(tmp_path / "b" / "loss.py")

@@ -1,4 +1,4 @@
-"""Modules of a stranger that lie in the current folder: each leaves a mark when something imports it."""
+"""Traps: modules in the current folder that leave a mark when something imports them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 NAMES = (
     *("json", "multiprocessing", "platform", "typing", "random", "csv", "subprocess", "argparse"),  # of Python
     *("torch", "numpy", "yaml", "scipy", "matplotlib", "PIL", "tqdm", "einops", "pytorch_lightning"),  # of libraries
-    *("wandb", "tensorboard", "av", "hydra", "ray", "submitit", "rich"),  # that are looked for and may not be there
-    *("sitecustomize", "usercustomize"),  # that every Python looks for
+    *("wandb", "tensorboard", "av", "hydra", "ray", "submitit", "rich"),  # that are optional
+    *("sitecustomize", "usercustomize"),  # that every Python imports at its start
 )
 TRAP = """
 from pathlib import Path
@@ -19,13 +19,13 @@ raise SystemExit("a module of the current folder ran")
 
 
 def set_traps(folder: Path, *more: str) -> Path:
-    """The folder with one module of each of these names, and more."""
+    """Put a trap of each name into the folder; the folder."""
     for name in (*NAMES, *more):
         (folder / f"{name}.py").write_text(TRAP, encoding="utf-8")
     return folder
 
 
 def sprung(folder: Path) -> str:
-    """The names of those that something imported."""
+    """The names of the traps that something imported, each with a blank after it."""
     mark = folder / "SPRUNG"
     return mark.read_text(encoding="utf-8") if mark.exists() else ""

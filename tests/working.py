@@ -1,4 +1,4 @@
-"""Work that the tests of engines have done in processes of their own."""
+"""Work for the tests of engines, which runs in other processes."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 def note(folder, name, content=""):
-    """A file that is there whole or not at all."""
+    """Write a file that appears whole or not at all."""
     beside = Path(folder) / f".{name}"
     beside.write_text(str(content))
     beside.rename(Path(folder) / name)
 
 
 def first_time(folder):
-    """Whether nobody has asked this yet for the folder."""
+    """Whether this is the first call for the folder."""
     try:
         (Path(folder) / "tried").touch(exist_ok=False)
     except FileExistsError:
@@ -89,7 +89,7 @@ def sleep_long_or_deaf(folder):
 
 
 def behead_once(folder):
-    """Kill the server; only the one that does so, and only once."""
+    """The task `bad` kills the server, the first time."""
     if Path(folder).name == "bad" and first_time(folder):
         while not (Path(folder).parent / "good" / "pid").exists():
             time.sleep(0.02)
@@ -110,10 +110,16 @@ def orphan(folder):
 
 def look_around(folder):
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-    found = {name: os.environ.get(name) for name in names}
-    found |= {"preloaded": "colorsys" in sys.modules, "torch": "torch" in sys.modules}
-    found |= {"group": os.getpgid(0), "session": os.getsid(0), "pid": os.getpid(), "stdin": sys.stdin.read()}
-    note(folder, "found", json.dumps(found))
+    surroundings = {name: os.environ.get(name) for name in names}
+    surroundings |= {"preloaded": "colorsys" in sys.modules, "torch": "torch" in sys.modules}
+    surroundings |= {"group": os.getpgid(0), "session": os.getsid(0), "pid": os.getpid(), "stdin": sys.stdin.read()}
+    note(folder, "surroundings", json.dumps(surroundings))
+
+
+def use_code(folder):
+    """Note a value of a file of the user."""
+    module = sys.modules.get("kinetic_code_my_pooling")
+    note(folder, "answer", getattr(module, "ANSWER", None))
 
 
 class Work:

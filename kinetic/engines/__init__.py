@@ -1,1 +1,1 @@
-"""Where the cells of a grid run: processes of this machine, a Ray cluster, or Slurm."""
+"""Where the cells of a grid run: this process, processes of this machine, a Ray cluster, or Slurm."""

@@ -7,58 +7,65 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from kinetic.engines.here import Here
 from kinetic.engines.interface import Engine
 from kinetic.engines.local import Local
 from kinetic.files import inside
+from kinetic.processes import processors
 from kinetic.settings.ablation import RayConfig, SlurmConfig
 
 __all__ = ["choose_engine"]
 
 
 def choose_engine(
-    name: Literal["local", "ray", "slurm"],
+    name: Literal["local", "ray", "slurm", "here"],
     *,
     folder: str | os.PathLike[str],
     jobs: int | None = None,
     threads: int = 1,
     preload: Sequence[str] = (),
+    code: Sequence[str | os.PathLike[str]] = (),
     gpus: int = 0,
     ray: RayConfig | None = None,
     slurm: SlurmConfig | None = None,
 ) -> Engine:
-    """The engine of that name, with its part of a configuration.
+    """The engine of that name, with its section of a configuration.
 
     Args:
         folder: where an engine may keep files of its own, on a file system that all machines share
         jobs: tasks at a time; None = as many as there is room for
         threads: of each task on this machine
         preload: modules that tasks on this machine have in common
-        gpus: of this machine that tasks shall use, one each; 0 = none
-        ray, slurm: what is asked of these; None = their defaults
+        code: Python files that every process imports before its task; they come from the caller only, never from a
+            configuration file
+        gpus: of this machine that tasks use, one each; 0 = none
+        ray, slurm: sections of a configuration; None = their defaults
 
     Raises:
         ValueError: for numbers out of range, and when the folder of an engine is a link to another place
         ModuleNotFoundError: when an extra is missing, when it runs
     """
+    if name == "here":
+        return Here(code)
     if name == "ray":
         from kinetic.engines.ray import Ray
 
-        own = ray or RayConfig()
-        return Ray(own.address, cpus=own.cpus, gpus=own.gpus, jobs=jobs)
+        ray = ray or RayConfig()
+        return Ray(ray.address, cpus=ray.cpus, gpus=ray.gpus, jobs=jobs, code=code)
     if name == "slurm":
         from kinetic.engines.slurm import Slurm
 
-        asked = slurm or SlurmConfig()
+        slurm = slurm or SlurmConfig()
         return Slurm(
             inside(Path(folder), "slurm"),
-            partition=asked.partition,
-            minutes=asked.minutes,
-            cpus=asked.cpus,
-            gpus=asked.gpus,
-            memory=asked.memory,
+            partition=slurm.partition,
+            minutes=slurm.minutes,
+            cpus=slurm.cpus,
+            gpus=slurm.gpus,
+            memory=slurm.memory,
             jobs=jobs,
-            more=asked.options,
+            more=slurm.options,
+            code=code,
         )
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    room = min(gpus, processors) if gpus else processors // threads
-    return Local(jobs or max(1, room), preload=preload, threads=threads, gpus=gpus)
+    room = min(gpus, processors()) if gpus else processors() // threads
+    return Local(jobs or max(1, room), preload=preload, code=code, threads=threads, gpus=gpus)

@@ -1,13 +1,14 @@
 """Slurm: every task is a job of the cluster, and goes back into the queue when its time runs out.
 
-Slurm itself is the book of what runs: the name of a job says which task of which folder it has, so that a new call
-finds the jobs of one that died. A task ended when the file in which submitit puts what the work returned says so;
-a job that left the queue without that file died, and Slurm's accounting is asked what of.
+Slurm itself keeps the record of what runs: the name of a job says which task of which folder it has, so that a new call
+finds the jobs of a call that died. A task has ended when the file in which submitit puts the result of the work says
+so; a job that left the queue without that file died, and Slurm's accounting knows the cause.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
@@ -24,10 +25,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
-from kinetic.engines.interface import Event, Task
+from kinetic.engines.interface import Event, Task, import_path, load_work, one_line
 from kinetic.formats.pickles import decode_pickle
 from kinetic.messages import complain
-from kinetic.processes import variables
+from kinetic.processes import code_files, ending, isolated, load_code, search_path, thread_variables
 from kinetic.version import install_hint
 
 if TYPE_CHECKING:
@@ -63,16 +64,17 @@ class Slurm:
         folder: where submitit keeps its files and the jobs their logs; all nodes see it
         partition: of the cluster; None = its default
         minutes: a job may run; the work goes on in the next one
-        cpus: processors of a task, also its OMP_NUM_THREADS
+        cpus: processors of a task, and threads of its numerical libraries
         gpus: of a task
         memory: of a task in GiB; None = the cluster's default
-        jobs: at most so many are in the queue at a time; None = all at once, and Slurm decides
+        jobs: most jobs in the queue at a time; None = all at once, and Slurm decides
         retries: of a task whose process or node died
         timeouts: how often a task may run out of time, or make room for others
-        notice: seconds before the end of its time at which the work is asked to save; Slurm may ask a minute earlier
-        grace: seconds that cancelled jobs are waited for
+        notice: seconds between the request to save and the end of a job's time; Slurm may ask a minute earlier
+        grace: seconds to wait for cancelled jobs
         poll: seconds between two questions to Slurm
         more: options of sbatch by name, such as `{"account": "lab", "time": "2-00:00:00"}`; they win
+        code: Python files that each job imports before its work; all nodes see them
 
     Raises:
         ValueError: when an argument is out of its range
@@ -92,6 +94,7 @@ class Slurm:
     grace: float = 60.0
     poll: float = 5.0
     more: Mapping[str, str | int] = field(default_factory=dict)
+    code: Sequence[str | os.PathLike[str]] = ()
 
     def __post_init__(self) -> None:
         for name in ("minutes", "cpus", "memory", "jobs", "notice"):
@@ -115,18 +118,21 @@ class Slurm:
     def run(self, work: Callable[[str], None], tasks: Sequence[Task]) -> Generator[Event, None, None]:
         """Run all tasks; see `Engine`.
 
-        While Slurm does not answer, ticks say so and the jobs go on. What sbatch refuses, as for too many jobs, waits
-        until another job is over.
+        While Slurm does not answer, ticks say so and the jobs go on. A job that sbatch refuses, as for too many jobs,
+        waits until another job is over.
 
         Raises:
             ModuleNotFoundError: without submitit
             RuntimeError: without Slurm's programs or its accounting; in the loop also when no job can be submitted
+            ValueError: when other processes cannot import the work
+            ValueError, FileNotFoundError: when `code` holds something else than Python files
         """
+        carried = functools.partial(_carry, import_path(work), code_files(self.code), self.timeouts)
         executor = self._executor(work)
-        return self._run(executor, work, {self._name(work, task): _Course(task) for task in tasks})
+        return self._run(executor, carried, {self._name(work, task): _Course(task) for task in tasks})
 
     def _executor(self, work: Callable[[str], None]) -> submitit.SlurmExecutor:
-        """What submits jobs, after a look at whether that is possible."""
+        """Submitit's executor, once it is clear that jobs can be submitted."""
         try:
             import submitit
         except ModuleNotFoundError:
@@ -138,17 +144,17 @@ class Slurm:
             _ask("sacct", "--noheader", "--jobs=1")
         except _NoAnswer as error:
             raise RuntimeError(f"Slurm's accounting is needed, to learn what jobs died of: {error}") from None
-        # One process from the start: the shell becomes the python that the signals are for. Submitit starts it with -m:
-        # without -P and the variables below it would import from the folder that the jobs are submitted from.
-        executor = submitit.SlurmExecutor(folder=self._folder, python=f"exec {shlex.quote(sys.executable)} -P")
+        # One process from the start: the shell becomes the python that the signals are for. Submitit appends its own
+        # `-u -m submitit.core._submit FOLDER`, of which `_job` reads the folder.
+        python, *options = isolated("kinetic.engines.slurm:_job", path=search_path(work.__module__))
+        executor = submitit.SlurmExecutor(folder=self._folder, python=f"exec {shlex.join([python, '-u', *options])}")
         executor.update_parameters(
             use_srun=False,
             time=self.minutes,
             cpus_per_task=self.cpus,
             setup=[
-                f"export OMP_NUM_THREADS={self.cpus}",
-                *(f"export {name}={shlex.quote(value)}" for name, value in variables(work.__module__).items()),
-                "unset SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID",  # of a job that the tasks are started from
+                *(f"export {name}={value}" for name, value in thread_variables(self.cpus).items()),
+                "unset SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID",  # of a job that submits the tasks
                 "trap '' USR2",  # a warning that comes before python can listen is not the end
             ],
             **({} if self.partition is None else {"partition": self.partition}),
@@ -167,20 +173,20 @@ class Slurm:
         return Path(self.folder).expanduser().absolute()
 
     def _name(self, work: Callable[[str], None], task: Task) -> str:
-        """Of the job that has a task: the same for the same work, task and folder only."""
-        what = [str(self._folder), work.__module__, work.__qualname__, task.name, task.argument]
-        mark = hashlib.sha256("\0".join(what).encode()).hexdigest()[:16]
+        """The name of the job that has a task: the same for the same work, task and folder only."""
+        parts = [str(self._folder), work.__module__, work.__qualname__, task.name, task.argument]
+        mark = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
         return f"{re.sub('[^A-Za-z0-9_.-]+', '_', task.name)[:80]}.{mark}"
 
     def _run(
-        self, executor: submitit.SlurmExecutor, work: Callable[[str], None], courses: _Courses
+        self, executor: submitit.SlurmExecutor, carried: Callable[[str], None], courses: _Courses
     ) -> Generator[Event, None, None]:
         try:
             with ThreadPoolExecutor(1) as pool:
                 while courses:
                     try:
                         yield from self._look(pool, courses)
-                        yield from self._submit(pool, executor, work, courses)
+                        yield from self._submit(pool, executor, carried, courses)
                     except _NoAnswer as error:
                         yield Event("tick", detail=str(error))
                     if courses:
@@ -196,14 +202,14 @@ class Slurm:
             yield Event("tick")
 
     def _look(self, pool: ThreadPoolExecutor, courses: _Courses) -> Iterator[Event]:
-        """What became of the tasks since the last time; those that came to an end leave `courses`."""
+        """The events since the last look; tasks that came to an end leave `courses`."""
         queue = yield from _meanwhile(pool, _queue)
         dead = []
         for name, course in list(courses.items()):
-            seen = queue.get(name)
-            course.leaving = seen is not None and seen.job in course.over
-            if seen is not None and (seen.job == course.job or not (course.job or course.leaving)):
-                yield from course.follow(seen)
+            entry = queue.get(name)
+            course.leaving = entry is not None and entry.job in course.over
+            if entry is not None and (entry.job == course.job or not (course.job or course.leaving)):
+                yield from course.follow(entry)
             elif course.job:
                 if outcome := self._outcome(course.job):
                     del courses[name]
@@ -216,19 +222,19 @@ class Slurm:
                 yield from self._bury(name, courses, *states.get(courses[name].job, ("UNKNOWN", "")))
 
     def _outcome(self, job: str) -> tuple[bool, str] | None:
-        """Whether the work returned, and else why not; None as long as the job has written nothing."""
-        os.listdir(self._folder)  # makes a network file system look again
+        """Whether the work returned, and if not, why; None as long as the job has written nothing."""
+        os.listdir(self._folder)  # makes a network file system refresh its view
         try:
             kind, content = decode_pickle(self._folder / f"{job}_0_result.pkl")
-        except (OSError, ValueError):  # not there, or not whole
+        except (OSError, ValueError):  # absent or incomplete
             return None
         if kind == "success":
             return True, ""
         last = str(content).strip().splitlines()[-1]
-        return False, _line(last.removeprefix(f"{_Failed.__module__}.{_Failed.__qualname__}: "))
+        return False, one_line(last.removeprefix(f"{_Failed.__module__}.{_Failed.__qualname__}: "))
 
     def _bury(self, name: str, courses: _Courses, state: str, node: str) -> Iterator[Event]:
-        """A job is no more, and has left nothing."""
+        """Record the death of a job that left no result."""
         course = courses[name]
         if node and not course.since:
             yield Event("started", course.task.name, f"job {course.job} on {node}")
@@ -243,43 +249,43 @@ class Slurm:
             yield Event("lost", course.task.name, detail)
         else:
             del courses[name]
-            yield Event("failed", course.task.name, f"{detail}; jobs that had it: {len(course.over)}")
+            yield Event("failed", course.task.name, f"{detail}; jobs that died with this task: {len(course.over)}")
 
     def _submit(
         self,
         pool: ThreadPoolExecutor,
         executor: submitit.SlurmExecutor,
-        work: Callable[[str], None],
+        carried: Callable[[str], None],
         courses: _Courses,
     ) -> Iterator[Event]:
-        """Submit what has no job, as far as there is room."""
+        """Submit the tasks without a job, as far as there is room."""
         from submitit.core.utils import FailedJobError, FailedSubmissionError
 
         for name, course in courses.items():
-            there = sum(bool(other.job) for other in courses.values())
-            if self.jobs is not None and there >= self.jobs:
+            submitted = sum(bool(other.job) for other in courses.values())
+            if self.jobs is not None and submitted >= self.jobs:
                 return
             if course.job or course.leaving:
                 continue
-            if course.refused is not None and there >= course.refused:
+            if course.refused is not None and submitted >= course.refused:
                 return
             executor.update_parameters(job_name=name)
             try:
-                job = yield from _meanwhile(pool, executor.submit, _carry, work, course.task.argument, self.timeouts)
+                job = yield from _meanwhile(pool, executor.submit, carried, course.task.argument)
             except (FailedJobError, FailedSubmissionError, OSError) as error:
-                if not there:
-                    raise RuntimeError(f"could not submit a job: {_line(error)}") from None
-                course.refused = there
+                if not submitted:
+                    raise RuntimeError(f"could not submit a job: {one_line(str(error))}") from None
+                course.refused = submitted
                 return
             course.job = str(job.job_id)
             yield Event("tick")
 
     def _cancel(self, names: Container[str]) -> None:
-        """Cancel what is in the queue, also what went there unnoticed, and wait until it has left."""
+        """Cancel the jobs in the queue, those that entered it unnoticed too, and wait until they have left."""
         end = time.monotonic() + self.grace
         while True:
             with contextlib.suppress(_NoAnswer):
-                jobs = [seen.job for name, seen in _queue().items() if name in names]
+                jobs = [entry.job for name, entry in _queue().items() if name in names]
                 if not jobs:
                     return
                 _ask("scancel", "--quiet", *jobs)
@@ -288,7 +294,7 @@ class Slurm:
             time.sleep(min(1.0, self.poll))
 
 
-class _Seen(NamedTuple):
+class _Entry(NamedTuple):
     """A job in the queue."""
 
     job: str
@@ -299,18 +305,18 @@ class _Seen(NamedTuple):
 
 @dataclass
 class _Course:
-    """What is known of a task.
+    """The course of a task from its first job to its end.
 
     Args:
         task: which
-        job: has it now; empty = none
+        job: that has it now; empty = none
         since: when Slurm started the job; empty = it waits
-        gone: when the queue was first seen without the job
-        over: jobs that died with it
+        gone: when the job was first missing from the queue
+        over: jobs that died with the task
         leaving: whether one of these is still in the queue
-        deaths: jobs that died
-        late: jobs whose time ran out
-        refused: how many jobs there were when sbatch did not want this one
+        deaths: how many jobs died
+        late: how many jobs ran out of time
+        refused: how many jobs were submitted when sbatch refused the next
     """
 
     task: Task
@@ -323,18 +329,18 @@ class _Course:
     late: int = 0
     refused: int | None = None
 
-    def follow(self, seen: _Seen) -> Iterator[Event]:
-        """What a look into the queue tells."""
-        self.job, self.gone = seen.job, None
-        since = self.since  # a job that is leaving has a new time of start already, and no new start
-        if seen.state == "RUNNING":
-            since = seen.since
-        elif seen.state in WAITING:
+    def follow(self, entry: _Entry) -> Iterator[Event]:
+        """The events that an entry of the queue shows."""
+        self.job, self.gone = entry.job, None
+        since = self.since  # a job that is leaving already shows a new time of start, but does not start
+        if entry.state == "RUNNING":
+            since = entry.since
+        elif entry.state in WAITING:
             since = ""
         if self.since and since != self.since:
-            yield Event("lost", self.task.name, f"job {seen.job} went back into the queue")
+            yield Event("lost", self.task.name, f"job {entry.job} went back into the queue")
         if since and since != self.since:
-            yield Event("started", self.task.name, f"job {seen.job} on {seen.node}")
+            yield Event("started", self.task.name, f"job {entry.job} on {entry.node}")
         self.since = since
 
     def missed(self) -> bool:
@@ -343,11 +349,11 @@ class _Course:
             self.gone = time.monotonic()
         return time.monotonic() - self.gone >= SETTLING
 
-    def end(self, well: bool, detail: str) -> Iterator[Event]:
-        """The work came to its end, maybe so fast that nobody saw it start."""
+    def end(self, returned: bool, detail: str) -> Iterator[Event]:
+        """The events of the end of the work, which may come before a look at the queue showed its start."""
         if not self.since:
             yield Event("started", self.task.name, f"job {self.job}")
-        yield Event("ended" if well else "failed", self.task.name, detail or f"job {self.job}")
+        yield Event("ended" if returned else "failed", self.task.name, detail or f"job {self.job}")
 
 
 _Courses = dict[str, _Course]
@@ -358,38 +364,34 @@ class _NoAnswer(Exception):
 
 
 class _Failed(Exception):
-    """An exception of the work in one line, the last one of what submitit writes."""
-
-
-def _line(text: object) -> str:
-    return " ".join(str(text).split())[:300]
+    """An exception of the work in one line; submitit writes it last."""
 
 
 def _ask(*command: str) -> str:
-    """What a program of Slurm says."""
+    """The answer of one of Slurm's programs."""
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=ANSWERING)
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWERING)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _NoAnswer(_line(error)) from None
-    if told.returncode:
-        raise _NoAnswer(_line(told.stderr) or f"{command[0]} ended with status {told.returncode}")
-    return told.stdout
+        raise _NoAnswer(one_line(str(error))) from None
+    if answer.returncode:
+        raise _NoAnswer(one_line(answer.stderr) or f"{command[0]} {ending(answer.returncode)}")
+    return answer.stdout
 
 
-def _queue() -> dict[str, _Seen]:
+def _queue() -> dict[str, _Entry]:
     """Our jobs by name; the oldest of a name."""
     lines = _ask("squeue", "--noheader", f"--user={os.getuid()}", "--format=%i|%T|%S|%N|%j").splitlines()
     parts = [line.strip().split("|", 4) for line in lines]
-    jobs = [(name, _Seen(*seen)) for *seen, name in parts if seen[0].isdigit()]  # not those of an array
-    return dict(sorted(jobs, key=lambda each: -int(each[1].job)))
+    jobs = [(name, _Entry(*entry)) for *entry, name in parts if entry[0].isdigit()]  # not those of an array
+    return dict(sorted(jobs, key=lambda job: -int(job[1].job)))
 
 
 def _states(jobs: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """How jobs ended, as accounting knows it, and on which node; without one it never started."""
-    told = _ask("sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={','.join(jobs)}",
-                "--format=JobID,State,ExitCode,NodeList")  # fmt: skip
+    """How jobs ended according to Slurm's accounting, and on which node; empty for a job that never started."""
+    answer = _ask("sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={','.join(jobs)}",
+                  "--format=JobID,State,ExitCode,NodeList")  # fmt: skip
     states = {}
-    for line in told.splitlines():
+    for line in answer.splitlines():
         job, state, code, node = line.split("|")
         status, _, number = code.partition(":")
         how = f", signal {number}" if number.strip("0") else f", status {status}" if status.strip("0") else ""
@@ -407,8 +409,18 @@ def _meanwhile(
     return future.result()
 
 
-def _carry(work: Callable[[str], None], argument: str, timeouts: int) -> None:
-    """What the process of a job calls: the work, and the way back into the queue when its time runs out."""
+def _job() -> None:
+    """Body of the process of a job: what `python -m submitit.core._submit FOLDER` does, but isolated.
+
+    It has no lifeline: the job outlives the process that submitted it.
+    """
+    from submitit.core.submission import process_job
+
+    process_job(sys.argv[-1])
+
+
+def _carry(reference: str, code: Sequence[str], timeouts: int, argument: str) -> None:
+    """Run the work in the process of a job, and put the job back into the queue when its time runs out."""
     warned = False
 
     def warn(number: int, frame: FrameType | None) -> None:
@@ -420,15 +432,17 @@ def _carry(work: Callable[[str], None], argument: str, timeouts: int) -> None:
         sys.exit(128 + number)
 
     try:
-        signal.signal(signal.SIGTERM, stop)  # until the work listens itself
+        signal.signal(signal.SIGTERM, stop)  # until the work handles it itself
         signal.signal(signal.SIGUSR2, warn)
         try:
-            work(argument)
+            for file in code:
+                load_code(file)
+            load_work(reference)(argument)
         finally:
             for number in (signal.SIGTERM, signal.SIGUSR2):
-                signal.signal(number, signal.SIG_IGN)  # what is left to be done is short
+                signal.signal(number, signal.SIG_IGN)  # the rest is short
     except Exception as error:
-        raise _Failed(_line(f"{type(error).__name__}: {error}")) from error
+        raise _Failed(one_line(error)) from error
     except BaseException as stopped:
         if warned:
             _requeue(timeouts)
@@ -436,9 +450,9 @@ def _carry(work: Callable[[str], None], argument: str, timeouts: int) -> None:
 
 
 def _requeue(timeouts: int) -> None:
-    """Put the job that this process is of back into the queue; where that fails, who submitted it has to.
+    """Put the job of this process back into the queue; where that fails, the process that submitted it does.
 
-    Only while it runs: this would bring back to life what was cancelled.
+    Only a running job: a cancelled one would come back to life.
     """
     job = os.environ["SLURM_JOB_ID"]
     try:

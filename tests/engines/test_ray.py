@@ -23,7 +23,7 @@ needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="
 
 
 def alive(process: str) -> bool:
-    """Whether a process still runs; one that is dead and not yet collected does not."""
+    """Whether a process runs; one that is dead and waits for its parent does not."""
     try:
         return Path("/proc", process, "stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -34,8 +34,8 @@ def alive(process: str) -> bool:
 def cluster() -> Iterator[Cluster]:
     if lacking := missing():
         pytest.skip(f"no Ray cluster here: {lacking}")
-    with ray_cluster() as made:
-        yield made
+    with ray_cluster() as cluster:
+        yield cluster
 
 
 def test_every_task_starts_on_a_node_and_ends(cluster, tmp_path):
@@ -48,16 +48,23 @@ def test_every_task_starts_on_a_node_and_ends(cluster, tmp_path):
 
 
 def test_the_work_has_the_main_thread_the_folder_and_what_it_reserved(cluster, tmp_path):
-    cluster.events("tell", [str(tmp_path / "told")], cpus=2, gpus=1)
-    assert (tmp_path / "told").read_text() == f"True {cluster.folder} ['2', '0']"
+    cluster.events("look_around", [str(tmp_path / "surroundings")], cpus=2, gpus=1)
+    assert (tmp_path / "surroundings").read_text() == f"True {cluster.folder} ['2', '0']"
 
 
 def test_nothing_of_the_current_folder_is_imported(cluster, tmp_path):
     folder = set_traps(tmp_path, "kinetic")
-    events = cluster.events("tell", [str(tmp_path / "told")], folder=folder)
+    events = cluster.events("look_around", [str(tmp_path / "surroundings")], folder=folder)
     assert [kind for kind, *_ in events] == ["started", "ended", "closed"]
-    assert (tmp_path / "told").read_text().startswith(f"True {folder} ")
+    assert (tmp_path / "surroundings").read_text().startswith(f"True {folder} ")
     assert sprung(folder) == ""
+
+
+def test_code_is_imported_before_the_work(cluster, tmp_path):
+    (tmp_path / "my-pooling.py").write_text("ANSWER = 42")
+    events = cluster.events("answer", [str(tmp_path / "answer")], folder=tmp_path, code=["my-pooling.py"])
+    assert [kind for kind, *_ in events] == ["started", "ended", "closed"]
+    assert (tmp_path / "answer").read_text() == "42"
 
 
 def test_an_exception_fails_its_task_alone_and_at_once(cluster, tmp_path):
@@ -69,36 +76,36 @@ def test_an_exception_fails_its_task_alone_and_at_once(cluster, tmp_path):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("work", "told"), [("die_once", "SIGKILL"), ("kill_worker_once", "")])
-def test_what_is_killed_is_tried_again(cluster, tmp_path, work, told):
+@pytest.mark.parametrize(("work", "reason"), [("die_once", "SIGKILL"), ("kill_worker_once", "")])
+def test_what_is_killed_is_tried_again(cluster, tmp_path, work, reason):
     events = cluster.events(work, [str(tmp_path / "end")])
     assert [kind for kind, *_ in events] == ["started", "lost", "started", "ended", "closed"]
-    assert told in events[1][2] and "\n" not in events[1][2]
+    assert reason in events[1][2] and "\n" not in events[1][2]
     assert (tmp_path / "end").read_text() == "done"
     process = (tmp_path / "end.first").read_text() if (tmp_path / "end.first").exists() else ""
     assert process and not alive(process), "the work outlived its worker"
 
 
-@pytest.mark.parametrize(("work", "told"), [("die", "SIGKILL"), ("leave", "status 0")])
-def test_what_is_lost_again_and_again_fails(cluster, work, told):
+@pytest.mark.parametrize(("work", "reason"), [("die", "SIGKILL"), ("leave", "status 0")])
+def test_what_is_lost_again_and_again_fails(cluster, work, reason):
     events = cluster.events(work, [""], retries=1)
     assert [kind for kind, *_ in events] == ["started", "lost", "started", "failed", "closed"]
-    assert events[3][2].startswith("lost 2 times") and told in events[3][2]
+    assert events[3][2].startswith("lost 2 times") and reason in events[3][2]
 
 
-def test_no_more_tasks_run_than_asked_for(cluster, tmp_path):
+def test_no_more_tasks_run_at_a_time_than_jobs(cluster, tmp_path):
     events = cluster.events("nap", [f"{tmp_path / str(i)} 0.2" for i in range(3)], jobs=1)
     assert [kind for kind, *_ in events] == ["started", "ended"] * 3 + ["closed"]
 
 
 def test_closing_asks_what_runs_to_stop_and_drops_what_waits(cluster, tmp_path):
     files = [tmp_path / str(i) for i in range(6)]  # two more than the CPUs
-    driver = cluster.drive("asked", [str(file) for file in files])
+    driver = cluster.drive("note_sigterm", [str(file) for file in files])
     with driver:
         wait_for(lambda: sum(file.exists() for file in files) == 4, 60)
         driver.send_signal(signal.SIGINT)
         out, _ = driver.communicate(timeout=60)
-    assert [file.read_text() for file in files if file.exists()] == ["asked"] * 4
+    assert [file.read_text() for file in files if file.exists()] == ["SIGTERM"] * 4
 
 
 def test_what_does_not_stop_is_killed_before_the_iterator_is_closed(cluster, tmp_path):

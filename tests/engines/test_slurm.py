@@ -23,7 +23,7 @@ pytest.importorskip("submitit", reason="submitit is not installed")
 TESTS = Path(__file__).resolve().parents[1]
 
 
-# What jobs do. Each leaves a line in the file "log" of the folder that it is called with.
+# The work of jobs. It writes lines to the file "log" of its folder.
 
 
 def note(folder: str, text: str) -> None:
@@ -43,6 +43,10 @@ def return_at_once(folder: str) -> None:
 def tell_surroundings(folder: str) -> None:
     for text in (sys.executable, os.environ["OMP_NUM_THREADS"], os.environ["KINETIC_TEST"]):
         note(folder, text)
+
+
+def tell_answer(folder: str) -> None:
+    note(folder, sys.modules["kinetic_code_my_pooling"].ANSWER)
 
 
 def raise_for_bad(folder: str) -> None:
@@ -81,21 +85,21 @@ def take_turns(folder: str) -> None:
 
 
 def count_until_resumed(folder: str) -> None:
-    """Saves what it has when asked to stop, as a training does, and is done some steps after it came back."""
+    """Count until the request to stop, save as a training does, and end some steps after the job came back."""
     from kinetic.training.checkpoint import Interrupted, interruptible  # slow, so only here
 
     saved = Path(folder, "saved")
     steps = int(saved.read_text()) if saved.exists() else 0
     note(folder, f"from {steps}")
     end = steps + 3 if steps else 1_000_000
-    with interruptible() as asked:
+    with interruptible() as request:
         while steps < end:
             time.sleep(0.1)
             steps += 1
-            if asked.number is not None:
+            if request.number is not None:
                 saved.write_text(str(steps))
                 note(folder, f"saved {steps}")
-                raise Interrupted(asked.number)
+                raise Interrupted(request.number)
 
 
 def save_when_asked(folder: str) -> None:
@@ -109,7 +113,7 @@ def save_when_asked(folder: str) -> None:
 
 
 def hear_nothing_once(folder: str) -> None:
-    """Must be killed the first time."""
+    """Ignore all requests the first time."""
     note(folder, "ran")
     if len(noted(Path(folder))) == 1:
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2, signal.SIGTERM])
@@ -165,21 +169,42 @@ case "$(basename "$0")" in
 sbatch) SLURM_JOB_ID=7 SLURM_JOBID=7 nohup sh "$1" >log.txt 2>&1 & echo Submitted batch job 7;;
 esac
 """
-"""Each of Slurm's programs; the one that takes jobs runs them where it is called, as the cluster does."""
+"""Stands for each of Slurm's programs; as sbatch, it runs the job in its current folder, as the cluster does."""
 
 
-def test_nothing_of_the_folder_where_jobs_are_submitted_is_imported(tmp_path, monkeypatch):
+@pytest.fixture
+def pretended(tmp_path, monkeypatch):
+    """Makes engines on a Slurm that is a shell script."""
     for name in slurm.PROGRAMS:
         (tmp_path / name).write_text(PROGRAM)
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(set_traps(tmp_path / "here", "kinetic"))
     monkeypatch.setattr(slurm, "SETTLING", 30.0)
-    (task,) = tasks_in(tmp_path, "a")
-    found = [event for event in Slurm(tmp_path / "jobs", poll=0.2).run(return_at_once, [task]) if event.kind != "tick"]
-    assert [event.kind for event in found] == ["started", "ended"]
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return lambda **options: Slurm(tmp_path / "jobs", poll=0.2, **options)
+
+
+def test_nothing_of_the_folder_where_jobs_are_submitted_is_imported(tmp_path, pretended):
+    set_traps(tmp_path / "here", "kinetic")
+    events = by_task(pretended().run(return_at_once, tasks_in(tmp_path, "a")))["a"]
+    assert kinds(events) == ["started", "ended"]
     assert noted(tmp_path / "a") == ["ran"] and sprung(tmp_path / "here") == ""
+
+
+def test_a_job_imports_the_code_of_the_user_first(tmp_path, pretended):
+    (tmp_path / "here" / "my-pooling.py").write_text("ANSWER = 42")
+    events = by_task(pretended(code=["my-pooling.py"]).run(tell_answer, tasks_in(tmp_path, "a")))["a"]
+    assert kinds(events) == ["started", "ended"] and noted(tmp_path / "a") == ["42"]
+
+
+def test_a_job_whose_code_cannot_be_imported_fails_and_names_the_file(tmp_path, pretended):
+    (tmp_path / "bad.py").write_text("1 / 0")
+    events = by_task(pretended(code=[tmp_path / "bad.py"]).run(return_at_once, tasks_in(tmp_path, "a")))["a"]
+    assert kinds(events) == ["started", "failed"]
+    assert events[-1].detail == f"ImportError: {tmp_path}/bad.py: ZeroDivisionError: division by zero"
+    with pytest.raises(FileNotFoundError, match="gone.py: no such Python file"):
+        pretended(code=["gone.py"]).run(return_at_once, [])
 
 
 def test_another_task_work_or_folder_is_another_job(tmp_path):
@@ -223,11 +248,11 @@ def tasks_in(folder: Path, *names: str) -> list[Task]:
 
 
 def by_task(events) -> dict[str, list[Event]]:
-    found = defaultdict(list)
+    tasks = defaultdict(list)
     for event in events:
         if event.kind != "tick":
-            found[event.name].append(event)
-    return found
+            tasks[event.name].append(event)
+    return tasks
 
 
 def kinds(events: list[Event]) -> list[str]:
@@ -235,8 +260,8 @@ def kinds(events: list[Event]) -> list[str]:
 
 
 def queue() -> list[str]:
-    asked = ["squeue", "--noheader", "--format=%i %T"]
-    return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.splitlines()
+    command = ["squeue", "--noheader", "--format=%i %T"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
 def warn_jobs() -> None:
@@ -279,10 +304,14 @@ def test_a_job_has_our_python_our_environment_and_its_threads(engine, tmp_path, 
 
 @pytest.mark.slurm
 def test_what_cannot_be_imported_fails(engine, tmp_path, monkeypatch):
-    monkeypatch.delenv("PYTHONPATH")
-    events = by_task(engine().run(return_at_once, tasks_in(tmp_path, "a")))
+    (tmp_path / "vanishing_work.py").write_text("def work(folder): pass")
+    monkeypatch.syspath_prepend(tmp_path)
+    import vanishing_work
+
+    (tmp_path / "vanishing_work.py").unlink()
+    events = by_task(engine().run(vanishing_work.work, tasks_in(tmp_path, "a")))
     assert kinds(events["a"]) == ["started", "failed"]
-    assert events["a"][-1].detail == "ModuleNotFoundError: No module named 'test_slurm'"
+    assert events["a"][-1].detail == "ModuleNotFoundError: No module named 'vanishing_work'"
 
 
 @pytest.mark.slurm
@@ -307,12 +336,12 @@ def test_an_exit_status_of_0_is_not_an_end(engine, tmp_path):
 @pytest.mark.slurm
 @pytest.mark.parametrize("ask", [warn_jobs, preempt_jobs])
 def test_a_job_that_is_asked_to_saves_goes_back_into_the_queue_and_goes_on(ask, engine, tmp_path):
-    found = []
+    history = []
     for event in engine(retries=0).run(count_until_resumed, tasks_in(tmp_path, "a")):
-        found.append(event)
+        history.append(event)
         if noted(tmp_path / "a") == ["from 0"]:
             ask()
-    events = by_task(found)["a"]
+    events = by_task(history)["a"]
     assert kinds(events) == ["started", "lost", "started", "ended"]
     assert job(events[0]) == job(events[2])
     assert_went_on(noted(tmp_path / "a"))
@@ -326,27 +355,27 @@ def assert_went_on(lines: list[str]) -> None:
 
 @pytest.mark.slurm
 def test_there_is_an_end_to_going_back_into_the_queue(engine, tmp_path):
-    found = []
+    history = []
     for event in engine(timeouts=0).run(save_when_asked, tasks_in(tmp_path, "a")):
-        found.append(event)
+        history.append(event)
         if noted(tmp_path / "a") == ["began"]:
             warn_jobs()
-    events = by_task(found)["a"]
+    events = by_task(history)["a"]
     assert kinds(events) == ["started", "failed"]
     assert "its time ran out" in events[-1].detail
 
 
 @pytest.mark.slurm
 def test_when_time_runs_out_a_job_goes_on_whether_it_listens_or_not(engine, tmp_path):
-    """The one test that waits for Slurm's clock, which has a hand for minutes only."""
+    """This test alone waits for Slurm's clock, which counts in minutes."""
     brief = engine(retries=0, minutes=1)
     listening, deaf = tasks_in(tmp_path, "listening", "deaf")
     deaf_events = brief.run(hear_nothing_once, [deaf])
-    found = []
+    history = []
     for event in brief.run(count_until_resumed, [listening]):
-        found += [event, next(deaf_events, Event("tick"))]
-    found += deaf_events
-    events = by_task(found)
+        history += [event, next(deaf_events, Event("tick"))]
+    history += deaf_events
+    events = by_task(history)
     assert kinds(events["listening"]) == ["started", "lost", "started", "ended"]
     assert job(events["listening"][0]) == job(events["listening"][2])
     assert_went_on(noted(tmp_path / "listening"))
@@ -358,14 +387,14 @@ def test_when_time_runs_out_a_job_goes_on_whether_it_listens_or_not(engine, tmp_
 @pytest.mark.slurm
 def test_a_task_comes_back_when_its_node_fails(engine, tmp_path):
     (task,) = tasks_in(tmp_path, "a")
-    found = []
+    history = []
     for event in engine(retries=0).run(wait_for_permission, [task]):
-        found.append(event)
+        history.append(event)
         if event.kind == "started" and not Path(task.argument, "go").exists():
             node = event.detail.split()[-1]
             subprocess.run(["scontrol", "update", f"node={node}", "state=down", "reason=test"], check=True)
             Path(task.argument, "go").touch()
-    events = by_task(found)["a"]
+    events = by_task(history)["a"]
     assert kinds(events) == ["started", "lost", "started", "ended"]
     assert job(events[0]) == job(events[2])
 
@@ -375,7 +404,7 @@ import sys
 from pathlib import Path
 from kinetic.engines.interface import Task
 from kinetic.engines.slurm import Slurm
-from test_slurm import wait_for_permission
+from tests.engines.test_slurm import wait_for_permission
 folder = Path(sys.argv[1])
 tasks = [Task(name, str(folder / name)) for name in "abc"]
 for event in Slurm(folder / "jobs", poll=1.0, notice=1).run(wait_for_permission, tasks):
@@ -392,13 +421,13 @@ def test_jobs_outlive_who_submitted_them_and_are_adopted(engine, tmp_path):
         driver.kill()
     before = sorted(queue())
     assert len(before) == 3
-    found = []
+    history = []
     for event in engine().run(wait_for_permission, tasks):
-        found.append(event)
+        history.append(event)
         if event.kind == "started":
             assert sorted(queue()) == before
             Path(tmp_path, event.name, "go").touch()
-    events = by_task(found)
+    events = by_task(history)
     assert [kinds(events[task.name]) for task in tasks] == [["started", "ended"]] * 3
     for task in tasks:
         assert noted(Path(task.argument)) == [f"began as {job(events[task.name][0])}", "done"]
@@ -415,7 +444,7 @@ def test_closing_cancels_what_runs_and_what_waits(engine, cluster, tmp_path):
     assert queue() == []
     logs = [noted(Path(task.argument)) for task in tasks]
     assert logs == [["began", "saved"]] * 4 + [[]] * 2
-    jobs = [each for each in inside(cluster) if b"submitit" in Path(f"/proc/{each}/cmdline").read_bytes()]
+    jobs = [pid for pid in inside(cluster) if b"submitit" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert jobs == []
 
 
@@ -457,16 +486,16 @@ def test_while_slurm_is_silent_the_ticks_say_so_and_the_job_goes_on(engine, tmp_
     nowhere.write_text(
         (cluster / "slurm.conf").read_text().replace("SlurmctldPort=", "MessageTimeout=2\nSlurmctldPort=1")
     )
-    found = []
+    history = []
     for event in engine().run(wait_for_permission, [task]):
-        found.append(event)
+        history.append(event)
         if event.kind == "started":
             monkeypatch.setenv("SLURM_CONF", str(nowhere))
         if event.kind == "tick" and event.detail:
             monkeypatch.setenv("SLURM_CONF", str(cluster / "slurm.conf"))
             Path(task.argument, "go").touch()
-    assert any("slurm" in event.detail for event in found if event.kind == "tick")
-    assert kinds(by_task(found)["a"]) == ["started", "ended"]
+    assert any("slurm" in event.detail for event in history if event.kind == "tick")
+    assert kinds(by_task(history)["a"]) == ["started", "ended"]
 
 
 @pytest.mark.slurm

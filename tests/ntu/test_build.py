@@ -1,4 +1,4 @@
-"""Tests of kinetic/ntu/build.py: from raw files to a set of motions, through all that can go wrong."""
+"""Sets of motions from raw files, and what can go wrong on the way: kinetic/ntu/build.py, with raw.py and parts.py."""
 
 from __future__ import annotations
 
@@ -27,26 +27,15 @@ from kinetic import processes
 from kinetic.files import holding
 from kinetic.formats.reading import read_motions
 from kinetic.motion.synthetic import synthesise
-from kinetic.ntu import build
+from kinetic.ntu import build, parts
 from kinetic.ntu.build import BuildReport, build_ntu, in_camera_space
 from kinetic.ntu.cleaning import CLEANING, Unusable
-from kinetic.ntu.example import write_example
-from kinetic.ntu.facts import ACTIONS, BENCHMARKS, ClipName
+from kinetic.ntu.facts import ACTIONS, ClipName
+from kinetic.ntu.parts import Part, is_finished, make_part, read_lines
+from kinetic.ntu.raw import Archives, Source
 from kinetic.ntu.recording import read_recording
 
 CLIPS = 57
-
-
-@pytest.fixture(scope="module")
-def raw(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("raw") / "raw"
-    write_example(folder, clips=CLIPS, frames=(14, 24))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def built(raw) -> BuildReport:
-    return build_ntu(raw, raw.parent / "built", benchmark="ntu120-xsub", workers=1)
 
 
 @pytest.fixture
@@ -141,16 +130,6 @@ def test_a_stretched_motion_lasts_as_long_as_its_clip(raw, built):
         assert 63 / motions.fps[i] == pytest.approx((recording.frames - 1) / 30)
 
 
-def test_quaternions_are_those_of_the_rotations():
-    turns = Rotation.from_rotvec(2 * np.random.default_rng(0).normal(size=(200, 3)))
-    half = Rotation.from_rotvec(np.pi * np.eye(3))  # no w at all
-    for turn in [*turns, *half]:
-        w, x, y, z = build._quaternion(turn.as_matrix())
-        assert w >= 0
-        np.testing.assert_allclose(Rotation.from_quat([x, y, z, w]).as_matrix(), turn.as_matrix(), atol=1e-14)
-    assert build._quaternion(np.eye(3)).tolist() == [1, 0, 0, 0]
-
-
 @pytest.mark.parametrize(
     ("recipe", "frames", "fit", "length", "used"),
     [
@@ -226,23 +205,23 @@ class Interruption(BaseException):
 
 
 def stopping(after: int, error: BaseException):
-    """Makes so many parts, then fails."""
-    made = []
+    """A `make_part` that fails after this many parts."""
+    finished = []
 
-    def make(job, archives):
-        if len(made) == after:
+    def make(part, archives):
+        if len(finished) == after:
             raise error
-        made.append(job)
-        original(job, archives)
+        finished.append(part)
+        original(part, archives)
 
-    original = build._make
+    original = parts.make_part
     return make
 
 
 def test_an_interrupted_build_goes_on(raw, built, tmp_path, small_blocks, monkeypatch):
     for after, error in ((2, Interruption()), (0, Interruption()), (3, OSError(errno.ENOSPC, "No space left"))):
         with monkeypatch.context() as patch, pytest.raises(type(error)):
-            patch.setattr(build, "_make", stopping(after, error))
+            patch.setattr(parts, "make_part", stopping(after, error))
             build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
         assert not (tmp_path / "out").exists()
     report = build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
@@ -253,7 +232,7 @@ def test_an_interrupted_build_goes_on(raw, built, tmp_path, small_blocks, monkey
 
 
 def test_a_part_that_is_not_whole_is_made_again(raw, built, tmp_path, small_blocks, monkeypatch):
-    monkeypatch.setattr(build, "_make", stopping(4, Interruption()))
+    monkeypatch.setattr(parts, "make_part", stopping(4, Interruption()))
     with pytest.raises(Interruption):
         build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     monkeypatch.undo()
@@ -272,7 +251,7 @@ def test_a_part_that_is_not_whole_is_made_again(raw, built, tmp_path, small_bloc
 @pytest.mark.parametrize("other", [{"recipe": "st-gcn"}, {"frames": 32}, {"benchmark": "ntu120-xsetup"}, {"raw": ""}])
 def test_parts_of_another_request_are_thrown_away(raw, tmp_path, small_blocks, monkeypatch, other):
     with monkeypatch.context() as patch, pytest.raises(Interruption):
-        patch.setattr(build, "_make", stopping(2, Interruption()))
+        patch.setattr(parts, "make_part", stopping(2, Interruption()))
         build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     if "raw" in other:
         shutil.copytree(raw, tmp_path / "raw")
@@ -313,9 +292,9 @@ def test_a_build_that_was_killed_goes_on_and_leaves_no_worker(raw, built, tmp_pa
             process.kill()
         else:
             os.killpg(process.pid, signal.SIGINT)
-        told = process.communicate()[1].decode()
+        error = process.communicate()[1].decode()
     assert process.returncode in (-signal.SIGKILL, -signal.SIGINT, 0)
-    assert told.count("Traceback") == (process.returncode == -signal.SIGINT)
+    assert error.count("Traceback") == (process.returncode == -signal.SIGINT)
     report = build_ntu(raw, out, benchmark="ntu120-xsub", workers=1)
     assert report.resumed >= 5 or process.returncode == 0
     assert contents(report.out) == contents(built.out)
@@ -343,9 +322,9 @@ def test_ctrl_c_does_not_reach_workers_that_boot(raw, tmp_path):
     with in_a_process(f"build.BLOCK = 8; processes.BOOT = {boot!r} + processes.BOOT", raw, tmp_path / "out") as process:
         assert process.stderr.readline() == b"boot\n"
         os.killpg(process.pid, signal.SIGINT)
-        told = process.communicate()[1].decode()
+        error = process.communicate()[1].decode()
     assert process.returncode == -signal.SIGINT
-    assert told.count("Traceback") == 1, told
+    assert error.count("Traceback") == 1, error
 
 
 KILLED = {
@@ -396,7 +375,7 @@ def test_what_the_system_refused_is_tried_again(raw, built, tmp_path, small_bloc
         return read_recording(source, name)
 
     with monkeypatch.context() as patch, pytest.raises(Interruption):
-        patch.setattr(build, "read_recording", read)
+        patch.setattr(parts, "read_recording", read)
         build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     report = build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=2)
     assert report.resumed == 8  # the third part, with the failure that stays
@@ -409,29 +388,29 @@ def test_a_build_that_could_use_nothing_begins_anew(raw, built, tmp_path, monkey
         raise OSError(errno.EIO, "Input/output error")
 
     with monkeypatch.context() as patch, pytest.raises(ValueError, match="none of 57 clips .*Input/output error"):
-        patch.setattr(build, "read_recording", refuse)
+        patch.setattr(parts, "read_recording", refuse)
         build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     assert_nothing_left(tmp_path, "out.report.jsonl")
     assert contents(build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=1).out) == contents(built.out)
 
 
 def test_a_worker_that_is_killed_is_replaced(raw, built, tmp_path, small_blocks, monkeypatch):
-    ask, killed = build._Worker.ask, []
+    ask, killed = parts._ask, []
 
-    def deadly(worker, job):
+    def deadly(worker, part):
         if len(killed) < 2:
             killed.append(worker.process.pid)
             worker.process.kill()
-        return ask(worker, job)
+        return ask(worker, part)
 
-    monkeypatch.setattr(build._Worker, "ask", deadly)
+    monkeypatch.setattr(parts, "_ask", deadly)
     report = build_ntu(raw, tmp_path / "out", benchmark="ntu120-xsub", workers=2)
     assert len(killed) == 2
     assert contents(report.out) == contents(built.out)
 
 
 def test_a_build_whose_workers_always_die_ends_and_says_where(raw, tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "BOOT", "import sys; sys.stdin.readline(); sys.exit(7)")
+    monkeypatch.setattr(processes, "BOOT", "import sys; sys.exit(7)")
     monkeypatch.setattr(build, "BLOCK", 40)
     with pytest.raises(
         ChildProcessError, match="3 workers ended with status 7 at the files from S0.* to S0.*; what is done is kept"
@@ -443,7 +422,7 @@ def test_a_build_whose_workers_always_die_ends_and_says_where(raw, tmp_path, mon
 def test_what_the_disk_refuses_in_a_worker_is_told(raw, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "BLOCK", 40)
     full = (
-        "import errno, kinetic.ntu.build as b\n"
+        "import errno, kinetic.ntu.parts as b\n"
         "def full(path): raise OSError(errno.ENOSPC, 'No space left on device', str(path))\n"
         "b.replacing = full\n"
     )
@@ -574,9 +553,9 @@ def test_the_text_of_the_report_says_what_was_skipped_and_why(mixed, tmp_path):
 
 
 def archive(path: Path, files) -> None:
-    with zipfile.ZipFile(path, "w") as file:
-        for each in files:
-            file.write(each, each.name)
+    with zipfile.ZipFile(path, "w") as zipped:
+        for file in files:
+            zipped.write(file, file.name)
 
 
 def test_an_archive_that_vanishes_takes_no_other_with_it(raw, tmp_path, monkeypatch):
@@ -584,13 +563,13 @@ def test_an_archive_that_vanishes_takes_no_other_with_it(raw, tmp_path, monkeypa
     (tmp_path / "raw").mkdir()
     for name, part in (("a.zip", paths[::2]), ("b.zip", paths[1::2])):
         archive(tmp_path / "raw" / name, part)
-    choose = build._choose
+    choose = build.choose_clips
 
-    def vanish(*given):
+    def vanish(*arguments):
         (tmp_path / "raw" / "b.zip").unlink()
-        return choose(*given)
+        return choose(*arguments)
 
-    monkeypatch.setattr(build, "_choose", vanish)
+    monkeypatch.setattr(build, "choose_clips", vanish)
     report = build_ntu(tmp_path / "raw", tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     assert list(read_motions(report.out).clip) == [path.stem for path in paths[::2]]
     assert report.failed == len(paths[1::2]) and all("b.zip" in words for words in report.first)
@@ -602,21 +581,21 @@ def test_an_archive_that_changed_gives_no_clip_of_another_name(raw, tmp_path, mo
     (tmp_path / "raw").mkdir()
     archive(tmp_path / "raw" / "a.zip", paths[:6])
     shutil.copy(paths[20], tmp_path / "raw")
-    choose = build._choose
+    choose = build.choose_clips
 
-    def swap(*given):
+    def swap(*arguments):
         archive(tmp_path / "raw" / "a.zip", paths[members])
-        return choose(*given)
+        return choose(*arguments)
 
-    monkeypatch.setattr(build, "_choose", swap)
+    monkeypatch.setattr(build, "choose_clips", swap)
     report = build_ntu(tmp_path / "raw", tmp_path / "out", benchmark="ntu120-xsub", workers=1)
     kept = paths[:5] if members.start == 0 else []
     assert list(read_motions(report.out).clip) == [path.stem for path in [*kept, paths[20]]]
     assert all("the archive changed" in line["error"] for line in listed(report)[:-1])
-    job = build._Job(str(tmp_path / "part"), "kinetic", "stretch", 64, [(paths[5].stem, [("a", 0, "", 1, 2)])])
-    monkeypatch.setattr(build._Archives, "open", lambda *_: (_ for _ in ()).throw(OSError("the archive changed")))
-    build._make(job, build._Archives())
-    assert build._lines(job) and not build._done(job)  # to be made again
+    part = Part(str(tmp_path / "part"), "kinetic", "stretch", 64, [(paths[5].stem, [Source("", "", "a", 0, "", 1, 2)])])
+    monkeypatch.setattr(Archives, "open", lambda *_: (_ for _ in ()).throw(OSError("the archive changed")))
+    make_part(part, Archives())
+    assert read_lines(part) and not is_finished(part)  # to be made again
 
 
 def test_links_to_folders_are_followed_once(raw, built, tmp_path):
@@ -772,65 +751,6 @@ def test_where_nothing_can_be_used_the_report_says_so(raw, tmp_path):
         build_ntu(tmp_path / "raw", tmp_path / "out", benchmark="ntu60-xsub", workers=1)
     assert '"failed": 1' in (tmp_path / "out.report.jsonl").read_text()
     assert not (tmp_path / "out").exists()
-
-
-# ------------------------------------------------------------------------------------------------------------- counts
-
-
-def whole_report(built: BuildReport, name: str, found: dict) -> BuildReport:
-    benchmark = BENCHMARKS[name]
-    return BuildReport(built.out, built.listing, benchmark, "kinetic", "stretch", 64, found, files=len(found))
-
-
-@pytest.mark.parametrize("name", list(BENCHMARKS))
-def test_all_official_counts_make_a_complete_set(built, name):
-    report = whole_report(built, name, BENCHMARKS[name].expected())
-    assert report.complete
-    assert report.to_text().endswith("complete: all counts are the official ones")
-    assert report.to_dict()["expected"] == report.to_dict()["found"]
-
-
-def test_one_clip_too_few_is_not_the_whole_set(built):
-    found = BENCHMARKS["ntu60-xsub"].expected()
-    found["train"][54] -= 1
-    report = whole_report(built, "ntu60-xsub", found)
-    assert not report.complete
-    assert "classes with other counts: A055 train 631 of 632" in report.to_text()
-    assert report.to_text().endswith("56,577 of 56,578 clips; not the whole data set")
-
-
-def test_a_whole_set_with_clips_that_the_recipe_refused_says_that_all_files_are_there(built):
-    found, refused = (BENCHMARKS["ntu60-xsub"].expected() for _ in range(2))
-    for side in refused:
-        refused[side][:] = 0
-    refused["train"][54] = found["train"][54] - 1
-    found["train"][54] = 1
-    report = replace(whole_report(built, "ntu60-xsub", found), refused=refused)
-    assert not report.complete
-    assert report.to_text().endswith("all files are there; the recipe could not use 631 of them")
-    refused["train"][[54, 53]] += [-1, 1]  # as many, but of other classes
-    assert "not the whole data set" in report.verdict()
-
-
-def test_the_right_number_of_clips_of_the_wrong_classes_is_not_the_whole_set(built):
-    found = BENCHMARKS["ntu60-xsub"].expected()
-    found["train"][[3, 4]] += [1, -1]
-    assert not whole_report(built, "ntu60-xsub", found).complete
-
-
-def test_the_table_has_the_official_counts(built):
-    lines = [line.split() for line in built.to_text().splitlines()]
-    train, test = (int(built.found[side].sum()) for side in ("train", "test"))
-    assert ["train", "63,026", str(train), "0", f"{63_026 - train:,}"] in lines
-    assert ["test", "50,919", str(test), "0", f"{50_919 - test:,}"] in lines
-    assert ["in", "all", "113,945", str(CLIPS), "0", f"{113_945 - CLIPS:,}"] in lines
-    assert ["one", "person", "49,954"] in [line[:3] for line in lines]
-    assert ["two", "people", "13,072"] in [line[:3] for line in lines]
-
-
-def test_the_report_is_plain(built):
-    assert json.loads(json.dumps(built.to_dict())) == built.to_dict()
-    assert built.failed == 0 and built.motions == CLIPS and built.seconds > 0
 
 
 # ------------------------------------------------------------------------------------------------------- the request
