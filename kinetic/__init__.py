@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from kinetic.ablation.recipes import Recipe as Recipe
     from kinetic.evaluation.evaluate import evaluate as evaluate
     from kinetic.families.experiments import load_experiment as load_experiment
+    from kinetic.families.interface import Family as Family
+    from kinetic.families.table import FAMILIES as FAMILIES
     from kinetic.formats.reading import read_motions as read_motions
     from kinetic.metrics.frechet import FrechetDistance as FrechetDistance
     from kinetic.metrics.frechet import frechet_distance as frechet_distance
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from kinetic.pictures.show import plot as plot
     from kinetic.pictures.show import view as view
     from kinetic.pictures.strips import filmstrip as filmstrip
+    from kinetic.processes import load_code as load_code
     from kinetic.runs.fit import fit as fit
     from kinetic.runs.run import load_run as load_run
     from kinetic.runs.sample import sample as sample
@@ -49,16 +52,11 @@ if TYPE_CHECKING:
 _NAMES = {
     "kinetic.ablation.grid": ("ablate", "table"),
     "kinetic.ablation.recipes": ("Recipe",),
-    "kinetic.settings.experiment": ("Experiment",),
-    "kinetic.motion.motion_set": ("MotionSet",),
-    "kinetic.formats.reading": ("read_motions",),
-    "kinetic.motion.storage": ("write_motions",),
-    "kinetic.motion.synthetic": ("synthesise",),
     "kinetic.evaluation.evaluate": ("evaluate",),
-    "kinetic.runs.fit": ("fit",),
-    "kinetic.runs.run": ("load_run",),
-    "kinetic.runs.sample": ("sample",),
     "kinetic.families.experiments": ("load_experiment",),
+    "kinetic.families.interface": ("Family",),
+    "kinetic.families.table": ("FAMILIES",),
+    "kinetic.formats.reading": ("read_motions",),
     "kinetic.metrics.frechet": ("FrechetDistance", "frechet_distance"),
     "kinetic.metrics.mmd": ("mmd",),
     "kinetic.models.stgcn": ("Critic", "Generator"),
@@ -68,9 +66,17 @@ _NAMES = {
         "save_published_critic",
         "save_published_generator",
     ),
+    "kinetic.motion.motion_set": ("MotionSet",),
+    "kinetic.motion.storage": ("write_motions",),
+    "kinetic.motion.synthetic": ("synthesise",),
     "kinetic.pictures.animation": ("animate",),
     "kinetic.pictures.show": ("plot", "view"),
     "kinetic.pictures.strips": ("filmstrip",),
+    "kinetic.processes": ("load_code",),
+    "kinetic.runs.fit": ("fit",),
+    "kinetic.runs.run": ("load_run",),
+    "kinetic.runs.sample": ("sample",),
+    "kinetic.settings.experiment": ("Experiment",),
     "kinetic.skeleton": ("COCO17", "H36M16", "NTU25", "NTU25_2D", "Skeleton", "SkeletonPyramid"),
     "kinetic.training.wgan": ("KineticGAN",),
 }

@@ -52,7 +52,9 @@ def ablate(request: Namespace) -> None:
         **typed_settings(request, of_ablation),
     )
     out = request.out if request.out is not None else Path("runs") / ablation.name
-    engine = engine_for(ablation, out, request.engine, jobs=request.jobs, ray=config.ray, slurm=config.slurm)
+    engine = engine_for(
+        ablation, out, request.engine, jobs=request.jobs, code=request.code, ray=config.ray, slurm=config.slurm
+    )
     jobs = getattr(engine, "jobs", None) or 1
     todo = plan(ablation, out)
     try:

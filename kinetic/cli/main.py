@@ -24,7 +24,7 @@ from kinetic.cli.fit import FIT_VERBS
 from kinetic.cli.look import LOOK_VERBS, SKELETON_VERBS
 from kinetic.cli.sample import SAMPLE_VERBS
 from kinetic.messages import complain, error_line, nearest, open_streams, say, settle_streams, speaking, suggestion
-from kinetic.processes import stop_signals
+from kinetic.processes import load_code, stop_signals
 from kinetic.version import __version__
 
 if TYPE_CHECKING:
@@ -84,10 +84,21 @@ def parse(arguments: Sequence[str]) -> Namespace:
     verb = next((" ".join(words[:n]) for n in (2, 1) if " ".join(words[:n]) in VERBS), None)
     if verb is None:
         _no_verb(words)
+    words = words[len(verb.split()) :]
+    _load_code(words)  # before the arguments are declared, since it may add some
     parser = _Parser(prog=f"kinetic {verb}", description=VERBS[verb].run.__doc__, allow_abbrev=False)
     VERBS[verb].declare(parser)
+    code = "a Python file of yours to import first, with a part or a model of your own; again for more"
+    parser.add_argument("--code", action="append", default=[], metavar="FILE", help=code)
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    return parser.parse_intermixed_args(words[len(verb.split()) :], Namespace(run=VERBS[verb].run))
+    return parser.parse_intermixed_args(words, Namespace(run=VERBS[verb].run))
+
+
+def _load_code(words: Sequence[str]) -> None:
+    """Import the files that `--code` names."""
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        if word == "--code" or word.startswith("--code="):
+            load_code(word.partition("=")[2] or following)
 
 
 class _Parser(ArgumentParser):

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
-from kinetic.engines.interface import Event, Task, one_line
+from kinetic.engines.interface import Event, Task, detail_line
 from kinetic.processes import code_files, load_code
 
 __all__ = ["Here"]
@@ -40,6 +40,6 @@ class Here:
                 work(task.argument)
             except Exception as error:
                 traceback.print_exc()
-                yield Event("failed", task.name, one_line(error))
+                yield Event("failed", task.name, detail_line(error))
             else:
                 yield Event("ended", task.name)

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Literal, Protocol
 
-__all__ = ["Engine", "Event", "Task", "import_path", "load_work", "one_line"]
+from kinetic.messages import error_line, one_line
+
+__all__ = ["Engine", "Event", "Task", "import_path", "load_work", "detail_line"]
 
 LONGEST_LINE = 300
 """Characters of the detail of an event; a pipe takes as many in one piece."""
@@ -91,9 +93,6 @@ def load_work(reference: str) -> Any:
     return attrgetter(name)(importlib.import_module(module))
 
 
-def one_line(text: object) -> str:
+def detail_line(text: object) -> str:
     """A text, or the type and message of an error, as the one line of an event's detail."""
-    if isinstance(text, BaseException):
-        text = f"{type(text).__name__}: {text}"
-    line = " ".join(str(text).split()).removesuffix(":")
-    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 4]} ..."
+    return error_line(text, LONGEST_LINE) if isinstance(text, BaseException) else one_line(text, LONGEST_LINE)

@@ -28,7 +28,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from kinetic.engines.interface import Event, Task, import_path, load_work, one_line
+from kinetic.engines.interface import Event, Task, detail_line, import_path, load_work
 from kinetic.files import open_log
 from kinetic.processes import (
     Child,
@@ -237,13 +237,13 @@ def _serve(
             for name in preload:
                 importlib.import_module(name)
         except Exception as error:
-            _report(reports, "broken", -1, f"a module to preload cannot be imported: {one_line(error)}")
+            _report(reports, "broken", -1, f"a module to preload cannot be imported: {detail_line(error)}")
             return
         try:
             for file in code:
                 load_code(file)
         except Exception as error:
-            _report(reports, "broken", -1, one_line(str(error)))
+            _report(reports, "broken", -1, detail_line(str(error)))
             return
         gc.freeze()  # or the first collection of every process would touch, and so copy, all that was imported
         close_in_forks(alive, orders)
@@ -265,7 +265,7 @@ def _serve(
                         process.start()
                     running[number] = process
                 except OSError as error:  # no memory, too many processes
-                    _report(reports, "lost", number, one_line(error))
+                    _report(reports, "lost", number, detail_line(error))
                     _report(reports, "gone", number, 1)
         for number, process in list(running.items()):
             if process.exitcode is not None:
@@ -304,7 +304,7 @@ def _live(
         try:
             log = open_log(Path(argument) / "log.txt")
         except (OSError, ValueError) as error:
-            _report(reports, "failed", number, one_line(error))
+            _report(reports, "failed", number, detail_line(error))
             sys.exit(1)
         for stream in (1, 2):
             os.dup2(log, stream)
@@ -319,7 +319,7 @@ def _live(
         if logged:
             sys.stdout.flush()  # what was printed before comes before it
             traceback.print_exc()
-        _report(reports, "failed" if isinstance(error, Exception) else "lost", number, one_line(error))
+        _report(reports, "failed" if isinstance(error, Exception) else "lost", number, detail_line(error))
         sys.exit(1)
 
 

@@ -20,7 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from kinetic.engines.interface import Event, Task, import_path, load_work, one_line
+from kinetic.engines.interface import Event, Task, detail_line, import_path, load_work
 from kinetic.processes import Child, code_files, ending, load_code, search_path
 from kinetic.version import install_hint
 
@@ -158,7 +158,7 @@ def _connected(address: str) -> Iterator[Any]:
     except (OSError, RuntimeError, ray.exceptions.RayError, SystemExit) as error:  # Ray may end the whole process
         raise ConnectionError(
             f"no Ray cluster can be reached at {address} from this machine, which must be one of its nodes"
-            f" (ray start): {one_line(error)}"
+            f" (ray start): {detail_line(error)}"
         ) from None
     try:
         yield ray
@@ -192,9 +192,9 @@ def _next(ray: Any, stream: Any) -> tuple[Event, str]:
         kind, detail, node = ray.get(next(stream))
         return Event(kind, detail=detail), node
     except ray.exceptions.RayTaskError as error:  # of _carry; those of the work arrive as events
-        return Event("failed", detail=one_line(error.cause)), ""
+        return Event("failed", detail=detail_line(error.cause)), ""
     except ray.exceptions.RayError as error:
-        return Event("lost", detail=one_line(error)), ""
+        return Event("lost", detail=detail_line(error)), ""
 
 
 def _silenced(ray: Any, running: Mapping[Any, _Attempt]) -> list[tuple[Any, tuple[Event, str]]]:
@@ -254,6 +254,6 @@ def _work(orders: Connection, replies: Connection, reference: str, argument: str
         load_work(reference)(argument)
     except Exception as error:
         traceback.print_exc()  # into the log of the worker
-        replies.send(("failed", one_line(error), ""))
+        replies.send(("failed", detail_line(error), ""))
         sys.exit(1)
     replies.send(("ended", "", ""))

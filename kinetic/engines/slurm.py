@@ -25,7 +25,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
-from kinetic.engines.interface import Event, Task, import_path, load_work, one_line
+from kinetic.engines.interface import Event, Task, detail_line, import_path, load_work
 from kinetic.formats.pickles import decode_pickle
 from kinetic.messages import complain
 from kinetic.processes import code_files, ending, isolated, load_code, search_path, thread_variables
@@ -231,7 +231,7 @@ class Slurm:
         if kind == "success":
             return True, ""
         last = str(content).strip().splitlines()[-1]
-        return False, one_line(last.removeprefix(f"{_Failed.__module__}.{_Failed.__qualname__}: "))
+        return False, detail_line(last.removeprefix(f"{_Failed.__module__}.{_Failed.__qualname__}: "))
 
     def _bury(self, name: str, courses: _Courses, state: str, node: str) -> Iterator[Event]:
         """Record the death of a job that left no result."""
@@ -274,7 +274,7 @@ class Slurm:
                 job = yield from _meanwhile(pool, executor.submit, carried, course.task.argument)
             except (FailedJobError, FailedSubmissionError, OSError) as error:
                 if not submitted:
-                    raise RuntimeError(f"could not submit a job: {one_line(str(error))}") from None
+                    raise RuntimeError(f"could not submit a job: {detail_line(str(error))}") from None
                 course.refused = submitted
                 return
             course.job = str(job.job_id)
@@ -372,9 +372,9 @@ def _ask(*command: str) -> str:
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=ANSWERING)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _NoAnswer(one_line(str(error))) from None
+        raise _NoAnswer(detail_line(str(error))) from None
     if answer.returncode:
-        raise _NoAnswer(one_line(answer.stderr) or f"{command[0]} {ending(answer.returncode)}")
+        raise _NoAnswer(detail_line(answer.stderr) or f"{command[0]} {ending(answer.returncode)}")
     return answer.stdout
 
 
@@ -442,7 +442,7 @@ def _carry(reference: str, code: Sequence[str], timeouts: int, argument: str) ->
             for number in (signal.SIGTERM, signal.SIGUSR2):
                 signal.signal(number, signal.SIG_IGN)  # the rest is short
     except Exception as error:
-        raise _Failed(one_line(error)) from error
+        raise _Failed(detail_line(error)) from error
     except BaseException as stopped:
         if warned:
             _requeue(timeouts)

@@ -169,10 +169,11 @@ class Family:
         return self.recogniser is not None
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        """Raises ValueError for an option that the sampler does not have, and for an impossible value."""
+        """Raises ValueError for an option that the sampler lacks, or that cannot have its value; None is no value."""
         for name, value in options.items():
+            if value is None:
+                continue
             if name not in self.options:
                 names = f"it has {', '.join(self.options)}" if self.options else "it has none"
                 raise ValueError(f"{name}: no option of model {self.name}; {names}")
-            if value is not None:
-                self.options[name].check(value)
+            self.options[name].check(value)

@@ -114,7 +114,7 @@ def sample(
         "run": opened.path.name,
         "seed": seed,
         **defaults,
-        **options,
+        **{name: value for name, value in options.items() if value is not None},
         "trained on": opened.about.data,
         "centering": opened.experiment.data.centering,
         **opened.about.more.get("notes", {}),

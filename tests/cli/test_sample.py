@@ -9,13 +9,13 @@ from kinetic.cli.main import parse
 
 def test_sample_takes_classes_by_name_and_number():
     request = parse(["sample", "runs/a", "--label", "walk", "--label", "3", "--count", "7", "-o", "m.npz"])
-    assert (request.label, request.count, request.seed, request.truncation, request.space) == (
-        ["walk", "3"],
-        7,
-        0,
-        None,
-        "w",
-    )
+    assert (request.label, request.count, request.seed) == (["walk", "3"], 7, 0)
+
+
+def test_options_are_those_of_the_families_and_passed_on_where_they_are_typed():
+    request = parse(["sample", "runs/a", "-o", "m.npz", "--truncation", "0.5"])
+    assert request.truncation == 0.5
+    assert not hasattr(request, "space")  # the sampler has its own default
 
 
 @pytest.mark.parametrize(

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gaussian import GAUSSIAN, GaussianExperiment
-from kinetic.engines.here import Here
 
 from kinetic.ablation.grid import ablate
 from kinetic.ablation.recipes import Ablation, Benchmark, Recipe
+from kinetic.engines.here import Here
 from kinetic.evaluation.evaluate import evaluate
 from kinetic.families.experiments import experiment_settings, load_experiment
 from kinetic.families.interface import Watch
 from kinetic.families.table import FAMILIES, family_of
+from kinetic.processes import load_code
 from kinetic.runs.fit import fit
 from kinetic.runs.run import load_run
 from kinetic.runs.sample import sample
@@ -24,6 +24,7 @@ from kinetic.settings.ablation import ScoresConfig
 from kinetic.training.checkpoint import read_checkpoint
 
 HERE = Path(__file__).parents[1] / "gaussian.py"
+GAUSSIAN = load_code(HERE).GAUSSIAN
 DATA = {"frames": 16, "batch_size": 8, "centering": "first", "classes": ["walk", "sit down", "wave"],
         "synthetic": {"subjects": 4, "repeats": 1}}  # fmt: skip
 SETTINGS = {
@@ -40,7 +41,7 @@ def run(tmp_path_factory):
 
 def test_its_settings_are_read_like_those_of_any_other():
     experiment = load_experiment(model="gaussian", gaussian={"spread": 2})
-    assert experiment == GaussianExperiment(gaussian=replace(GaussianExperiment().gaussian, spread=2.0))
+    assert type(experiment) is GAUSSIAN.settings and experiment.gaussian.spread == 2.0
     assert family_of(experiment) is GAUSSIAN
     assert experiment_settings()["gaussian.spread"].meaning.startswith("standard deviation around the mean")
     with pytest.raises(ValueError, match=r"^gaussian\.spred: unknown key; did you mean gaussian\.spread\?"):
@@ -93,9 +94,8 @@ def test_it_takes_part_in_an_ablation(code, tmp_path, encoder):
         scores=ScoresConfig(only=("frechet", "variance"), draws=1, shown=1),
     )
     table = ablate(ablation, tmp_path, engine=None if code else Here(), code=code, progress=False)
-    cells = {(cell.recipe, cell.metric): cell for cell in table.cells}
-    assert len(table.missing) == 0
-    assert cells["narrow", "variance"].mean < cells["wide", "variance"].mean
+    narrow, wide = (table.entries["synthetic", recipe, "variance"].mean for recipe in ("narrow", "wide"))
+    assert len(table.missing) == 0 and narrow < wide
 
 
 def test_a_family_that_makes_no_motions_trains_and_says_so_when_it_is_sampled(tmp_path, monkeypatch):
