@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,13 +13,13 @@ from kinetic.motion.arrays import mebibytes
 from kinetic.motion.coordinates import chunks
 from kinetic.motion.stored import is_stored, release
 
-if TYPE_CHECKING:
-    from kinetic.motion.motion_set import MotionSet
-
 __all__ = ["concatenated"]
 
+Motions: TypeAlias = Any
+"""A `MotionSet`; its module imports this one."""
 
-def concatenated(sets: Sequence[MotionSet], load: bool = False) -> MotionSet:
+
+def concatenated(sets: Sequence[Motions], load: bool = False) -> Motions:
     """The motions of all sets, in their order; see `MotionSet.concatenate`."""
     if not sets:
         raise ValueError("concatenate needs at least one set of motions")
@@ -56,7 +56,7 @@ def concatenated(sets: Sequence[MotionSet], load: bool = False) -> MotionSet:
     )
 
 
-def _check_alike(first: MotionSet, motions: MotionSet, number: int) -> None:
+def _check_alike(first: Motions, motions: Motions, number: int) -> None:
     """Raise ValueError where the coordinates of a set do not mean the same as those of the first one."""
     if motions.skeleton != first.skeleton:
         names = [safe_line(some.skeleton.name or "one without a name") for some in (motions, first)]
@@ -81,7 +81,7 @@ def _merged(names: Sequence[tuple[str, ...]]) -> tuple[tuple[str, ...], list[np.
     return merged, [np.array([number[name] for name in names_of_set], dtype=np.int64) for names_of_set in names]
 
 
-def _people(sets: Sequence[MotionSet]) -> tuple[tuple[str, ...], np.ndarray | None]:
+def _people(sets: Sequence[Motions]) -> tuple[tuple[str, ...], np.ndarray | None]:
     subjects = [motions.subject for motions in sets]
     if any(subject is None for subject in subjects):
         return (), None
@@ -99,7 +99,7 @@ def _numbers(values: Sequence[np.ndarray | None]) -> np.ndarray | None:
     return np.concatenate(columns) if len(columns) == len(values) else None
 
 
-def _joined(motions: Sequence[Any], like: Sequence[MotionSet] = ()) -> np.ndarray:
+def _joined(motions: Sequence[Any], like: Sequence[Motions] = ()) -> np.ndarray:
     """Motions of all sets in memory; zeros for a set without, as large as its motions in `like`."""
     sizes = [len(part) for part in (like or motions)]
     shape = next(part.shape[1:] for part in motions if part is not None)
@@ -111,20 +111,20 @@ def _joined(motions: Sequence[Any], like: Sequence[MotionSet] = ()) -> np.ndarra
     return out
 
 
-def _clips(sets: Sequence[MotionSet]) -> tuple[str, ...]:
+def _clips(sets: Sequence[Motions]) -> tuple[str, ...]:
     if any(len(motions) and not motions.clip for motions in sets):
         return ()
     return tuple(clip for motions in sets for clip in motions.clip)
 
 
-def _rates(sets: Sequence[MotionSet]) -> float | np.ndarray:
+def _rates(sets: Sequence[Motions]) -> float | np.ndarray:
     rates = [motions.fps for motions in sets]
     if all(isinstance(rate, float) for rate in rates) and len(set(rates)) == 1:
         return rates[0]
     return np.concatenate([np.broadcast_to(motions.fps, len(motions)) for motions in sets])
 
 
-def _splits(sets: Sequence[MotionSet]) -> dict[str, dict[str, Any]]:
+def _splits(sets: Sequence[Motions]) -> dict[str, dict[str, Any]]:
     """Rules that all sets share; numbers of people mean the same only where their names are the same."""
     first = sets[0]
     same_people = all(motions.subject_names == first.subject_names for motions in sets)
@@ -140,7 +140,7 @@ def _splits(sets: Sequence[MotionSet]) -> dict[str, dict[str, Any]]:
     }
 
 
-def _notes(sets: Sequence[MotionSet]) -> dict[str, Any]:
+def _notes(sets: Sequence[Motions]) -> dict[str, Any]:
     """Notes that all sets share; the motions that end in zeros are counted together."""
     first, *others = (motions.notes for motions in sets)
     notes = {key: value for key, value in first.items() if all(key in more and more[key] == value for more in others)}
@@ -148,7 +148,7 @@ def _notes(sets: Sequence[MotionSet]) -> dict[str, Any]:
     return {**notes, "padded": padded} if padded else notes
 
 
-def _columns(sets: Sequence[MotionSet]) -> dict[str, np.ndarray]:
+def _columns(sets: Sequence[Motions]) -> dict[str, np.ndarray]:
     """Columns that all sets have, and `frames` where any set is padded."""
     names = [name for name in sets[0].columns if all(name in motions.columns for motions in sets)]
     columns = {name: np.concatenate([motions.columns[name] for motions in sets]) for name in names}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from kinetic.motion.motion_set import MotionSet
 from kinetic.motion.stored import StoredMotion, is_stored
 
 __all__ = ["MotionDataset"]
@@ -18,13 +18,15 @@ __all__ = ["MotionDataset"]
 class MotionDataset(Dataset[tuple[Tensor, Tensor]]):
     """Motions (C, T, V) float32 and labels () int64 for a `DataLoader`; a batch is read at once.
 
+    Args:
+        motion, label: of a `MotionSet`
+
     Tensors are copies, and motions on the disk are read when a batch needs them, by each worker for itself.
     """
 
-    def __init__(self, motions: MotionSet) -> None:
-        motion = motions.motion
+    def __init__(self, motion: Any, label: np.ndarray) -> None:
         self.motion = StoredMotion.of(motion) if is_stored(motion) else np.asarray(motion)
-        self.label = torch.as_tensor(motions.label)
+        self.label = torch.as_tensor(label)
 
     def __len__(self) -> int:
         return len(self.motion)

@@ -163,7 +163,7 @@ class MotionSet:
         """
         from kinetic.motion.dataset import MotionDataset
 
-        return MotionDataset(self)
+        return MotionDataset(self.motion, self.label)
 
     def __repr__(self) -> str:
         return f"MotionSet({', '.join(counted(self))}, source={self.source!r})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import TYPE_CHECKING
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,10 +13,10 @@ from kinetic.motion.arrays import mebibytes
 from kinetic.motion.stored import is_stored
 from kinetic.skeleton import Skeleton
 
-if TYPE_CHECKING:
-    from kinetic.motion.motion_set import MotionSet
-
 __all__ = ["counted", "preview_html"]
+
+Motions: TypeAlias = Any
+"""A `MotionSet`; its module imports this one."""
 
 POSES = 8
 """Poses in the strip, each of another class."""
@@ -29,7 +29,7 @@ TURN = math.radians(20)
 """The viewer stands a little to the side, so that arms before the body can be told from it."""
 
 
-def counted(motions: MotionSet) -> list[str]:
+def counted(motions: Motions) -> list[str]:
     """Words such as `1440 motions`, `64 frames`, `25 joints`, `12 classes`, `10 people` and `3 views`."""
     n, channels, frames, joints = motions.shape
     people, views, setups = (
@@ -52,7 +52,7 @@ def _count(number: int, name: str) -> str:
     return f"{number} {name}{'s' * (number != 1)}"
 
 
-def preview_html(motions: MotionSet) -> str:
+def preview_html(motions: Motions) -> str:
     """Counts and a few poses; reads one motion for each pose."""
     classes = motions.counts()
     names = ", ".join(f"{_text(name)} {count}" for name, count in list(classes.items())[:NAMES])
@@ -80,7 +80,7 @@ def _text(name: str) -> str:
     return escape(safe_line(name, 60))
 
 
-def _strip(motions: MotionSet) -> str:
+def _strip(motions: Motions) -> str:
     """One pose of each of several classes side by side, on one scale; empty where no motion has a body."""
     poses = _poses(motions)
     if not poses:
@@ -101,7 +101,7 @@ def _strip(motions: MotionSet) -> str:
     )
 
 
-def _poses(motions: MotionSet) -> list[tuple[str, np.ndarray]]:
+def _poses(motions: Motions) -> list[tuple[str, np.ndarray]]:
     """Class names and poses (2, V): right and up, above the lowest joint and beside the middle of the body."""
     labels = np.unique(motions.label)
     labels = labels[np.unique(np.linspace(0, len(labels) - 1, min(POSES, len(labels))).round().astype(int))]
