@@ -24,7 +24,7 @@ from kinetic.runs.folder import read_settings
 from kinetic.settings.ablation import AblationConfig, ProfileConfig, RecipeConfig, ScoresConfig, load_ablation
 from kinetic.settings.checks import check_name
 from kinetic.settings.experiment import Experiment
-from kinetic.settings.reading import to_plain, unknown
+from kinetic.settings.reading import suggestion, to_plain
 from kinetic.skeleton import SKELETONS
 from kinetic.training.precision import Precision, choose_precision, with_precision
 
@@ -218,7 +218,7 @@ class Ablation:
         while (after := chain[0].after) is not None:
             if after not in known:
                 raise ValueError(
-                    f"recipes.{chain[0].name}.after: there is no recipe {after!r}; {unknown(after, known)}"
+                    f"recipes.{chain[0].name}.after: there is no recipe {after!r}; {suggestion(after, known)}"
                 )
             if any(each.name == after for each in chain):
                 raise ValueError(f"recipes.{recipe.name}.after: it builds on itself, by way of {after!r}")
@@ -446,7 +446,7 @@ def _chosen(what: str, known: Mapping[str, object], wanted: Iterable[str] | None
     names = list(known) if wanted is None else list(wanted)
     for name in names:
         if name not in known:
-            raise ValueError(f"there is no {what} {name!r}; {unknown(name, known)}")
+            raise ValueError(f"there is no {what} {name!r}; {suggestion(name, known)}")
     return names
 
 
@@ -491,10 +491,10 @@ def _check_published(config: AblationConfig) -> None:
     rows = {row.name for name, own in config.recipes.items() for row in _swept(name, own)}
     for benchmark, own in config.published.items():
         if benchmark not in config.benchmarks:
-            raise ValueError(f"published.{benchmark}: no benchmark; {unknown(benchmark, config.benchmarks)}")
+            raise ValueError(f"published.{benchmark}: no benchmark; {suggestion(benchmark, config.benchmarks)}")
         for recipe, numbers in own.items():
             if recipe not in rows:
-                raise ValueError(f"published.{benchmark}.{recipe}: no recipe; {unknown(recipe, rows)}")
+                raise ValueError(f"published.{benchmark}.{recipe}: no recipe; {suggestion(recipe, rows)}")
             for score in numbers:
                 if score not in (known := ("fid", *BETTER)):
-                    raise ValueError(f"published.{benchmark}.{recipe}.{score}: no score; {unknown(score, known)}")
+                    raise ValueError(f"published.{benchmark}.{recipe}.{score}: no score; {suggestion(score, known)}")

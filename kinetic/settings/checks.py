@@ -35,6 +35,6 @@ def channel_counts(owner: str, name: str, values: Iterable[int], count: int | No
 
 
 def check_name(name: str) -> None:
-    """Raises ValueError for what cannot be the name of a file."""
+    """Raises ValueError for a name that no file can have."""
     if not name or any(letter in name for letter in "/\\\0") or name in {".", ".."}:
         raise ValueError(f"name must be a plain file name, got {name!r}")

@@ -7,8 +7,9 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from kinetic.families.experiments import load_experiment
 from kinetic.families.kinetic_gan import KINETIC_GAN
 from kinetic.families.table import FAMILIES
 from kinetic.settings.ablation import ScoresConfig
+from kinetic.settings.experiment import DataConfig, Experiment
 from kinetic.settings.reading import to_plain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +112,47 @@ def test_neither_a_release_nor_a_setting_at_its_default_changes_a_key(monkeypatc
     monkeypatch.setattr(keys, "__version__", "99.0")
     spelt = load_experiment(data=DATA, training={"steps": 4, "critic_steps": 5}, critic={"pooling": "mean"})
     assert cell(experiment=spelt).key == before
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extra:
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnExperiment(Experiment):
+    """Settings of a family of one's own, with a default that differs from that of its section."""
+
+    model: str = "own"
+    data: DataConfig = field(default_factory=lambda: DataConfig(frames=32))
+    extra: Extra | None = None
+    options: dict[str, Any] = field(default_factory=lambda: {"a": 1})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": DataConfig()},
+        {"data": DataConfig(frames=32, batch_size=8)},
+        {"extra": Extra()},
+        {"options": {}},
+        {"options": {"a": 1, "b": {"c": 2}}},
+    ],
+)
+def test_whatever_differs_from_the_defaults_of_a_family_changes_its_key(monkeypatch, change):
+    monkeypatch.setitem(FAMILIES, "own", replace(KINETIC_GAN, name="own", settings=OwnExperiment))
+    assert cell(experiment=OwnExperiment(**change)).key != cell(experiment=OwnExperiment()).key
+
+
+def test_a_section_with_nothing_but_silent_settings_changes_no_key(monkeypatch):
+    monkeypatch.setitem(FAMILIES, "own", replace(KINETIC_GAN, name="own", settings=OwnExperiment))
+    silent = OwnExperiment(data=DataConfig(frames=32, workers=2))
+    assert cell(experiment=silent).key == cell(experiment=OwnExperiment()).key
+
+
+def test_a_digest_takes_names_of_files_that_are_no_text(tmp_path):
+    (tmp_path / os.fsdecode(b"\xff")).write_bytes(b"12")
+    assert len(digest(tmp_path)) == 16
 
 
 DEFAULTS = {"gan": (1, "13d4b80b"), "encoder": (1, "9574ad69")}

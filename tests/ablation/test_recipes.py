@@ -231,7 +231,7 @@ def test_an_impossible_ablation_is_refused(changes, reason):
         ({"profile": "huge", "profiles": {"tiny": {}}}, "no profile 'huge'"),
         ({"profiles": {"tiny": {"files": ["none.yaml"]}}, "profile": "tiny"}, "none.yaml"),
         ({"recipes": {"A": {"chnages": {}}}}, "recipes.A.chnages: unknown key; did you mean"),
-        ({"recipes": {"A": {"sweep": {"critic.pooling": "max"}}}}, "recipes.A: sweep needs one setting"),
+        ({"recipes": {"A": {"sweep": {"critic.pooling": "max"}}}}, "recipes.A.sweep needs one setting"),
         ({"recipes": {1: {}}}, "quote a name that is a number"),
         ({"recipes": "all"}, "recipes: expected names, each with what it stands for"),
         ({"published": {"xsub": {"Z": {"fid": 1.0}}}}, "published.xsub.Z: no recipe"),
