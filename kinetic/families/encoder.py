@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["ENCODER"]
 
 CHUNK = 256
-"""Held-out motions that are recognised together."""
+"""Held-out motions in one batch."""
 
 
 def _build(experiment: EncoderExperiment, about: About) -> EncoderTraining:
@@ -62,7 +62,7 @@ def _recogniser(module: EncoderTraining) -> Encoder:
 
 
 def _watch(experiment: EncoderExperiment, material: Material, folder: Path) -> Watch:
-    """Measures the network on the held-out motions, prints it, and keeps it in `recognition.json`."""
+    """Measures the accuracy on the held-out motions, prints it, and writes it to `recognition.json`."""
     import torch
 
     from kinetic.files import replacing, sealed
@@ -115,4 +115,4 @@ ENCODER = Family(
     shown=("loss/encoder", "accuracy/train"),
     cycle=lambda experiment: 4,
 )
-"""A small ST-GCN that names the action of a motion; its learning rate knows the end, so steps cannot change later."""
+"""A small ST-GCN that names the action of a motion; its learning rate depends on `steps`, which cannot change later."""
