@@ -181,12 +181,12 @@ def _recogniser(home: Path) -> dict[str, Any]:
     return {"network": network_hash(home / "run")}
 
 
-def _generator(home: Path, task: Mapping[str, Any]) -> dict[str, Any]:
+def _generator(home: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     """The scores of the trained generator and of its kept checkpoints; it also writes motions to look at."""
-    plain = dict(task["scores"])
+    plain = dict(asked["scores"])
     scores = ScoresConfig(**plain | {"only": tuple(plain["only"])})
     run = load_run(home / "run")
-    contest = open_contest(run, encoder=task["encoder"])
+    contest = open_contest(run, encoder=asked["encoder"])
     if contest.network is None:
         raise ValueError(f"{home}: no recognition network is named")
     report = evaluate(contest, only=scores.only, seeds=scores.draws, count=scores.count, truncation=scores.truncation)
@@ -196,21 +196,21 @@ def _generator(home: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     sample(run, count=scores.shown, seed=0, truncation=scores.truncation, out=home / "samples.npz")
     return {
         "network": contest.network.hash,
-        "report": replace(report, subject=task["title"]).to_dict(),
-        "published": None if published is None else replace(published, subject=task["title"]).to_dict(),
-        "curve": _curve(home, contest, scores, int(task["per_epoch"])),
+        "report": replace(report, subject=asked["title"]).to_dict(),
+        "published": None if published is None else replace(published, subject=asked["title"]).to_dict(),
+        "curve": _curve(home, contest, scores, int(asked["per_epoch"])),
     }
 
 
 def _curve(home: Path, contest: Contest, scores: ScoresConfig, per_epoch: int) -> list[tuple[float, dict[str, float]]]:
-    """(epochs, score -> value) at each kept checkpoint, from one draw."""
+    """(epochs, score -> value) at each checkpoint that was kept, from one draw."""
     test, train = contest.sides
     measures, curve = choose(scores.only), []
     for file in (home / "run" / "checkpoints").glob("step-*.ckpt"):
-        earlier = replace(contest, run=load_run(file))
-        (fake,) = earlier.fakes(count=scores.count, seeds=1, truncation=scores.truncation)
-        measured = measure(Case(contest.look(fake), test, train, contest.real.test.skeleton), measures)
-        values = {name: plain_value(value) for name, value in measured.items() if name in scores.only}
+        then = replace(contest, run=load_run(file))
+        (fake,) = then.fakes(count=scores.count, seeds=1, truncation=scores.truncation)
+        found = measure(Case(contest.look(fake), test, train, contest.real.test.skeleton), measures)
+        values = {name: plain_value(value) for name, value in found.items() if name in scores.only}
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         curve.append((int(file.stem.removeprefix("step-")) / per_epoch, finite))
     return sorted(curve, key=lambda point: point[0])

@@ -62,7 +62,7 @@ def _recogniser(module: EncoderTraining) -> Encoder:
 
 
 def _watch(experiment: EncoderExperiment, material: Material, folder: Path) -> Watch:
-    """Measures the accuracy on the held-out motions, prints it, and writes it to `recognition.json`."""
+    """Measures the network on the held-out motions, prints it, and keeps it in `recognition.json`."""
     import torch
 
     from kinetic.files import replacing, sealed

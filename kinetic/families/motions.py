@@ -153,7 +153,7 @@ def _check_shared_memory(data: DataConfig, shape: tuple[int, ...]) -> None:
 
 
 def watch_samples(train: MotionSet, folder: Path, sampler_of: Callable[[Any], Sampler]) -> Watch:
-    """Draws sheets and an animation of samples, and measures their distance from training motions (MMDa)."""
+    """Draws sheets and an animation of samples, and measures how far they are from training motions (MMDa)."""
     import torch
 
     from kinetic.files import make_folder

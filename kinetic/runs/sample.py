@@ -149,7 +149,7 @@ def _class_numbers(run: Run, label: Classes) -> np.ndarray:
     if label is not None:
         names = [label] if isinstance(label, (str, int, np.integer)) else label
     if not (names := list(names)):
-        raise ValueError("expected one class or more, got none; None stands for all classes")
+        raise ValueError("no class is named; None stands for all of them")
     shape = (0, run.skeleton.channels, run.experiment.data.frames, len(run.skeleton.joints))
     none = MotionSet(
         motion=np.empty(shape, np.float32),

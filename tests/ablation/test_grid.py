@@ -331,7 +331,7 @@ def test_a_folder_whose_name_is_taken_is_refused(tmp_path):
 
 
 def test_options_of_a_file_do_not_go_with_an_ablation_made_in_python(tmp_path):
-    with pytest.raises(ValueError, match="profile belongs to an ablation file"):
+    with pytest.raises(ValueError, match="profile: an option of ablation files; expected a file, got an Ablation"):
         ablate(ablation(), tmp_path, profile="tiny")
 
 
