@@ -22,7 +22,7 @@ def within(owner: str, low: float, high: float, why: str = "", /, **values: floa
     for name, value in values.items():
         if value is not None and not low <= value <= high:
             key = f"{owner}.{name}" if owner else name
-            raise ValueError(f"{key} must lie between {low} and {high}{why and f', for {why}'}, got {value}")
+            raise ValueError(f"{key} must lie between {low} and {high}{why and f', because {why}'}, got {value}")
 
 
 def channel_counts(owner: str, name: str, values: Iterable[int], count: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Experiment files and overrides: what is read, what is refused, and with which words."""
+"""Experiment files and overrides: accepted settings, refused settings, and the messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kinetic.families.table import FAMILIES
 from kinetic.plain import yaml_text, yaml_values
 from kinetic.settings.experiment import Experiment
 from kinetic.settings.kinetic_gan import CriticConfig, GanExperiment, GanTrainingConfig, QuantileConfig
-from kinetic.settings.reading import differences, to_plain, unknown, value_from_text
+from kinetic.settings.reading import differences, suggestion, to_plain, value_from_text
 
 
 def write(path, text):
@@ -129,12 +129,15 @@ def test_numbers_are_read_as_python_writes_them(file):
         ("a: " + "[" * 5000, ", line 1: nested too deeply"),
         ("seed: -1", "seed must lie between 0 and 9223372036854775807, got -1"),
         ("data: {frames: 30}", "data.frames must be a multiple of 16, got 30"),
-        ("data: {workers: 1000000}", "data.workers must lie between 0 and 256, for each is a process, got 1000000"),
+        ("data: {workers: 1000000}", "data.workers must lie between 0 and 256, because each is a process, got 1000000"),
         ("data: {synthetic: {subjects: 1000000}}", "synthetic.subjects must lie between 2 and 10000, got 1000000"),
-        ("training: {devices: 1000000}", "training.devices must lie between 1 and 256, for each is a process of this"),
+        (
+            "training: {devices: 1000000}",
+            "training.devices must lie between 1 and 256, because each is a process of this",
+        ),
         (
             "training: {nodes: 1000000}",
-            "training.nodes must lie between 1 and 4096, for each is a machine, got",
+            "training.nodes must lie between 1 and 4096, because each is a machine, got",
         ),
         ("generator: {mapping_depth: 10000000}", "generator.mapping_depth must lie between 1 and 64, got 10000000"),
         ("generator: {latent: 100000}", "generator.latent must lie between 1 and 16384, got 100000"),
@@ -193,7 +196,7 @@ def test_settings_of_all_families_as_version_0_1_wrote_them_are_read_where_they_
 
 @dataclass(frozen=True, kw_only=True)
 class OwnExperiment(Experiment):
-    """Settings of a family of one's own, where `critic` is a mapping with names of the user."""
+    """Settings of a family of the user, where `critic` is a mapping with names of the user."""
 
     model: str = "own"
     critic: dict[str, Any] = field(default_factory=dict)
@@ -240,10 +243,10 @@ def test_a_wrong_override_blames_no_file(file):
 
 
 def test_settings_that_clash_only_together_are_refused(tmp_path):
-    one, other = write(tmp_path / "1.yaml", "data: {scaling: standard}"), write(tmp_path / "2.yaml", "seed: 1")
+    first, second = write(tmp_path / "1.yaml", "data: {scaling: standard}"), write(tmp_path / "2.yaml", "seed: 1")
     with pytest.raises(ValueError, match="tanh cannot reach"):
-        load_experiment(one, other)
-    assert load_experiment(one, other, generator={"output": "linear"}).data.scaling == "standard"
+        load_experiment(first, second)
+    assert load_experiment(first, second, generator={"output": "linear"}).data.scaling == "standard"
 
 
 def test_files_that_are_not_there_or_not_text_are_refused(tmp_path):
@@ -326,8 +329,8 @@ def test_no_complaint_is_longer_than_600_letters_or_a_line(plain):
 
 
 def test_a_long_list_of_names_is_cut_short():
-    assert unknown("zzz", ["walk", "sit"]) == "expected one of: walk, sit"
-    text = unknown("zzz", [f"class number {i}" for i in range(1000)])
+    assert suggestion("zzz", ["walk", "sit"]) == "expected one of: walk, sit"
+    text = suggestion("zzz", [f"class number {i}" for i in range(1000)])
     assert text.startswith("expected one of: class number 0, class number 1, ")
     assert text.endswith("and 976 more")
     assert len(text) < 500

@@ -23,7 +23,7 @@ def test_values_at_the_limits_and_none_pass():
         (lambda: at_least("a", 1, b=0), "a.b must be at least 1, got 0"),
         (lambda: at_least("", 1, b=math.nan), "b must be at least 1, got nan"),
         (lambda: within("a", 0, 1, b=2), "a.b must lie between 0 and 1, got 2"),
-        (lambda: within("", 0, 1, "each is a process", b=math.nan), "b must lie between 0 and 1, for each is"),
+        (lambda: within("", 0, 1, "each is a process", b=math.nan), "b must lie between 0 and 1, because"),
         (lambda: channel_counts("a", "b", []), "a.b needs 1 to 64 channel counts from 1 to 16384, got []"),
         (lambda: channel_counts("a", "b", [0]), "a.b needs 1 to 64 channel counts from 1 to 16384, got [0]"),
         (lambda: channel_counts("a", "b", [1] * 65), "a.b needs 1 to 64 channel counts from 1 to 16384, got [1, 1"),
