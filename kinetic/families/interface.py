@@ -169,7 +169,7 @@ class Family:
         return self.recogniser is not None
 
     def check_options(self, options: Mapping[str, Any]) -> None:
-        """Raises ValueError for an unknown option, and for an impossible value."""
+        """Raises ValueError for an option that the sampler does not have, and for an impossible value."""
         for name, value in options.items():
             if name not in self.options:
                 names = f"it has {', '.join(self.options)}" if self.options else "it has none"

@@ -277,10 +277,8 @@ def _explained(owner: Any, error: Mapping[str, Any], unread: Mapping[str, str]) 
         word = message.partition(" ")[0]
         if not names or get_origin(_walk(owner, location[:-1])[0]) is not dict:
             return word, message
-        section: Any = _without_none(kind)[0]
-        is_field = is_dataclass(section) and word in _kinds(
-            cast(Any, section)
-        )  # its checks do not know the name of the section
+        section: Any = _without_none(kind)[0]  # its checks do not know its name, such as `recipes.A`
+        is_field = is_dataclass(section) and word in _kinds(cast(Any, section))
         return f"{key}.{word}", f"{shown}.{message}" if is_field else f"{shown}: {message}"
     if reason == "missing":
         return key, f"{shown}: expected {_possible(kind)}, got nothing"

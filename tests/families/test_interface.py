@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from gaussian import GAUSSIAN, GaussianExperiment
+from kinetic.engines.here import Here
 
 from kinetic.ablation.grid import ablate
 from kinetic.ablation.recipes import Ablation, Benchmark, Recipe
-from kinetic.engines.here import Here
 from kinetic.evaluation.evaluate import evaluate
 from kinetic.families.experiments import experiment_settings, load_experiment
 from kinetic.families.interface import Watch
