@@ -1,4 +1,4 @@
-"""A family of one's own in one file: motions are a Gaussian around the mean motion of their class."""
+"""A family of the user in one file: motions are a Gaussian around the mean motion of their class."""
 
 from __future__ import annotations
 

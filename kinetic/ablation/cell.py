@@ -1,7 +1,7 @@
-"""One cell of an ablation: train, sample, score, and leave a result file that says so.
+"""One cell of an ablation: train, sample, score, and write a result file.
 
-A cell has a folder of its own. It is done when `result.json` is there with the key of its settings, and no sooner: what
-a process said before it ended counts for nothing. `error.json` says why it failed, if it did.
+Each cell has a folder. It is done when `result.json` is in it with the key of its settings; the exit status of a
+process does not count. `error.json` holds the error of a cell that failed.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from kinetic.training.checkpoint import Interrupted
 __all__ = ["Result", "fail", "failure", "place", "prepare_place", "read_result", "trained_batches", "work"]
 
 PATIENCE = 120.0
-"""Seconds to wait for a cell's folder, which a process that was told to end may still hold."""
+"""Seconds to wait for a cell's folder, which a process that is about to end may still hold."""
 
 WRITTEN = r"(cell|result|error)\.json|seconds\.txt|samples\.npz"
 """Files of a cell's folder that are replaced whole."""
@@ -62,15 +62,15 @@ WRITTEN = r"(cell|result|error)\.json|seconds\.txt|samples\.npz"
 
 @dataclass(frozen=True)
 class Result:
-    """What a cell found.
+    """The result of a cell.
 
     Args:
-        key: of the cell's settings
+        key: key of the cell's settings
         report: scores of its generator; None = a recognition network
-        published: the same generator scored as Kinetic-GAN was; None = not asked for
+        published: scores of the generator by the published protocol; None = without them
         curve: (epochs, score -> value) at moments of the training
-        seconds: of training and of scoring, in all attempts that could tell
-        network: hash of the recognition network's weights that it was scored with, or that it is
+        seconds: seconds of training and of scoring, in all attempts that noted them
+        network: hash of the recognition network's weights
     """
 
     key: str
@@ -84,15 +84,15 @@ class Result:
 def place(out: Path, cell: Cell) -> Path:
     """The folder of a cell: the one whose name ends with its key, or a new name that people can read."""
     words = f"{cell.benchmark}-{cell.recipe}-{cell.seed}" if cell.recipe else f"{cell.benchmark}-encoder"
-    known = sorted(out.glob(f"cells/*-{cell.key}"))
-    return known[0] if known else out / "cells" / f"{re.sub('[^A-Za-z0-9.]+', '-', words)[:60]}-{cell.key}"
+    folders = sorted(out.glob(f"cells/*-{cell.key}"))
+    return folders[0] if folders else out / "cells" / f"{re.sub('[^A-Za-z0-9.]+', '-', words)[:60]}-{cell.key}"
 
 
 def prepare_place(out: Path, cell: Cell, encoder: Path | None) -> Path:
-    """Make the folder of a cell and write down what is to be done in it.
+    """Make the folder of a cell and write its task to `cell.json`.
 
     Args:
-        encoder: run of the recognition network that it is scored with; None = it is one
+        encoder: run folder of the recognition network that scores it; None = it is one itself
 
     Raises:
         ValueError: when a link leads out of the ablation's folder
@@ -122,23 +122,23 @@ def prepare_place(out: Path, cell: Cell, encoder: Path | None) -> Path:
 
 
 def work(folder: str) -> None:
-    """Bring the cell in this folder to its end, or on from where it stopped; what engines call.
+    """Run the cell in this folder to its end, from where it stopped; engines call this function.
 
-    An error of the cell is written to `error.json` and not raised: it would come again. SIGTERM while it trains saves
-    what was done and ends the process with status 143.
+    An error of the cell is written to `error.json` and not raised, since another attempt would fail too. SIGTERM during
+    training saves a checkpoint and ends the process with status 143.
 
     Raises:
         FileExistsError: when another process keeps working in the folder
         ValueError: naming the file, for a cell.json or result.json that is something else, and for links in the folder
-        SystemExit: when it was told to stop
+        SystemExit: when a signal stops it
     """
     home = Path(folder)
     with holding(home, PATIENCE):
-        asked = _read(home / "cell.json")
-        if read_result(home, asked["key"]) is None:
-            torch.set_num_threads(int(asked["threads"]))
+        task = _read(home / "cell.json")
+        if read_result(home, task["key"]) is None:
+            torch.set_num_threads(int(task["threads"]))
             try:
-                _finish(home, asked)
+                _finish(home, task)
             except Interrupted as stop:
                 raise SystemExit(stop.status) from stop
             except Exception as error:
@@ -146,13 +146,13 @@ def work(folder: str) -> None:
                 return
         (home / "error.json").unlink(missing_ok=True)
         clear_stale(home, WRITTEN, alone=True)
-        for left in inside(home, "run", "checkpoints").glob("step-*.ckpt"):
-            left.unlink()  # checkpoints on the way are points of the curve now
+        for file in inside(home, "run", "checkpoints").glob("step-*.ckpt"):
+            file.unlink()  # the points of the curve are scored
 
 
-def _finish(home: Path, asked: Mapping[str, Any]) -> None:
+def _finish(home: Path, task: Mapping[str, Any]) -> None:
     """Train, score and write the result."""
-    experiment = from_plain(asked["experiment"], strict=False)
+    experiment = from_plain(task["experiment"], strict=False)
     _adopt(home / "run" / "config.yaml", experiment)
     begun = time.monotonic()
     try:
@@ -161,22 +161,22 @@ def _finish(home: Path, asked: Mapping[str, Any]) -> None:
         trained = _spent(home) + time.monotonic() - begun
         _note(home, trained)
     begun = time.monotonic()
-    found = _recogniser(home) if asked["scores"] is None else _generator(home, asked)
+    scores = _recogniser(home) if task["scores"] is None else _generator(home, task)
     seconds = {"training": trained, "scoring": time.monotonic() - begun}
     about = {"seconds": seconds, "machine": f"{platform.node()}, {platform.machine()}, {os.cpu_count()} processors"}
-    _write(home / "result.json", {"format": "kinetic-cell", "key": asked["key"], **found, **about})
+    _write(home / "result.json", {"format": "kinetic-cell", "key": task["key"], **scores, **about})
 
 
 def _adopt(config: Path, experiment: Experiment) -> None:
-    """Let a run that was begun go on under another name, or with motions that were moved: its key says it may."""
+    """Copy settings that change no result, such as name and path of the motions, to a run that will resume."""
     if config.exists():
         before, now = to_plain(read_settings(config.parent)), to_plain(experiment)
         for name in SILENT:
             *sections, last = name.split(".")
-            mine, theirs = before, now
+            old, new = before, now
             for section in sections:
-                mine, theirs = mine[section], theirs[section]
-            mine[last] = theirs[last]
+                old, new = old[section], new[section]
+            old[last] = new[last]
         save_experiment(from_plain(before), config)
 
 
@@ -185,7 +185,7 @@ def _recogniser(home: Path) -> dict[str, Any]:
 
 
 def _generator(home: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The scores of the trained generator, those of its earlier days, and motions to look at."""
+    """The scores of the trained generator and of its kept checkpoints; it also writes motions to look at."""
     plain = dict(asked["scores"])
     scores = ScoresConfig(**plain | {"only": tuple(plain["only"])})
     run = load_run(home / "run")
@@ -227,7 +227,7 @@ def read_result(home: Path, key: str) -> Result | None:
     """The result in a cell's folder; None where there is none, or one of other settings.
 
     Raises:
-        ValueError: naming the file, for something that is no result
+        ValueError: naming the file, for a file that is no result
     """
     file = home / "result.json"
     if not file.exists():
@@ -246,13 +246,13 @@ def read_result(home: Path, key: str) -> Result | None:
 
 
 def failure(home: Path) -> str | None:
-    """Why the cell in a folder failed, in one line; None when it did not."""
+    """The error of the cell in a folder, in one line; None when it did not fail."""
     file = home / "error.json"
     return str(_unsealed(file).get("error", "it does not say why")) if file.exists() else None
 
 
 def trained_batches(home: Path) -> int:
-    """Training batches that the cell in a folder has behind it, as its table of metrics tells."""
+    """Number of training batches of the cell in a folder so far, from its table of metrics."""
     try:
         with open_plain(home / "run" / "metrics.csv", 1 << 40) as file:
             file.seek(0, os.SEEK_END)
@@ -264,7 +264,7 @@ def trained_batches(home: Path) -> int:
 
 
 def fail(home: Path, why: str, details: str = "") -> None:
-    """Note in a cell's folder why it failed, in one line, with details for who looks for the cause."""
+    """Write the error of a cell into its folder, in one line, with details such as a traceback."""
     line = " ".join(why.split())[:500]
     _write(home / "error.json", {"format": "kinetic-cell", "key": "", "error": line, "details": details[-20_000:]})
 

@@ -1,4 +1,4 @@
-"""What the rest of an ablation will cost: measured by training a few batches of each recipe, or told by its cells."""
+"""Estimated time for the rest of an ablation: from its finished cells, or from a short training of one recipe."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["Cost", "estimate", "seconds_per_batch"]
 
 @dataclass(frozen=True)
 class Cost:
-    """What is still to be done of an ablation, and how long that takes.
+    """Estimated time for the rest of an ablation.
 
     Attributes:
-        parts: in words, how many of what take how long
-        seconds: of all, one process at a time
+        parts: number and time of recognition networks and cells, in words
+        seconds: seconds of all, one process at a time
     """
 
     parts: tuple[str, ...]
@@ -46,13 +46,13 @@ class Cost:
 
 
 def estimate(plan: Plan, *, retry: bool = False) -> Cost:
-    """How long all takes that is still to be done.
+    """Estimated time for the cells without a result.
 
-    Cells that are done tell what the others will take; where there is none, a few batches are trained here, of one
+    It follows from the time of finished cells; where there is none, from a few training batches on this machine, of one
     recognition network and of one recipe for all, without scoring.
 
     Args:
-        retry: also cells that failed will be run again
+        retry: count failed cells too
     """
     parts, whole = [], 0.0
     states = ("new", "begun", "failed") if retry else ("new", "begun")
@@ -60,29 +60,29 @@ def estimate(plan: Plan, *, retry: bool = False) -> Cost:
         todo = list({cell.key: cell for cell in cells if plan.states[cell.key] in states}.values())
         if not todo:
             continue
-        took = [each for cell in cells if (each := _took(plan, cell)) is not None]
-        source = f"as {len(took)} of them took"
-        if not took:
-            took = [seconds_per_batch(todo[0].experiment, threads=todo[0].threads)]
+        times = [seconds for cell in cells if (seconds := _batch_time(plan, cell)) is not None]
+        source = f"as {len(times)} of them took"
+        if not times:
+            times = [seconds_per_batch(todo[0].experiment, threads=todo[0].threads)]
             source = f"measured on {todo[0].recipe}, without scoring" if todo[0].recipe else "measured"
-        batch = sum(took) / len(took)
-        seconds = batch * sum(cell.batches * (1 - plan.trained(cell)) for cell in todo)
-        parts.append(f"{len(todo)} {what}: {batch:.3f} s a batch ({source}), {_span(seconds)}")
-        whole += seconds
+        batch = sum(times) / len(times)
+        rest = batch * sum(cell.batches * (1 - plan.trained(cell)) for cell in todo)
+        parts.append(f"{len(todo)} {what}: {batch:.3f} s a batch ({source}), {_span(rest)}")
+        whole += rest
     return Cost(tuple(parts), whole)
 
 
 def seconds_per_batch(experiment: Experiment, *, threads: int = 1) -> float:
-    """Seconds of a training batch on this machine, from trainings of different length in a temporary folder."""
+    """Seconds of a training batch on this machine, from trainings of three lengths in a temporary folder."""
     training, cycle = experiment.training, family_of(experiment).cycle(experiment)
-    lengths, took = (1, cycle, 3 * cycle), []  # the first pays for imports
+    lengths, times = (1, cycle, 3 * cycle), []  # the first pays for imports
     with _threads(threads), tempfile.TemporaryDirectory() as scratch, contextlib.redirect_stderr(io.StringIO()):
         for i, steps in enumerate(lengths):
             short = replace(training, steps=steps, sample_every=0, keep_every=0, save_every=2**31)
             begun = time.monotonic()
             fit(replace(experiment, training=short), Path(scratch) / str(i), progress=False)
-            took.append(time.monotonic() - begun)
-    return max(0.0, took[2] - took[1]) / (lengths[2] - lengths[1])
+            times.append(time.monotonic() - begun)
+    return max(0.0, times[2] - times[1]) / (lengths[2] - lengths[1])
 
 
 @contextlib.contextmanager
@@ -95,8 +95,8 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _took(plan: Plan, cell: Cell) -> float | None:
-    """Seconds of a batch, scoring included, of a cell that is done."""
+def _batch_time(plan: Plan, cell: Cell) -> float | None:
+    """Seconds of a batch, scoring included, of a finished cell; None for another cell."""
     result = read_result(plan.homes[cell.key], cell.key)
     return None if result is None else sum(result.seconds.values()) / cell.batches
 

@@ -1,4 +1,4 @@
-"""Running an ablation: cells that have no result yet are brought to an engine, and their results to one table."""
+"""Run an ablation: an engine runs the cells without a result, and all results go into one table."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ from kinetic.training.precision import Precision
 __all__ = ["PRELOAD", "Plan", "ablate", "engine_for", "plan", "table"]
 
 PATIENCE = 10.0
-"""Seconds to wait for the folder of an ablation that another process may be about to leave."""
+"""Seconds to wait for the folder of an ablation, which another process may be about to leave."""
 
 PRELOAD = ("kinetic.ablation.cell", "kinetic.training.batches", "kinetic.training.wgan", "kinetic.training.encoder")
-"""What the processes of cells have in common."""
+"""Modules that the processes of all cells import."""
 
 TRAINED = 0.9
-"""Share of a cell's work that is behind it when it is trained but not scored."""
+"""Share of training in the work of a cell; the rest is scoring."""
 
 State = Literal["done", "failed", "begun", "new"]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is there of an ablation, and what is still to be done.
+    """The cells of an ablation and their states.
 
     Args:
         networks: cells of recognition networks
-        cells: those of generators, in the order in which they are run
+        cells: cells of generators, in the order in which they run
         homes: key -> folder
-        states: key -> what is there: a result, an error, some of the training, nothing
-        precision: what `training.precision: auto` stands for in these cells
+        states: key -> state: a result, an error, a part of the training, nothing
+        precision: the one in place of `training.precision: auto` in these cells
     """
 
     networks: Sequence[Cell]
@@ -61,15 +61,15 @@ class Plan:
     precision: Precision
 
     def share(self, cell: Cell) -> float:
-        """How much of a cell was behind it when the plan was made, from 0 to 1; a failed one came to an end."""
+        """Progress of a cell when the plan was made, from 0 to 1; a failed one is at its end."""
         return 1.0 if self.states[cell.key] in ("done", "failed") else self.trained(cell)
 
     def trained(self, cell: Cell) -> float:
-        """How much of a cell that has no result is behind it now."""
+        """Progress of a cell without a result now, from 0 to 1."""
         return TRAINED * min(1.0, trained_batches(self.homes[cell.key]) / cell.batches)
 
     def to_text(self) -> str:
-        """A line for each cell, and how many there are of each state."""
+        """A line for each cell, and the number of cells in each state."""
         lines = []
         for cell in (*self.networks, *self.cells):
             state = self.states[cell.key]
@@ -78,15 +78,15 @@ class Plan:
                 f"{cell.key}  {word:11}  {f'{cell.batches} batches':15} {safe_line(cell.title, LONGEST_MESSAGE)}"
             )
         counts = Counter(self.states[cell.key] for cell in self.cells)
-        told = ", ".join(f"{counts[state]} {state}" for state in ("done", "failed", "begun", "new") if counts[state])
-        return "\n".join([*lines, f"{len(self.cells)} cells: {told}"]) + "\n"
+        numbers = ", ".join(f"{counts[state]} {state}" for state in ("done", "failed", "begun", "new") if counts[state])
+        return "\n".join([*lines, f"{len(self.cells)} cells: {numbers}"]) + "\n"
 
 
 def plan(ablation: Ablation, out: str | os.PathLike[str]) -> Plan:
-    """What is there and what is to be done, seed after seed: an interrupted ablation has as many of all recipes.
+    """The cells of an ablation in a folder and their states, seed after seed, so that all recipes advance together.
 
     Raises:
-        ValueError, FileNotFoundError: for motions or recognition networks that cannot be used
+        ValueError, FileNotFoundError: for unusable motions or recognition networks
     """
     begun = begun_precision(Path(out))
     precision = ablation.precision() if begun is None else Precision(begun, "as this ablation was begun")
@@ -97,7 +97,7 @@ def plan(ablation: Ablation, out: str | os.PathLike[str]) -> Plan:
 
 
 def _recorded(out: Path, networks: Sequence[Cell], cells: Sequence[Cell]) -> tuple[list[Cell], list[Cell]]:
-    """The cells, those under the keys of an older scheme whose results are there by these keys."""
+    """The cells, with the key of an older scheme where the folder holds a result under it."""
     older = OlderResults(out)
 
     def by_old_key(cell: Cell) -> Cell:
@@ -129,24 +129,24 @@ def ablate(
     progress: bool = True,
     **options: Any,
 ) -> GridTable:
-    """Train and score every recipe on every benchmark with every seed, and put what came out into one table.
+    """Train and score every recipe on every benchmark with every seed; returns the table of all results.
 
     The folder holds a folder for each cell, the table as `table.md`, `table.csv`, `table.tex` and `table.json`,
-    pictures, and `report.html`. A cell that has a result, by the key of its settings, is not run again; one that was
-    interrupted goes on where it stopped; one that fails is recorded with its error, and the others go on.
+    pictures, and `report.html`. A cell with a result, by the key of its settings, does not run again; an interrupted
+    cell resumes where it stopped; the error of a cell that fails is recorded, and the others go on.
 
     Args:
-        ablation: one that was made in Python, or a file of one
+        ablation: an ablation, or a file of one
         out: the folder; None = runs/ and the name of the ablation
         engine: where cells run; None = processes of this machine, as many as it has processors, or GPUs if they train
-        code: Python files of yours that add a pooling, a loss or a family; imported here and, unless `engine` is given,
-            in the process of each cell
-        retry: also run those cells again that failed before
-        progress: show a line of progress on a terminal, and a line for each cell that ended
-        options: of `read_ablation`, where `ablation` is a file: `profile="tiny"`, `seeds=5`
+        code: Python files of yours that add a pooling, a loss or a family; imported here and, without `engine`, in the
+            process of each cell
+        retry: run failed cells again
+        progress: show a line of progress on a terminal, and a line for each cell that ends
+        options: options of `read_ablation`, where `ablation` is a file: `profile="tiny"`, `seeds=5`
 
     Raises:
-        ValueError, FileNotFoundError: for files, settings, motions and recognition networks that cannot be used
+        ValueError, FileNotFoundError: for unusable files, settings, motions and recognition networks
         FileExistsError: when another process works in the folder
     """
     for file in code:
@@ -154,21 +154,21 @@ def ablate(
     if not isinstance(ablation, Ablation):
         ablation, _ = read_ablation(ablation, **options)
     elif options:
-        raise ValueError(f"{next(iter(options))} belongs to an ablation file: this ablation is made already")
+        raise ValueError(f"{next(iter(options))}: an option of ablation files; expected a file, got an Ablation")
     folder = Path(out) if out is not None else Path("runs") / ablation.name
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder}: is a file; an ablation needs a folder")
-    asked = plan(ablation, folder)
+    planned = plan(ablation, folder)
     folder.mkdir(parents=True, exist_ok=True)
     with holding(folder, PATIENCE):
-        _keep(folder, ablation, asked)
-        _run(asked, engine or engine_for(ablation, folder, code=code), folder, retry=retry, shown=progress)
+        _keep(folder, ablation, planned)
+        _run(planned, engine or engine_for(ablation, folder, code=code), folder, retry=retry, shown=progress)
         write_pages(folder)
     return table(folder)
 
 
 def table(out: str | os.PathLike[str]) -> GridTable:
-    """The table of an ablation's folder, of what is there so far.
+    """The table of the results so far in an ablation's folder.
 
     Raises:
         FileNotFoundError: when the folder holds no ablation
@@ -187,13 +187,13 @@ def engine_for(
     ray: RayConfig | None = None,
     slurm: SlurmConfig | None = None,
 ) -> Engine:
-    """The engine of that name, made for the cells of an ablation.
+    """The engine of that name for the cells of an ablation.
 
     Args:
         out: folder of the ablation
-        jobs: cells at a time; None = as many as there is room for: processors of this machine, or GPUs if they train
+        jobs: cells at a time; None = one for each processor of this machine, or GPU if they train
         code: Python files that the process of each cell imports first
-        ray, slurm: what is asked of these; None = their defaults
+        ray, slurm: settings of these engines; None = their defaults
     """
     import torch
 
@@ -213,35 +213,37 @@ def engine_for(
     )
 
 
-def _keep(folder: Path, ablation: Ablation, asked: Plan) -> None:
-    """Write down which cell stands where in the table, so that the folder explains itself."""
+def _keep(folder: Path, ablation: Ablation, planned: Plan) -> None:
+    """Write rows, benchmarks and the places of cells to `grid.json`, so that the folder explains itself."""
     content = {
         "format": "kinetic-grid",
         "keys": SCHEME,
         "name": ablation.name,
         "about": ablation.about,
-        "precision": asked.precision.name,
-        "rows": [{"name": each.name, "after": each.after, "about": each.about} for each in ablation.recipes],
-        "benchmarks": [{"name": each.name, "about": each.about} for each in ablation.benchmarks],
+        "precision": planned.precision.name,
+        "rows": [{"name": row.name, "after": row.after, "about": row.about} for row in ablation.recipes],
+        "benchmarks": [{"name": column.name, "about": column.about} for column in ablation.benchmarks],
         "scores": asdict(ablation.scores),
-        "published": {name: {row: dict(own) for row, own in rows.items()} for name, rows in ablation.published.items()},
+        "published": {
+            name: {row: dict(scores) for row, scores in rows.items()} for name, rows in ablation.published.items()
+        },
         "cells": [
             {"benchmark": cell.benchmark, "recipe": cell.recipe, "seed": cell.seed, "key": cell.key}
-            for cell in asked.cells
+            for cell in planned.cells
         ],
     }
     with replacing(folder / "grid.json") as beside:
         beside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _run(asked: Plan, engine: Engine, folder: Path, *, retry: bool, shown: bool) -> None:
-    """Bring to an end what can be: recognition networks that somebody waits for, then generators."""
+def _run(planned: Plan, engine: Engine, folder: Path, *, retry: bool, shown: bool) -> None:
+    """Run recognition networks that cells wait for, then the cells of generators."""
     skipped = {"done"} if retry else {"done", "failed"}
-    cells = _once(cell for cell in asked.cells if asked.states[cell.key] not in skipped)
-    wanted = {cell.encoder for cell in cells}
-    networks = [cell for cell in asked.networks if cell.key in wanted]
-    with _Watch(asked, cells, shown) as watch:
-        _carry(engine, folder, _once(cell for cell in networks if asked.states[cell.key] != "done"), {}, watch)
+    cells = _once(cell for cell in planned.cells if planned.states[cell.key] not in skipped)
+    needed = {cell.encoder for cell in cells}
+    networks = [cell for cell in planned.networks if cell.key in needed]
+    with _Watch(planned, cells, shown) as watch:
+        _carry(engine, folder, _once(cell for cell in networks if planned.states[cell.key] != "done"), {}, watch)
         runs = {cell.key: place(folder, cell) for cell in networks}
         broken = {
             key: why
@@ -257,7 +259,7 @@ def _run(asked: Plan, engine: Engine, folder: Path, *, retry: bool, shown: bool)
 
 
 def _once(cells: Iterable[Cell]) -> list[Cell]:
-    """Each key once: recipes that come to the same settings share a cell."""
+    """The cells without repeated keys: recipes with the same settings share a cell."""
     first: dict[str, Cell] = {}
     for cell in cells:
         first.setdefault(cell.key, cell)
@@ -265,10 +267,10 @@ def _once(cells: Iterable[Cell]) -> list[Cell]:
 
 
 def _carry(engine: Engine, folder: Path, cells: Sequence[Cell], networks: Mapping[str, Path], watch: _Watch) -> None:
-    """Let an engine run cells; what became of them their files say, not the engine."""
-    known = {f"{cell.title} ({cell.key})": cell for cell in cells}
+    """Run cells on an engine; whether they are done follows from their files, not from the engine."""
+    by_name = {f"{cell.title} ({cell.key})": cell for cell in cells}
     homes = {
-        name: prepare_place(folder, cell, cell.network or networks.get(cell.encoder)) for name, cell in known.items()
+        name: prepare_place(folder, cell, cell.network or networks.get(cell.encoder)) for name, cell in by_name.items()
     }
     if not homes:
         return
@@ -278,12 +280,12 @@ def _carry(engine: Engine, folder: Path, cells: Sequence[Cell], networks: Mappin
             if event.kind == "tick":
                 watch.tick()
                 continue
-            cell, home, kind, why = known[event.name], homes[event.name], event.kind, event.detail
+            cell, home, kind, why = by_name[event.name], homes[event.name], event.kind, event.detail
             if kind in ("ended", "failed"):
                 if read_result(home, cell.key) is not None:
                     kind, why = "ended", ""
-                elif (told := failure(home)) is not None:
-                    kind, why = "failed", told
+                elif (error := failure(home)) is not None:
+                    kind, why = "failed", error
                 else:
                     kind, why = "failed", why or "it ended without a result"
                     fail(home, why)
@@ -291,16 +293,16 @@ def _carry(engine: Engine, folder: Path, cells: Sequence[Cell], networks: Mappin
 
 
 class _Watch:
-    """The line of progress of a whole grid, and a line for each cell that ended."""
+    """The line of progress of a whole grid, and a line for each cell that ends."""
 
-    def __init__(self, asked: Plan, cells: Sequence[Cell], shown: bool) -> None:
-        self.asked, self.shown = asked, shown
+    def __init__(self, planned: Plan, cells: Sequence[Cell], shown: bool) -> None:
+        self.plan, self.shown = planned, shown
         self.running: dict[str, Cell] = {}
-        self.states: dict[str, str] = {**asked.states, **{cell.key: "new" for cell in cells}}
-        self.shares = {cell.key: asked.share(cell) for cell in asked.cells}
-        self.shares |= {cell.key: asked.trained(cell) for cell in cells}
+        self.states: dict[str, str] = {**planned.states, **{cell.key: "new" for cell in cells}}
+        self.shares = {cell.key: planned.share(cell) for cell in planned.cells}
+        self.shares |= {cell.key: planned.trained(cell) for cell in cells}
         self.bar = tqdm(
-            total=len(asked.cells),
+            total=len(planned.cells),
             initial=self._sum(),
             desc="ablate",
             disable=None if shown else True,
@@ -314,7 +316,7 @@ class _Watch:
         self.bar.close()
 
     def tell(self, cell: Cell, kind: str, why: str) -> None:
-        """Note what became of a cell, and say it."""
+        """Note an event of a cell and print it."""
         if kind == "started":
             self.running[cell.key] = cell
             return self.tick()
@@ -323,22 +325,22 @@ class _Watch:
             self.states[cell.key] = "done" if kind == "ended" else "failed"
             self.shares[cell.key] = 1.0
         if self.shown:
-            done = sum(self.states[each.key] == "done" for each in self.asked.cells)
+            done = sum(self.states[other.key] == "done" for other in self.plan.cells)
             word = {"ended": "done", "lost": "lost, to be tried again"}.get(kind, kind)
-            line = f"kinetic: {done} of {len(self.asked.cells)} done; {cell.title}: {word}{f': {why}' if why else ''}"
+            line = f"kinetic: {done} of {len(self.plan.cells)} done; {cell.title}: {word}{f': {why}' if why else ''}"
             tqdm.write(safe_line(line, LONGEST_MESSAGE), file=sys.stderr)
         return self.tick()
 
     def tick(self) -> None:
-        """Look how far the running cells are."""
-        told = []
+        """Update the progress of the running cells."""
+        lines = []
         for key, cell in self.running.items():
-            self.shares[key] = share = self.asked.trained(cell)
-            told.append(f"{cell.title} {share:.0%}")
-        failed = sum(self.states[each.key] == "failed" for each in self.asked.cells)
+            self.shares[key] = share = self.plan.trained(cell)
+            lines.append(f"{cell.title} {share:.0%}")
+        failed = sum(self.states[cell.key] == "failed" for cell in self.plan.cells)
         self.bar.n = self._sum()
-        running = safe_line(", ".join(told), LONGEST_MESSAGE)
-        self.bar.set_postfix_str(f"{f'{failed} failed; ' if failed else ''}{len(told)} running: {running}")
+        running = safe_line(", ".join(lines), LONGEST_MESSAGE)
+        self.bar.set_postfix_str(f"{f'{failed} failed; ' if failed else ''}{len(lines)} running: {running}")
 
     def _sum(self) -> float:
-        return round(sum(self.shares[cell.key] for cell in self.asked.cells), 3)
+        return round(sum(self.shares[cell.key] for cell in self.plan.cells), 3)

@@ -1,4 +1,4 @@
-"""What an ablation consists of: recipes, benchmarks, and a cell for each of their pairs and each seed."""
+"""The parts of an ablation: recipes, benchmarks, and a cell for each pair of them and each seed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kinetic.runs.folder import read_settings
 from kinetic.settings.ablation import AblationConfig, ProfileConfig, RecipeConfig, ScoresConfig, load_ablation
 from kinetic.settings.checks import check_name
 from kinetic.settings.experiment import Experiment
-from kinetic.settings.reading import to_plain, unknown
+from kinetic.settings.reading import suggestion, to_plain
 from kinetic.skeleton import SKELETONS
 from kinetic.training.precision import Precision, choose_precision, with_precision
 
@@ -34,18 +34,18 @@ MOST = 300
 """Rows of an ablation, benchmarks, and files that a profile names."""
 
 REAL = "real"
-"""What recorded motions are called beside the recipes."""
+"""The name of recorded motions beside the recipes."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A row of the table: what it changes, and in which row.
+    """A row of the table: a change to the settings of another row.
 
     Args:
-        name: of the row
-        changes: settings of an experiment that it has otherwise, sections or dotted keys
-        after: the row that it builds on, and is compared with; None = what all recipes start from
-        about: what it is, in words
+        name: name of the row
+        changes: settings of an experiment in which it differs, sections or dotted keys
+        after: the row that it builds on, and is compared with; None = the common start of all recipes
+        about: a description in words
     """
 
     name: str
@@ -56,13 +56,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What recipes are compared on.
+    """The motions on which recipes are compared.
 
     Args:
-        name: of the column
-        settings: of an experiment: the motions, their split, and what else belongs to them
-        encoder: settings of the recognition network that is trained for it, or the folder of a trained one
-        about: what it is, in words
+        name: name of the column
+        settings: settings of an experiment: the motions, their split, and what else belongs to them
+        encoder: settings of a recognition network to train, or the folder of a trained one
+        about: a description in words
     """
 
     name: str
@@ -77,14 +77,14 @@ class Cell:
 
     Args:
         benchmark, recipe, seed: its place; an empty recipe stands for the recognition network
-        experiment: what is trained
+        experiment: settings of the training
         scores: how it is scored; None = a recognition network
-        encoder: key of the recognition network, or the hash of the weights of one that was there
-        network: run of that one
-        recorded: the key that an older version gave to its result; empty where there is none
+        encoder: key of the recognition network, or the hash of the weights of a trained one
+        network: run folder of the trained one; None = the ablation trains it
+        recorded: the key of its result from an older version; empty where there is none
         data: digest of the motions' file
         per_epoch: training batches of an epoch
-        threads: that it runs with
+        threads: threads of the process
     """
 
     benchmark: str
@@ -101,12 +101,12 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """Twelve hexadecimal digits that stand for everything that the result follows from."""
+        """Twelve hexadecimal digits that stand for all causes of the result."""
         return self.recorded or cell_key(self.experiment, self.scores, **self.circumstances)
 
     @property
     def circumstances(self) -> dict[str, Any]:
-        """What a result follows from beside the settings."""
+        """The causes of a result beside the settings."""
         return {"encoder": self.encoder, "data": self.data, "threads": self.threads}
 
     @property
@@ -117,7 +117,7 @@ class Cell:
 
     @property
     def title(self) -> str:
-        """What a reader calls it, in one line."""
+        """Its name for readers, in one line."""
         text = f"{self.benchmark}: {self.recipe}, seed {self.seed}" if self.recipe else f"{self.benchmark}: encoder"
         return safe_line(text, None)
 
@@ -127,19 +127,19 @@ class Ablation:
     """A grid: every recipe on every benchmark with every seed.
 
     Args:
-        name: of the ablation
+        name: name of the ablation
         recipes: the rows, each after the one that it builds on
-        benchmarks: in the order of the tables
+        benchmarks: the columns, in the order of the tables
         base: settings that all recipes start from
-        encoder: settings of all recognition networks, over their own
+        encoder: settings of all recognition networks, over those of the benchmarks
         seeds: training seeds of each recipe
         scores: how generators are scored
-        published: benchmark -> recipe -> score -> the number that was published for it
-        threads: of each cell on a CPU
+        published: benchmark -> recipe -> score -> the published number
+        threads: threads of each cell on a CPU
         about: its size, in words
 
     Raises:
-        ValueError: for settings that are unknown or impossible, names that stand for nothing or stand there twice
+        ValueError: for unknown or impossible settings, and for unknown or repeated names
     """
 
     recipes: Sequence[Recipe]
@@ -154,18 +154,16 @@ class Ablation:
     about: str = ""
 
     def __post_init__(self) -> None:
-        for what, named in (("recipe", self.recipes), ("benchmark", self.benchmarks)):
-            names = [each.name for each in named]
+        for what, entries in (("recipe", self.recipes), ("benchmark", self.benchmarks)):
+            names = [entry.name for entry in entries]
             if not names:
                 raise ValueError(f"{self.name}: an ablation takes one {what} or more, there is none")
-            if twice := [name for name in names if names.count(name) > 1]:
-                raise ValueError(f"{self.name}: two {what}s have the name {twice[0]!r}")
+            if repeated := [name for name in names if names.count(name) > 1]:
+                raise ValueError(f"{self.name}: two {what}s have the name {repeated[0]!r}")
         check_name(self.name)
         for recipe in self.recipes:
             if recipe.name in (REAL, FLOOR_ROW):
-                raise ValueError(
-                    f"{self.name}: {recipe.name!r} is what recorded motions are called; choose another name"
-                )
+                raise ValueError(f"{self.name}: {recipe.name!r} is the name of recorded motions; choose another name")
         if self.seeds < 1:
             raise ValueError(f"{self.name}: seeds must be at least 1, got {self.seeds}")
         choose(self.scores.only)
@@ -173,20 +171,20 @@ class Ablation:
             self._chain(recipe)
         for benchmark in self.benchmarks:
             measured = [_measured(self._settings(benchmark, recipe)) for recipe in self.recipes]
-            for recipe, own in zip(self.recipes, measured, strict=True):
-                if changed := [name for name, value in own.items() if value != measured[0][name]]:
+            for recipe, settings in zip(self.recipes, measured, strict=True):
+                if changed := [name for name, value in settings.items() if value != measured[0][name]]:
                     raise ValueError(
                         f"{benchmark.name}, {recipe.name}: {changed[0]}: a recipe must not change what it is scored "
-                        f"with; {self.recipes[0].name} has {measured[0][changed[0]]}, this has {own[changed[0]]}"
+                        f"with; {self.recipes[0].name} has {measured[0][changed[0]]}, this has {settings[changed[0]]}"
                     )
 
     def experiment(self, benchmark: Benchmark, recipe: Recipe, seed: int) -> Experiment:
-        """What a cell trains."""
+        """The experiment of a cell."""
         name = f"{recipe.name}, seed {seed}".replace("/", "-").replace("\\", "-").replace("\0", "")
         return replace(self._settings(benchmark, recipe), name=name, seed=seed)
 
     def recogniser(self, benchmark: Benchmark) -> Experiment | None:
-        """What the recognition network of a benchmark is trained by; None where one is there already."""
+        """The experiment of a benchmark's recognition network; None where it names a trained one."""
         if isinstance(benchmark.encoder, Path):
             return None
         first = to_plain(self._settings(benchmark, self.recipes[0]))
@@ -195,51 +193,50 @@ class Ablation:
         same["data"] = {name: data[name] for name in ("source", "split", "classes", "frames", "synthetic")}
         where = f"encoder of {benchmark.name}"
         settings = layered(benchmark.encoder, self.encoder, same, where=where)
-        made = from_plain({"model": _recognising().name} | settings, where=where)
-        if not family_of(made).recognises:
-            raise ValueError(f"{where}: model: expected a recognition network, got {made.model}")
-        if data["centering"] == "frame":  # where they were is lost to the generators: the network must do without it
-            made = replace(made, data=replace(made.data, centering="frame"))
-        return replace(made, name="encoder")
+        experiment = from_plain({"model": _recognising().name} | settings, where=where)
+        if not family_of(experiment).recognises:
+            raise ValueError(f"{where}: model: expected a recognition network, got {experiment.model}")
+        if data["centering"] == "frame":  # generators do not learn the place of a person: the network must do without
+            experiment = replace(experiment, data=replace(experiment.data, centering="frame"))
+        return replace(experiment, name="encoder")
 
     def _settings(self, benchmark: Benchmark, recipe: Recipe) -> Experiment:
-        layers = [benchmark.settings, *(each.changes for each in self._chain(recipe))]
+        layers = [benchmark.settings, *(row.changes for row in self._chain(recipe))]
         where = f"{benchmark.name}, {recipe.name}"
-        made = from_plain(layered(self.base, *layers, where=where), where=where)
-        if not family_of(made).generates:
-            raise ValueError(f"{where}: model: an ablation compares generators of motions, got {made.model}")
-        if made.data.split == "none":
+        experiment = from_plain(layered(self.base, *layers, where=where), where=where)
+        if not family_of(experiment).generates:
+            raise ValueError(f"{where}: model: an ablation compares generators of motions, got {experiment.model}")
+        if experiment.data.split == "none":
             raise ValueError(f"{where}: data.split none holds no motions out to score with; use xsub, xview or xsetup")
-        return made
+        return experiment
 
     def _chain(self, recipe: Recipe) -> list[Recipe]:
         """The recipes that it builds on, first to last, and itself."""
-        known, chain = {each.name: each for each in self.recipes}, [recipe]
+        rows, chain = {row.name: row for row in self.recipes}, [recipe]
         while (after := chain[0].after) is not None:
-            if after not in known:
+            if after not in rows:
                 raise ValueError(
-                    f"recipes.{chain[0].name}.after: there is no recipe {after!r}; {unknown(after, known)}"
+                    f"recipes.{chain[0].name}.after: there is no recipe {after!r}; {suggestion(after, rows)}"
                 )
-            if any(each.name == after for each in chain):
+            if any(row.name == after for row in chain):
                 raise ValueError(f"recipes.{recipe.name}.after: it builds on itself, by way of {after!r}")
-            chain.insert(0, known[after])
+            chain.insert(0, rows[after])
         return chain
 
     def precision(self) -> Precision:
-        """What `training.precision: auto` stands for on this machine."""
+        """The precision in place of `training.precision: auto` on this machine."""
         return choose_precision(self._settings(self.benchmarks[0], self.recipes[0]).training)
 
     def cells(self, precision: Precision | None = None) -> tuple[list[Cell], list[Cell]]:
         """The cells of recognition networks and those of generators, which wait for the former.
 
-        Motions are opened to learn how many batches an epoch has; where steps are not named, epochs are turned into
-        steps.
+        It opens the motions and counts the batches of an epoch; where `training.steps` is null, epochs become steps.
 
         Args:
-            precision: what `training.precision: auto` stands for in all of them; None = what is faster here
+            precision: the one in place of `training.precision: auto` in all cells; None = the faster one here
 
         Raises:
-            ValueError, FileNotFoundError: for motions or recognition networks that cannot be used, naming the benchmark
+            ValueError, FileNotFoundError: for unusable motions or recognition networks, naming the benchmark
         """
         networks, cells = [], []
         if precision is None:
@@ -249,56 +246,55 @@ class Ablation:
         def motions(experiment: Experiment) -> tuple[str, int]:
             """Digest of its motions and batches of an epoch; most recipes share them."""
             plain = to_plain(experiment)
-            asked = json.dumps([plain["data"], plain["skeleton"]])
-            if asked not in opened:
-                opened[asked] = _content(experiment), _batches(experiment)
-            return opened[asked]
+            source = json.dumps([plain["data"], plain["skeleton"]])
+            if source not in opened:
+                opened[source] = _content(experiment), _batches(experiment)
+            return opened[source]
 
         for benchmark in self.benchmarks:
             try:
-                own = self.recogniser(benchmark)
-                own = None if own is None else with_precision(own, precision.name)
                 network = benchmark.encoder if isinstance(benchmark.encoder, Path) else None
                 encoder = "" if network is None else network_hash(network)
                 if network is not None:
                     _check_network(network, self.experiment(benchmark, self.recipes[0], 0))
-                if own is not None:
-                    one = Cell(benchmark.name, "", own.seed, own, None, "", *motions(own), self.threads)
-                    networks.append(one)
-                    encoder = one.key
+                if (learner := self.recogniser(benchmark)) is not None:
+                    learner = with_precision(learner, precision.name)
+                    cell = Cell(benchmark.name, "", learner.seed, learner, None, "", *motions(learner), self.threads)
+                    networks.append(cell)
+                    encoder = cell.key
                 for recipe in self.recipes:
                     data, per_epoch = motions(self.experiment(benchmark, recipe, 0))
                     for seed in range(self.seeds):
-                        made = with_precision(self.experiment(benchmark, recipe, seed), precision.name)
-                        made = _counted(made, per_epoch, self.scores.points)
-                        place = (benchmark.name, recipe.name, seed)
-                        cells.append(Cell(*place, made, self.scores, encoder, data, per_epoch, self.threads, network))
+                        experiment = with_precision(self.experiment(benchmark, recipe, seed), precision.name)
+                        experiment = _counted(experiment, per_epoch, self.scores.points)
+                        place = (benchmark.name, recipe.name, seed, experiment, self.scores)
+                        cells.append(Cell(*place, encoder, data, per_epoch, self.threads, network))
             except (ValueError, FileNotFoundError) as error:
                 raise type(error)(f"benchmarks.{benchmark.name}: {error}") from error
         return networks, cells
 
 
 def _content(experiment: Experiment) -> str:
-    """What stands for the files that its motions come from."""
+    """Digest of the files of its motions and its skeleton."""
     source, skeleton = experiment.data.source, experiment.skeleton
-    found = digest(None if source == "synthetic" else source)
+    motions = digest(None if source == "synthetic" else source)
     if skeleton is None or skeleton in SKELETONS:
-        return found
-    return found + digest(preset_file(skeleton, "skeleton", names=SKELETONS))
+        return motions
+    return motions + digest(preset_file(skeleton, "skeleton", names=SKELETONS))
 
 
 def _batches(experiment: Experiment) -> int:
-    """Training batches of an epoch; at least one, since a batch that cannot be filled is refused by the cell."""
+    """Training batches of an epoch; at least one, since the cell refuses a batch that it cannot fill."""
     return max(1, len(prepare(experiment).train) // experiment.data.batch_size)
 
 
 def _recognising() -> Family:
-    """The family of recognition networks whose settings name none."""
+    """The family of recognition networks where settings name none."""
     return next(family for family in FAMILIES.values() if family.recognises)
 
 
 def _counted(experiment: Experiment, per_epoch: int, points: int) -> Experiment:
-    """The same with its steps counted, and checkpoints kept at so many moments."""
+    """The experiment with its steps counted, and checkpoints at so many points of the training."""
     training = experiment.training
     steps = training.steps or training.epochs * per_epoch
     keep = -(-steps // points) if points else 0
@@ -306,25 +302,25 @@ def _counted(experiment: Experiment, per_epoch: int, points: int) -> Experiment:
 
 
 def _measured(experiment: Experiment) -> dict[str, object]:
-    """What must be the same for all generators that are compared."""
+    """The settings that all generators of a benchmark must share."""
     plain = to_plain(experiment)
     shared = ("source", "split", "classes", "frames", "centering", "synthetic")
     return {"skeleton": plain["skeleton"], **{f"data.{name}": plain["data"][name] for name in shared}}
 
 
 def _check_network(folder: Path, experiment: Experiment) -> None:
-    """Refuses, before anything is trained, a recognition network that learned another side of the motions."""
-    own = read_settings(folder)
+    """Raises ValueError for a recognition network that learned another side of the motions."""
+    learned = read_settings(folder).data
     for name in ("split", "classes", "frames"):
-        theirs, ours = getattr(own.data, name), getattr(experiment.data, name)
+        theirs, ours = getattr(learned, name), getattr(experiment.data, name)
         if theirs != ours:
             raise ValueError(f"{folder}: learned motions with data.{name} {theirs}, these have {ours}")
 
 
 def network_hash(folder: Path) -> str:
-    """That of the weights of a trained recognition network, as its run folder tells it.
+    """Hash of the weights of a trained recognition network, from its run folder.
 
-    Raises FileNotFoundError and ValueError, naming the file, where it does not.
+    Raises FileNotFoundError and ValueError, naming the file, for a folder without it.
     """
     file = folder / "recognition.json"
     try:
@@ -336,7 +332,7 @@ def network_hash(folder: Path) -> str:
             f"{folder}: expected an experiment file or the run of a recognition network; there is no {file.name}"
         ) from None
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{file}: expected what the training of a recognition network leaves: {error}") from error
+        raise ValueError(f"{file}: expected the file of a trained recognition network: {error}") from error
 
 
 def read_ablation(
@@ -346,14 +342,14 @@ def read_ablation(
     settings: Mapping[str, object] | None = None,
     **overrides: Any,
 ) -> tuple[Ablation, AblationConfig]:
-    """The ablation of a file at one of its profiles, and all that the file says.
+    """The ablation of a file at one of its profiles, and all settings of the file.
 
     Args:
-        paths: ablation files, or names of presets (see `kinetic.presets`); later ones win over earlier ones; files that
-            they name are relative to the last of them
-        recipes, benchmarks: names of those that are run, a sweep's name standing for its rows; None = as the profile
-            says. What a recipe builds on counts even if it is not run itself
-        settings: of all experiments, over those of profile and benchmark, below those of recipes
+        paths: ablation files, or names of presets (see `kinetic.presets`); later ones win over earlier ones; paths in
+            them are relative to the last file
+        recipes, benchmarks: names of those to run, a sweep's name standing for its rows; None = those of the profile.
+            The changes of a recipe that another one builds on count even if it is not run itself
+        settings: settings of all experiments, over those of profile and benchmark, below those of recipes
         overrides: keys of an ablation file: `profile="tiny"`, `seeds=5`, `scores={"draws": 1}`
 
     Raises:
@@ -366,30 +362,30 @@ def read_ablation(
     profile = ProfileConfig() if config.profile is None else config.profiles[config.profile]
     over, networks = _routed(settings or {})
     try:
-        groups = {each: _swept(each, own) for each, own in config.recipes.items()}
+        groups = {row: _swept(row, entry) for row, entry in config.recipes.items()}
         rows = [row for group in groups.values() for row in group]
-        for what, many in (("rows", rows), ("benchmarks", config.benchmarks), ("files", profile.files)):
-            if len(many) > MOST:
-                raise ValueError(f"found {len(many)} {what}, expected at most {MOST}")
+        for what, entries in (("rows", rows), ("benchmarks", config.benchmarks), ("files", profile.files)):
+            if len(entries) > MOST:
+                raise ValueError(f"found {len(entries)} {what}, expected at most {MOST}")
         shared = [preset_file(file, "experiment", folder=where) for file in profile.files]
         files = [layered(_mapping(file), where=str(file)) for file in shared]
         names = groups | {row.name: [row] for row in rows}
-        wanted = _chosen("recipe", names, profile.recipes if recipes is None else recipes)
-        kept = {row.name for each in wanted for row in names[each]}
-        tested = _chosen("benchmark", config.benchmarks, profile.benchmarks if benchmarks is None else benchmarks)
+        chosen = _chosen("recipe", names, profile.recipes if recipes is None else recipes)
+        kept = {row.name for entry in chosen for row in names[entry]}
+        columns = _chosen("benchmark", config.benchmarks, profile.benchmarks if benchmarks is None else benchmarks)
         _check_published(config)
-        made = Ablation(
+        ablation = Ablation(
             name=config.name if config.profile is None else f"{config.name}_{config.profile}",
             recipes=_folded(rows, kept),
             benchmarks=[
                 Benchmark(
-                    each,
-                    layered(own.settings, over, where=f"benchmarks.{each}.settings"),
-                    _encoder(where, each, own.encoder),
-                    own.about,
+                    column,
+                    layered(entry.settings, over, where=f"benchmarks.{column}.settings"),
+                    _encoder(where, column, entry.encoder),
+                    entry.about,
                 )
-                for each, own in config.benchmarks.items()
-                if each in tested
+                for column, entry in config.benchmarks.items()
+                if column in columns
             ],
             base=layered(*files, profile.settings, where=f"{name}settings"),
             encoder=layered(profile.encoder, networks, where=f"{name}encoder"),
@@ -402,11 +398,11 @@ def read_ablation(
     except (ValueError, FileNotFoundError) as error:
         line = safe_line(error, LONGEST_MESSAGE)
         raise type(error)(f"{paths[-1]}: {line}" if paths else line) from error
-    return made, config
+    return ablation, config
 
 
 def _routed(settings: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings of generators, and those of recognition networks: what these alone read, and the accelerator of both."""
+    """Settings of generators, and those that only recognition networks read; both get the accelerator."""
     generators: dict[str, object] = {}
     networks: dict[str, object] = {}
     for key, value in _leaves(layered(settings)):
@@ -419,7 +415,7 @@ def _routed(settings: Mapping[str, object]) -> tuple[dict[str, Any], dict[str, A
 
 
 def _leaves(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The dotted keys of nested settings, each with its value."""
+    """The dotted keys of nested settings with their values."""
     for key, value in settings.items():
         if isinstance(value, Mapping) and value:
             yield from _leaves(value, f"{prefix}{key}.")
@@ -434,34 +430,34 @@ def _mapping(path: Path) -> Mapping[str, object]:
     return plain
 
 
-def _swept(name: str, own: RecipeConfig) -> list[Recipe]:
+def _swept(name: str, recipe: RecipeConfig) -> list[Recipe]:
     """The row of a recipe, or those of its sweep."""
-    if not own.sweep:
-        return [Recipe(name, own.changes, own.after, own.about)]
-    ((key, values),) = own.sweep.items()
-    return [Recipe(f"{name} {value}", own.changes | {key: value}, own.after, own.about) for value in values]
+    if not recipe.sweep:
+        return [Recipe(name, recipe.changes, recipe.after, recipe.about)]
+    ((key, values),) = recipe.sweep.items()
+    return [Recipe(f"{name} {value}", recipe.changes | {key: value}, recipe.after, recipe.about) for value in values]
 
 
-def _chosen(what: str, known: Mapping[str, object], wanted: Iterable[str] | None) -> list[str]:
-    names = list(known) if wanted is None else list(wanted)
+def _chosen(what: str, entries: Mapping[str, object], choice: Iterable[str] | None) -> list[str]:
+    names = list(entries) if choice is None else list(choice)
     for name in names:
-        if name not in known:
-            raise ValueError(f"there is no {what} {name!r}; {unknown(name, known)}")
+        if name not in entries:
+            raise ValueError(f"there is no {what} {name!r}; {suggestion(name, entries)}")
     return names
 
 
 def _folded(rows: Sequence[Recipe], kept: set[str]) -> list[Recipe]:
-    """The rows that are kept; what one builds on that is not among them becomes part of it."""
-    known = {row.name: row for row in rows}
-    whole: dict[str, Recipe] = {}  # those that are not kept, each with all that it builds on
+    """The kept rows; a row that is not kept becomes part of those that build on it."""
+    by_name = {row.name: row for row in rows}
+    whole: dict[str, Recipe] = {}  # rows that are not kept, with all changes that they build on
     folded = []
     for row in rows:
         if row.name not in kept:
             continue
         chain = [row]
         names = {row.name}
-        while (after := chain[-1].after) in known and not (after in kept or after in names or after in whole):
-            chain.append(known[after])
+        while (after := chain[-1].after) in by_name and not (after in kept or after in names or after in whole):
+            chain.append(by_name[after])
             names.add(after)
         while chain:
             row = chain.pop()
@@ -474,27 +470,30 @@ def _folded(rows: Sequence[Recipe], kept: set[str]) -> list[Recipe]:
     return folded
 
 
-def _encoder(where: Path, name: str, given: str) -> Mapping[str, object] | Path:
-    path = where / given
-    if not given:
+def _encoder(where: Path, name: str, encoder: str) -> Mapping[str, object] | Path:
+    path = where / encoder
+    if not encoder:
         raise ValueError(f"benchmarks.{name}.encoder: expected an experiment file or the run of a recognition network")
     try:
-        if given in presets("experiment") and path.exists():
-            raise ValueError(f"{given} is a preset and there is {path}; write ./{given}, or move it to mean the preset")
-        return path if path.is_dir() else _mapping(preset_file(given, "experiment", folder=where))
+        if encoder in presets("experiment") and path.exists():
+            raise ValueError(
+                f"{encoder} is a preset and there is {path}; write ./{encoder}, or move it to mean the preset"
+            )
+        return path if path.is_dir() else _mapping(preset_file(encoder, "experiment", folder=where))
     except (ValueError, OSError) as error:
         raise ValueError(f"benchmarks.{name}.encoder: {str(error)[:300]}") from error
 
 
 def _check_published(config: AblationConfig) -> None:
-    """Refuses published numbers of benchmarks or recipes that nothing has the name of."""
-    rows = {row.name for name, own in config.recipes.items() for row in _swept(name, own)}
-    for benchmark, own in config.published.items():
+    """Raises ValueError for published numbers of an unknown benchmark, recipe or score."""
+    rows = {row.name for name, recipe in config.recipes.items() for row in _swept(name, recipe)}
+    scores = ("fid", *BETTER)
+    for benchmark, recipes in config.published.items():
         if benchmark not in config.benchmarks:
-            raise ValueError(f"published.{benchmark}: no benchmark; {unknown(benchmark, config.benchmarks)}")
-        for recipe, numbers in own.items():
+            raise ValueError(f"published.{benchmark}: no benchmark; {suggestion(benchmark, config.benchmarks)}")
+        for recipe, numbers in recipes.items():
             if recipe not in rows:
-                raise ValueError(f"published.{benchmark}.{recipe}: no recipe; {unknown(recipe, rows)}")
+                raise ValueError(f"published.{benchmark}.{recipe}: no recipe; {suggestion(recipe, rows)}")
             for score in numbers:
-                if score not in (known := ("fid", *BETTER)):
-                    raise ValueError(f"published.{benchmark}.{recipe}.{score}: no score; {unknown(score, known)}")
+                if score not in scores:
+                    raise ValueError(f"published.{benchmark}.{recipe}.{score}: no score; {suggestion(score, scores)}")

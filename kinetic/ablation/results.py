@@ -1,4 +1,4 @@
-"""What an ablation's folder holds: which cell stands where, and what each of them found."""
+"""The content of an ablation's folder: the grid of cells and their results."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ __all__ = ["Grid", "begun_precision", "read_grid"]
 
 @dataclass(frozen=True)
 class Grid:
-    """An ablation as its folder tells it.
+    """An ablation, read from its folder.
 
     Args:
-        folder: of the ablation
-        name, about: of the ablation and its size
+        folder: folder of the ablation
+        name, about: name of the ablation and its size in words
         rows: recipes in the order of the table
-        benchmarks: name -> what it is, in words, in the order of the table
+        benchmarks: name -> description in words, in the order of the table
         metrics: scores in the order of the table
-        published: benchmark -> recipe -> score -> the number that was published for it
-        homes: (benchmark, recipe, seed) -> folder of the cell that has a result
-        findings: what those cells found
+        published: benchmark -> recipe -> score -> the published number
+        homes: (benchmark, recipe, seed) -> folder of the cell, where it has a result
+        findings: results of those cells
         missing: (benchmark, recipe, seed) -> why there is no result
-        seconds: of all training and scoring
+        seconds: seconds of all training and scoring
     """
 
     folder: Path
@@ -49,7 +49,7 @@ class Grid:
 
     @cached_property
     def table(self) -> GridTable:
-        """Of all that is there. Raises ValueError for results that cannot be compared."""
+        """The table of all results. Raises ValueError for results that cannot be compared."""
         return table_of(
             self.findings,
             rows=self.rows,
@@ -61,10 +61,10 @@ class Grid:
 
 
 def begun_precision(folder: Path) -> Literal["32", "bf16"] | None:
-    """What `training.precision: auto` stood for when the ablation in a folder was begun; None where there is none.
+    """The precision in place of `training.precision: auto` of the ablation in a folder; None where there is none.
 
     Raises:
-        ValueError: naming the file, for one that is something else
+        ValueError: naming the file, for a file that is something else
     """
     if not (folder / "grid.json").exists():
         return None
@@ -77,7 +77,7 @@ def begun_precision(folder: Path) -> Literal["32", "bf16"] | None:
 def _read(file: Path) -> dict[str, Any]:
     if not file.exists():
         raise FileNotFoundError(
-            f"{file.parent}: holds no ablation, for there is no {file.name}; `kinetic ablate` makes one"
+            f"{file.parent}: holds no ablation: there is no {file.name}; `kinetic ablate` makes one"
         )
     try:
         plain: dict[str, Any] = read_json(file)
@@ -93,44 +93,46 @@ def _word(value: object) -> str | None:
 
 
 def read_grid(folder: Path) -> Grid:
-    """What is there of the ablation in a folder.
+    """The ablation in a folder, with the results so far.
 
     Raises:
         FileNotFoundError: when the folder holds no ablation
-        ValueError: naming the file, for one that is something else
+        ValueError: naming the file, for a file that is something else
     """
     file = folder / "grid.json"
     plain = _read(file)
     try:
-        rows = tuple(RowInfo(str(each["name"]), _word(each["after"]), str(each["about"])) for each in plain["rows"])
-        benchmarks = {str(each["name"]): str(each["about"]) for each in plain["benchmarks"]}
+        rows = tuple(RowInfo(str(row["name"]), _word(row["after"]), str(row["about"])) for row in plain["rows"])
+        benchmarks = {str(column["name"]): str(column["about"]) for column in plain["benchmarks"]}
         cells = {(str(c["benchmark"]), str(c["recipe"]), int(c["seed"])): str(c["key"]) for c in plain["cells"]}
-        known = {row.name for row in rows}
-        if strange := [where for where in cells if where[0] not in benchmarks or where[1] not in known]:
-            raise ValueError(f"found a cell of {safe_line(strange[0], 100)}, which no row or benchmark is called")
-        if lost := [row for row in rows if row.after is not None and row.after not in known - {row.name}]:
+        names = {row.name for row in rows}
+        if strange := [where for where in cells if where[0] not in benchmarks or where[1] not in names]:
+            raise ValueError(f"found a cell of {safe_line(strange[0], 100)}, which is no row or benchmark")
+        if lost := [row for row in rows if row.after is not None and row.after not in names - {row.name}]:
             raise ValueError(f"row {safe_line(repr(lost[0].name))} builds on {safe_line(repr(lost[0].after))}")
         if odd := [key for key in cells.values() if not re.fullmatch("[0-9a-f]{12}", key)]:
             raise ValueError(f"found {safe_line(repr(odd[0]))} as the key of a cell")
         metrics = tuple(str(name) for name in plain["scores"]["only"])
         name, about = str(plain["name"]), str(plain["about"])
         published = {
-            benchmark: {recipe: {score: float(number) for score, number in row.items()} for recipe, row in own.items()}
-            for benchmark, own in plain.get("published", {}).items()
+            benchmark: {
+                recipe: {score: float(number) for score, number in row.items()} for recipe, row in column.items()
+            }
+            for benchmark, column in plain.get("published", {}).items()
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{file}: expected what `kinetic ablate` leaves: {safe_line(error, 200)}") from error
-    found, homes, missing, seconds = [], {}, {}, {}
+    findings, homes, missing, seconds = [], {}, {}, {}
     for where, key in cells.items():
         home = next(iter(sorted(folder.glob(f"cells/*-{key}"))), folder / "cells" / key)
         result = read_result(home, key)
         if result is None or result.report is None:
             missing[where] = failure(home) or "not run yet"
             continue
-        found.append(Finding(*where, result.report, result.published, result.curve))
+        findings.append(Finding(*where, result.report, result.published, result.curve))
         homes[where] = home
         seconds[key] = sum(result.seconds.values())
     return Grid(
-        folder, name, about, rows, benchmarks, metrics, published, homes, tuple(found),
+        folder, name, about, rows, benchmarks, metrics, published, homes, tuple(findings),
         missing, sum(seconds.values()),
     )  # fmt: skip

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["ENCODER"]
 
 CHUNK = 256
-"""Held-out motions that are recognised together."""
+"""Held-out motions in one batch."""
 
 
 def _build(experiment: EncoderExperiment, about: About) -> EncoderTraining:
@@ -114,4 +114,4 @@ ENCODER = Family(
     shown=("loss/encoder", "accuracy/train"),
     cycle=lambda experiment: 4,
 )
-"""A small ST-GCN that names the action of a motion; its learning rate knows the end, so steps cannot change later."""
+"""A small ST-GCN that names the action of a motion; its learning rate depends on `steps`, which cannot change later."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, get_origin
 
 from kinetic.families.interface import Family
 from kinetic.families.table import FAMILIES, family_called
@@ -13,18 +13,7 @@ from kinetic.files import replacing
 from kinetic.messages import safe_line
 from kinetic.plain import yaml_text
 from kinetic.settings.experiment import Experiment
-from kinetic.settings.reading import (
-    Layer,
-    Setting,
-    build,
-    dotted_keys,
-    file_layer,
-    merged,
-    nested,
-    settings_of,
-    to_plain,
-    unknown,
-)
+from kinetic.settings.reading import Layer, Setting, build, dotted_keys, file_layer, merged, nested, settings_of, suggestion, to_plain
 
 __all__ = ["experiment_settings", "from_plain", "layered", "load_experiment", "read_by", "save_experiment"]
 
@@ -37,8 +26,8 @@ def load_experiment(*paths: str | os.PathLike[str], **overrides: Any) -> Any:
     `load_experiment("a.yaml", **{"critic.pooling": "max"})`.
 
     The result is the dataclass of the family that `model` names: `kinetic.settings.kinetic_gan.GanExperiment`, say.
-    A setting that this family does not read is refused, unless a later file chooses the model: what earlier ones say
-    to another model is then left out.
+    A setting that this family does not read is refused. Where a later file chooses the model, the settings of other
+    models in earlier files are dropped.
 
     Raises ValueError naming file, key and what is possible, and FileNotFoundError.
     """
@@ -47,12 +36,12 @@ def load_experiment(*paths: str | os.PathLike[str], **overrides: Any) -> Any:
 
 
 def from_plain(plain: Mapping[str, Any], *, where: str = "", strict: bool = True) -> Any:
-    """The experiment that `to_plain` gave, or that differs from the defaults as `plain` says.
+    """The experiment of the result of `to_plain`, or of a part of it; the rest is as by default.
 
     Args:
-        where: of the settings, for an error
-        strict: refuse settings that another family reads; False leaves them out, as in run folders of version 0.1,
-            which hold the settings of all families
+        where: place of the settings, for an error
+        strict: refuse settings of another family; False drops them, for run folders of version 0.1, which hold the
+            settings of all families
 
     Raises ValueError.
     """
@@ -66,8 +55,7 @@ def from_plain(plain: Mapping[str, Any], *, where: str = "", strict: bool = True
 def layered(*layers: Mapping[str, Any], where: str = "") -> dict[str, Any]:
     """Settings of an experiment, sections or dotted keys, later layers over earlier ones, as nested plain values.
 
-    A layer that names another model drops what earlier ones say to the model before. Raises ValueError that begins
-    with `where`.
+    A layer that names another model drops the settings of the model before. Raises ValueError that begins with `where`.
     """
     prefix = f"{where}: " if where else ""
     named = [Layer(prefix, nested(layer, prefix)) for layer in layers]
@@ -92,17 +80,17 @@ def experiment_settings() -> Mapping[str, Setting]:
 
 def read_by(key: str) -> list[Family]:
     """The families that read a setting or a section."""
-    return [family for family in FAMILIES.values() if key in _keys(family)]
+    return [family for family in FAMILIES.values() if _reads(family, key)]
 
 
 def _check_names(layer: Layer) -> None:
     """Raises ValueError for a key that no family reads."""
     names = set().union(*(_keys(family) for family in FAMILIES.values()))
     for key in sorted(dotted_keys(layer.values)):
-        section, dot, _ = key.rpartition(".")
+        section = key.rpartition(".")[0]
         siblings = [name for name in names if name.rpartition(".")[0] == section]
-        if key not in names and siblings:
-            raise ValueError(f"{layer.where}{safe_line(key)}: unknown key; {unknown(key, sorted(siblings))}")
+        if siblings and not read_by(key):
+            raise ValueError(f"{layer.where}{safe_line(key)}: unknown key; {suggestion(key, sorted(siblings))}")
 
 
 @cache
@@ -127,31 +115,38 @@ def _keys_of(owner: Any) -> frozenset[str]:
     return frozenset(keys | {key[:i] for key in keys for i, letter in enumerate(key) if letter == "."})
 
 
+def _reads(family: Family, key: str) -> bool:
+    """Whether a family has a setting or section of this name, or a mapping with names of the user that it is in."""
+    outer = [key[:i] for i, letter in enumerate(key) if letter == "."]
+    settings = _settings(family)
+    return key in _keys(family) or any(name in settings and get_origin(settings[name].kind) is dict for name in outer)
+
+
 def _unread(family: Family) -> dict[str, str]:
-    """Settings and sections that other families read and this one does not -> why, in words."""
-    own = _keys(family)
-    others: dict[str, list[str]] = {}
+    """Settings and sections that other families read and this one does not -> an explanation."""
+    readers: dict[str, list[str]] = {}
     for other in FAMILIES.values():
-        for key in _keys(other) - own:
-            others.setdefault(key, []).append(other.name)
+        for key in _keys(other):
+            if not _reads(family, key):
+                readers.setdefault(key, []).append(other.name)
     return {
         key: f"model {family.name} does not read it; {' and '.join(names)} {'does' if len(names) == 1 else 'do'}"
-        for key, names in others.items()
+        for key, names in readers.items()
     }
 
 
 def _without(values: Mapping[str, Any], keys: Iterable[str], prefix: str = "") -> dict[str, Any]:
     """Nested settings without some dotted keys."""
-    gone = set(keys)
+    dropped = set(keys)
     return {
-        key: _without(value, gone, f"{prefix}{key}.") if isinstance(value, Mapping) else value
+        key: _without(value, dropped, f"{prefix}{key}.") if isinstance(value, Mapping) else value
         for key, value in values.items()
-        if f"{prefix}{key}" not in gone
+        if f"{prefix}{key}" not in dropped
     }
 
 
 def _family(layers: Sequence[Layer]) -> Family:
-    """The family that the last layer chooses which names one; the first of the table where none does."""
+    """The family of the last `model` in the layers; the first of the table where none names a model."""
     for layer in reversed(layers):
         if "model" in layer.values:
             try:
@@ -162,7 +157,7 @@ def _family(layers: Sequence[Layer]) -> Family:
 
 
 def _kept(layers: Sequence[Layer]) -> list[Layer]:
-    """The layers without what they say to a model that a later layer replaces."""
+    """The layers without the settings of a model that a later layer replaces."""
     family = _family(layers)
     chosen = max((i for i, layer in enumerate(layers) if "model" in layer.values), default=0)
     unread = _unread(family)

@@ -1,7 +1,7 @@
-"""What a family of models is, and what draws samples from a trained one: the two protocols that the verbs know.
+"""The two protocols between verbs and models: a family of models, and the sampler of a trained one.
 
 `fit`, `sample`, `evaluate`, `ablate`, `plot` and `view` know no family by name. A family is a row of `FAMILIES` (see
-`kinetic.families.table`); one of your own enters the same way, from Python.
+`kinetic.families.table`); add your own from Python in the same way.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ __all__ = ["About", "Family", "Material", "Option", "Sampler", "Watch"]
 
 
 class Sampler(Protocol):
-    """What draws motions from a trained model; an `nn.Module`, whose weights give it a hash.
+    """Draws motions from a trained model; an `nn.Module`, whose weights give it a hash.
 
-    Its options, such as truncation, are those that its family lists.
+    Its family lists its options, such as truncation.
     """
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are, and where the generator of its randomness must be."""
+        """The device of its weights, on which the generator of its randomness must be too."""
 
     def sample(self, n: int, label: Tensor | None = None, *, generator: torch.Generator, **options: Any) -> Tensor:
         """n motions (n, C, T, V) in metres, of the classes `label` (n,); None = every class in turn."""
@@ -40,14 +40,14 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True)
 class Option:
-    """A choice that somebody makes when a model is sampled.
+    """An option of a sampler.
 
     Args:
         meaning: one line for the help
-        parse: the value of a text on the command line. Raises ValueError
-        check: raises ValueError, naming the option, for a value that is not possible
-        default: the value when nothing else is said
-        choices: all values; () = any that `check` lets pass
+        parse: turns a text of the command line into a value. Raises ValueError
+        check: raises ValueError, naming the option, for an impossible value
+        default: the default value
+        choices: all values; () = any value that passes `check`
     """
 
     meaning: str
@@ -59,15 +59,15 @@ class Option:
 
 @dataclass(frozen=True, kw_only=True)
 class About:
-    """What a checkpoint tells of the training data, so that it can be opened with nothing beside it.
+    """The training data as a checkpoint describes them, so that it opens with nothing beside it.
 
     Args:
-        class_names: of the labels
+        class_names: names of the labels
         data: the training data in words
-        skeleton, fps: of the motions; None for a family that learns something else
-        steps: training batches in all; None where nothing is trained any more
+        skeleton, fps: skeleton and frame rate of the motions; None for a family that learns something else
+        steps: training batches in all; None after training
         scaler: metres to network coordinates; None where the weights of a checkpoint will fill it
-        more: what else a family keeps, plain values; `notes` go into the files of its samples
+        more: more plain values of a family; `notes` go into the files of its samples
     """
 
     class_names: tuple[str, ...]
@@ -88,14 +88,14 @@ class About:
 
 @dataclass(frozen=True)
 class Material:
-    """What a family learns from, opened and ready.
+    """The opened training data of a family.
 
     Args:
-        about: for checkpoints
+        about: their description for checkpoints
         loader: the batches, as `kinetic.training.batches.MotionData` gives them: with `sampler`, whose length is that
             of an epoch, `steps`, `start`, `state_dict` and `load_state_dict`
         train, test: both sides of the split, as the family's `watch` takes them
-        remarks: on the data, for the user
+        remarks: notes on the data for the user
     """
 
     about: About
@@ -106,12 +106,12 @@ class Material:
 
 
 class Watch(NamedTuple):
-    """What is looked at every so often while a model trains.
+    """A look at a model, repeated while it trains.
 
     Args:
-        look: (module, batches done) -> a value, or None; draws what a person wants to see
+        look: (module, batches done) -> a value, or None; it may draw pictures too
         metric: the column of metrics.csv for that value
-        selects: a smaller value is better, and the checkpoint with the smallest is kept as best.ckpt
+        selects: a smaller value is better, and best.ckpt is the checkpoint with the smallest
     """
 
     look: Callable[[Any, int], float | None]
@@ -121,26 +121,26 @@ class Watch(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """A kind of model: its settings, how it is built, watched while it trains, and what it makes.
+    """A kind of model: its settings, training data, networks, and sampler or recognition network.
 
     Args:
         name: the value of `model` in its settings
-        settings: the dataclass of its experiments; what it does not read, no file may say
-        version: of its procedure; raised by hand when the same settings and seed give another result, so that
+        settings: the dataclass of its experiments; other settings are refused
+        version: version of its procedure; raised by hand when the same settings and seed give another result, so that
             ablations train their cells again
-        open: the training data of an experiment
-        build: (experiment, about) -> the LightningModule, with weights that follow from the seed. It counts the batches
-            that are done in a persistent buffer `batches`
-        watch: (experiment, material, folder of the run) -> what is looked at while it trains
-        sampler: the module's sampler of motions; None = it makes no motions
-        recogniser: the module's feature network: `features` (N, C, T, V) -> (N, D), class scores when called, and a
+        open: experiment -> its training data
+        build: (experiment, about) -> the LightningModule, with weights that follow from the seed. It counts its
+            training batches in a persistent buffer `batches`
+        watch: (experiment, material, folder of the run) -> the look at it while it trains
+        sampler: module -> its sampler of motions; None = it makes no motions
+        recogniser: module -> its feature network: `features` (N, C, T, V) -> (N, D), class scores when called, and a
             `hash`; None = it recognises nothing
-        options: of the sampler
-        foreign: ending of a file of others' weights -> what opens it, for sampling
+        options: options of the sampler
+        foreign: file ending -> function that opens weights of others for sampling
         shown: metrics in the line of progress, in order
-        free: settings that may change when a run goes on
-        cycle: batches after which what a batch costs repeats
-        partial: a step leaves out parts of the network, which several devices must be told
+        free: settings that may change when a run resumes
+        cycle: experiment -> batches after which the costs of batches repeat
+        partial: a step leaves parts of the network out, and training on several devices must know
     """
 
     name: str

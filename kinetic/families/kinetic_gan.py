@@ -64,7 +64,7 @@ def build_networks(experiment: GanExperiment, about: About) -> tuple[Generator, 
 
 
 def build_trainer(experiment: GanExperiment, about: About, generator: Generator, critic: Critic) -> KineticGAN:
-    """The module that trains two networks as the settings of an experiment say; the networks may be your own."""
+    """The module that trains two networks with the settings of an experiment; the networks may be your own."""
     from kinetic.nn.noise import QuantileNoise, plain_draw
     from kinetic.training.wgan import KineticGAN
 
@@ -163,4 +163,4 @@ KINETIC_GAN = Family(
     cycle=_cycle,
     partial=True,
 )
-"""Kinetic-GAN; WGAN-GP as published, and the options beside it."""
+"""Kinetic-GAN with WGAN-GP as published, and with further options."""

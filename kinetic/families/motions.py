@@ -1,4 +1,4 @@
-"""What families of motions share: the training data of an experiment, and looking at samples while a model trains."""
+"""Shared by families of motions: the training data of an experiment, and the look at samples while a model trains."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def prepare(experiment: Experiment, *, skeleton: Skeleton | None = None) -> Prep
     """Open, select, centre and split the motions of an experiment.
 
     Args:
-        skeleton: the one that the experiment names, where it is known already; its file is not read then
+        skeleton: the skeleton of the experiment; None = the one that its settings name, read from its file
     """
     from kinetic.formats.reading import read_motions
     from kinetic.motion.synthetic import synthesise
@@ -77,7 +77,7 @@ def prepare(experiment: Experiment, *, skeleton: Skeleton | None = None) -> Prep
 
 
 def _selection(data: DataConfig) -> dict[str, Any]:
-    """The arguments of `MotionSet.where` for an experiment; synthetic actions are made as chosen."""
+    """The arguments of `MotionSet.where` for an experiment; only chosen synthetic actions are made."""
     selection: dict[str, Any] = {"views": data.views}
     if data.subjects is not None:
         selection["subjects"] = [int(name) if name.isdecimal() else name for name in data.subjects]
@@ -136,13 +136,13 @@ def open_motions(experiment: Experiment, *, scaling: Literal["minmax", "standard
 
 
 def _check_shared_memory(data: DataConfig, shape: tuple[int, ...]) -> None:
-    """Refuses loader processes that lack the memory to hand batches over: they would die, or wait for ever."""
+    """Raises ValueError where shared memory is too small for the loader processes: they would die, or wait for ever."""
     from kinetic.motion.arrays import mebibytes
 
     place = Path("/dev/shm")
     if not data.workers or not place.is_dir():
         return
-    ready = 2 * data.batch_size * 4 * math.prod(shape[1:])  # bytes of the two batches that each of them has ready
+    ready = 2 * data.batch_size * 4 * math.prod(shape[1:])  # bytes of the two batches that a process has ready
     needed, free = data.workers * (ready + (64 << 10)), shutil.disk_usage(place).free
     if free < needed:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The table of all families, by the name that settings call them."""
+"""The table of all families, by the name that settings give them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from kinetic.families.interface import Family
 from kinetic.families.kinetic_gan import KINETIC_GAN
 from kinetic.messages import safe_line
 from kinetic.settings.experiment import Experiment
-from kinetic.settings.reading import unknown
+from kinetic.settings.reading import suggestion
 
 __all__ = ["FAMILIES", "family_called", "family_of"]
 
 FAMILIES: dict[str, Family] = {family.name: family for family in (KINETIC_GAN, ENCODER)}
-"""Name -> family. A family of your own joins by `FAMILIES[family.name] = family`, before its settings are read."""
+"""Name -> family. Add a family of your own with `FAMILIES[family.name] = family`, before its settings are read."""
 
 
 def family_called(name: object) -> Family:
-    """The family of that name. Raises ValueError with the names that there are."""
+    """The family of that name. Raises ValueError with the known names."""
     if not isinstance(name, str) or name not in FAMILIES:
-        near = unknown(str(name), FAMILIES)
-        raise ValueError(f"model: unknown family {safe_line(repr(name), 60)}; {near}")
+        raise ValueError(f"model: unknown family {safe_line(repr(name))}; {suggestion(str(name), FAMILIES)}")
     return FAMILIES[name]
 
 
 def family_of(experiment: Experiment) -> Family:
-    """The family of an experiment. Raises ValueError for one that belongs to none."""
+    """The family of an experiment. Raises ValueError where its model is unknown."""
     return family_called(experiment.model)

@@ -7,29 +7,23 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from kinetic.families.table import family_of
 from kinetic.files import inside
 from kinetic.messages import complain
 from kinetic.models.tensors import weights_like
 from kinetic.presets import is_preset_name
 from kinetic.processes import guarded
+from kinetic.runs.folder import alone, claim, describe, last_checkpoint, read_last, read_settings
+from kinetic.runs.run import about_to_plain, named_error
 from kinetic.settings.experiment import Experiment
 from kinetic.version import install_hint
 
-if TYPE_CHECKING:
-    pass
-
-
-from kinetic.families.table import family_of
-from kinetic.runs.folder import alone, claim, describe, last_checkpoint, read_last, read_settings
-from kinetic.runs.run import about_to_plain, named_error
-
 __all__ = ["fit"]
 
-
 FOLDERS = ("checkpoints", "samples", "tensorboard", "wandb")
-"""What a training makes in its run folder."""
+"""The folders that a training makes in its run folder."""
 
 
 def fit(
@@ -39,26 +33,26 @@ def fit(
     resume: bool = False,
     progress: bool = True,
 ) -> Path:
-    """Train what an experiment describes; returns the run folder.
+    """Train the model of an experiment; returns the run folder.
 
     The folder holds `config.yaml` (every setting), `environment.json`, `metrics.csv`, `samples/` and `checkpoints/`
-    with `last.ckpt` and, for a generator, `best.ckpt`: the one whose motions were nearest to training motions (MMDa).
-    That of a recognition network holds `recognition.json`: the hash of its weights and its accuracy on held-out
+    with `last.ckpt` and, for a generator, `best.ckpt`: the checkpoint whose motions are nearest to training motions
+    (MMDa). That of a recognition network holds `recognition.json`: the hash of its weights and its accuracy on held-out
     motions.
 
     Args:
         out: the run folder; None = runs/ and the experiment's name
-        resume: go on from the last checkpoint there, if there is one; then the end is the same to the last bit as if it
-            had never stopped
+        resume: go on from the last checkpoint in the folder, if there is one; the result is the same to the last bit as
+            without a stop
         progress: show a line of progress
 
     Raises:
         FileExistsError: when the folder holds a checkpoint and `resume` is not set, or another process trains in it
-        ValueError: when the run there has other settings or data, a class has no training motions, or a folder in the
-            run folder is a link, so that files would be written elsewhere
-        ModuleNotFoundError: when a logger is asked for that is not installed, naming the extra
+        ValueError: when the run in the folder has other settings or data, a class has no training motions, or a folder
+            in the run folder is a link, so that files would be written elsewhere
+        ModuleNotFoundError: when a logger is not installed, naming the extra
         Diverged, NotFinite: when training fails; checkpoints stay as they were
-        Interrupted: when a signal stopped it; what was done is saved
+        Interrupted: when a signal stops it; the batches so far are saved
     """
     from pytorch_lightning.utilities import rank_zero_only
 
@@ -77,7 +71,7 @@ def fit(
 
 
 def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, progress: bool) -> None:
-    """The run in a folder that is ours; `start`: go on from its last checkpoint."""
+    """Train in a folder that we hold; `start`: go on from its last checkpoint."""
     from pytorch_lightning import Trainer
 
     from kinetic.training.checkpoint import RunCheckpoint, interruptible
@@ -125,7 +119,7 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
             describe(folder, experiment)
             table = Table(folder / "metrics.csv", done=done)
             watch = family.watch(experiment, material, folder)
-            looking = Sampling(
+            sampling = Sampling(
                 every=settings.sample_every,
                 steps=steps,
                 look=watch.look,
@@ -133,7 +127,7 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
                 table=table,
                 checkpoint=checkpoint if watch.selects else None,
             )
-            callbacks += [MetricsTable(table, every=settings.log_every), looking]
+            callbacks += [MetricsTable(table, every=settings.log_every), sampling]
         if leader and progress:
             callbacks.append(Progress(steps=steps, motions=experiment.data.batch_size, show=family.shown))
         with _quiet():
@@ -152,12 +146,12 @@ def _train(experiment: Experiment, folder: Path, *, start: bool, leader: bool, p
                 enable_model_summary=False,
                 default_root_dir=folder,
             )
-            with guarded():  # processes of several devices, and those that load
+            with guarded():  # processes of several devices, and loader processes
                 trainer.fit(module, datamodule=data)
 
 
 def _placed(experiment: Experiment) -> Experiment:
-    """The same, with whole paths: a run is used from other folders than the one it was started in."""
+    """The experiment with absolute paths: other commands use a run from other folders."""
     data = experiment.data
     if data.source != "synthetic":
         data = replace(data, source=os.path.abspath(data.source))
@@ -167,8 +161,8 @@ def _placed(experiment: Experiment) -> Experiment:
     return replace(experiment, data=data, skeleton=skeleton)
 
 
-def _with_precision(experiment: Experiment, begun: Path | None, *, speak: bool) -> Experiment:
-    """The same with the precision that `auto` stands for: that of a run that was begun, or the faster one here."""
+def _with_precision(experiment: Experiment, folder: Path | None, *, speak: bool) -> Experiment:
+    """The experiment with a precision in place of `auto`: that of the run in a folder, or the faster one here."""
     from kinetic.training.precision import Precision, choose_precision, slow_request, with_precision
 
     if experiment.training.precision != "auto":
@@ -176,8 +170,8 @@ def _with_precision(experiment: Experiment, begun: Path | None, *, speak: bool) 
             complain(f"warning: {warning}")
         return experiment
     chosen = choose_precision(experiment.training)
-    if begun is not None and (begun / "config.yaml").is_file():
-        before = read_settings(begun).training.precision
+    if folder is not None and (folder / "config.yaml").is_file():
+        before = read_settings(folder).training.precision
         if before != "auto":
             chosen = Precision(before, "as the run was begun")
     if speak:
@@ -186,7 +180,7 @@ def _with_precision(experiment: Experiment, begun: Path | None, *, speak: bool) 
 
 
 def _strategy(experiment: Experiment, *, partial: bool) -> Any:
-    """One process, or as many as there are devices; `partial`: a step leaves out parts of a network."""
+    """One process, or one for each device; `partial`: a step leaves parts of a network out."""
     settings = experiment.training
     if settings.devices * settings.nodes == 1:
         return "auto"
@@ -199,22 +193,22 @@ def _strategy(experiment: Experiment, *, partial: bool) -> Any:
 def _loggers(names: Sequence[str], folder: Path) -> Any:
     from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 
-    made: list[Any] = []
+    loggers: list[Any] = []
     for name in names:
         try:
             if name == "tensorboard":
-                made.append(TensorBoardLogger(folder, name="", version="tensorboard"))
+                loggers.append(TensorBoardLogger(folder, name="", version="tensorboard"))
             else:
-                os.environ.setdefault("WANDB_DISABLE_GIT", "true")  # git runs what a repository around us names
-                made.append(WandbLogger(name=folder.name, save_dir=folder))
+                os.environ.setdefault("WANDB_DISABLE_GIT", "true")  # git may run commands of a repository around us
+                loggers.append(WandbLogger(name=folder.name, save_dir=folder))
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(f"training.loggers {name} needs an extra: {install_hint(name)}") from error
-    return made or False
+    return loggers or False
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Lightning's remarks on what is meant here are not for the user."""
+    """Silences remarks of Lightning that are of no use to the user."""
     import logging
     import warnings
 

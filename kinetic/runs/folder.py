@@ -1,4 +1,4 @@
-"""The folder of a run: who may write in it, what it holds, and whether a training can go on from there."""
+"""The folder of a run: its lock, its files, and the decision whether a training can resume in it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
@@ -22,19 +22,16 @@ from kinetic.settings.experiment import Experiment
 from kinetic.settings.reading import to_plain
 from kinetic.version import __version__
 
-if TYPE_CHECKING:
-    pass
-
-
 __all__ = ["alone", "claim", "describe", "last_checkpoint", "read_last", "read_settings"]
 
-
 PATIENCE = 10.0
-"""Seconds to wait for a run folder: loader processes of a run that was killed hold it a little longer."""
-
+"""Seconds to wait for a run folder: loader processes of a killed run hold it a little longer."""
 
 LARGEST_REFERENCE = 1 << 16
 """Bytes of a file of git that names a commit."""
+
+WRITTEN = r"config\.yaml|environment\.json|metrics\.csv|recognition\.json"
+"""Files of a run folder that are replaced whole."""
 
 
 def last_checkpoint(folder: Path) -> Path:
@@ -43,36 +40,37 @@ def last_checkpoint(folder: Path) -> Path:
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Holds a run folder, and makes it if need be; where the system has no such locks, it holds nothing."""
-    if files := [each for each in (folder, *folder.parents) if each.exists() and not each.is_dir()]:
+    """Holds a run folder, and makes it where it is missing; it holds nothing where the system has no such locks."""
+    paths = (folder, *folder.parents)
+    if files := [path for path in paths if path.exists() and not path.is_dir()]:
         raise FileExistsError(f"{files[0]}: is a file; a run needs a folder")
-    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    new = [path for path in paths if not path.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with holding(folder, PATIENCE):
             yield
     finally:
-        with contextlib.suppress(OSError):  # one of them holds something
-            for each in new:
-                each.rmdir()
+        with contextlib.suppress(OSError):  # a folder is not empty
+            for path in new:
+                path.rmdir()
 
 
 def claim(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
-    """Whether the folder holds a checkpoint of this experiment to go on from. Refuses one that is not to be touched."""
-    there = set(folder.iterdir()) - set(stale(folder, WRITTEN, alone=True))
-    start = _goes_on(folder, experiment, resume=resume) if there else False
+    """Whether the folder holds a checkpoint of this experiment to resume from. Raises where it holds something else."""
+    content = set(folder.iterdir()) - set(stale(folder, WRITTEN, alone=True))
+    start = _goes_on(folder, experiment, resume=resume) if content else False
     clear_stale(folder, WRITTEN, alone=True)
     return start
 
 
 def read_settings(folder: Path) -> Experiment:
-    """The settings that a run folder was begun with. Raises ValueError and OSError naming its config.yaml."""
+    """The settings of the run in a folder. Raises ValueError and OSError naming its config.yaml."""
     config = folder / "config.yaml"
     return from_plain(read_yaml(config), where=str(config), strict=False)
 
 
 def _goes_on(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
-    """Whether what a folder holds is a run of this experiment with a checkpoint. Touches nothing."""
+    """Whether a folder holds a run of this experiment with a checkpoint. Changes no file."""
     config = folder / "config.yaml"
     if not config.exists():
         raise FileExistsError(f"{folder}: holds something that is no run; choose another folder with --out")
@@ -85,7 +83,7 @@ def _goes_on(folder: Path, experiment: Experiment, *, resume: bool) -> bool:
     if not any((folder / "checkpoints").glob("*.ckpt")):
         if resume:
             complain(f"note: {folder} has no checkpoint yet; it begins anew")
-        return False  # it stopped before it had anything to lose
+        return False
     if not resume:
         raise FileExistsError(f"{folder}: holds a run already; go on with --resume, or choose another with --out")
     if changed := _differences(before, to_plain(experiment), family_of(experiment).free):
@@ -118,10 +116,6 @@ def _instead(last: Path) -> str:
     )
 
 
-WRITTEN = r"config\.yaml|environment\.json|metrics\.csv|recognition\.json"
-"""Files of a run folder that are replaced whole."""
-
-
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequence[str], prefix: str = "") -> list[str]:
     changed = []
     for key, value in now.items():
@@ -134,7 +128,7 @@ def _differences(before: Mapping[str, Any], now: Mapping[str, Any], free: Sequen
 
 
 def describe(folder: Path, experiment: Experiment) -> None:
-    """Make the folder tell what it holds, before anything long begins."""
+    """Write settings and environment of a run into its folder, before the training begins."""
     folder.mkdir(parents=True, exist_ok=True)
     save_experiment(experiment, folder / "config.yaml")
     facts = {
@@ -162,7 +156,7 @@ def _version(name: str) -> str:
 
 
 def _commit() -> str | None:
-    """The commit of the library's checkout, if it is in one; read from its files, since git may run what they name."""
+    """The commit of the library's checkout, if there is one; read from its files, since git may run their commands."""
     git = Path(__file__).parents[2] / ".git"
     try:
         if git.is_file():  # of a worktree

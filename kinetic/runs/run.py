@@ -13,9 +13,10 @@ import torch
 from kinetic.families.experiments import from_plain
 from kinetic.families.interface import About, Family, Sampler
 from kinetic.families.table import family_of
+from kinetic.messages import LONGEST_MESSAGE, safe_line
 from kinetic.models.tensors import weights_hash, weights_like
 from kinetic.settings.experiment import Experiment
-from kinetic.settings.reading import to_plain
+from kinetic.settings.reading import nested, to_plain
 from kinetic.skeleton import Skeleton
 
 if TYPE_CHECKING:
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "about_from_plain", "about_to_plain", "load_run", "named_error"]
 
+FASTEST = 1e6
+"""Most frames per second of motions."""
+
 
 @dataclass(frozen=True, repr=False)
 class Run:
     """A trained run, ready to use.
 
     Attributes:
-        path: the folder or file that was opened
+        path: the folder or file of the run
         experiment: every setting
         module: the trained module in evaluation mode
         about: its training data
@@ -44,7 +48,7 @@ class Run:
     def __repr__(self) -> str:
         return (
             f"Run({str(self.path)!r}, {self.experiment.model}, {len(self.class_names)} classes, "
-            f"{self.batches} batches, trained on {self.about.data})"
+            f"{self.batches} batches, trained on {safe_line(self.about.data, LONGEST_MESSAGE)})"
         )
 
     @property
@@ -74,12 +78,12 @@ class Run:
 
     @property
     def batches(self) -> int:
-        """Training batches that are done."""
+        """Number of training batches behind it."""
         return int(self.module.batches)  # type: ignore[arg-type]
 
     @property
     def sampler(self) -> Sampler:
-        """What samples are drawn with. Raises ValueError when the model makes no motions."""
+        """The sampler of its motions. Raises ValueError when the model makes no motions."""
         if (sampler_of := self.family.sampler) is None:
             raise ValueError(f"{self.path}: model {self.experiment.model} makes no motions; expected a generator")
         return sampler_of(self.module)
@@ -116,7 +120,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
     content = read_checkpoint(file)
     plain = content.get("kinetic")
     if not isinstance(plain, Mapping) or not {"experiment", "skeleton", "class_names", "fps", "data"} <= set(plain):
-        raise ValueError(f"{file}: expected a checkpoint of kinetic, found another one")
+        raise ValueError(f"{file}: expected a checkpoint of kinetic, got one of something else")
     try:
         experiment = from_plain(plain["experiment"], strict=False)
         about = about_from_plain(plain)
@@ -132,7 +136,7 @@ def load_run(path: str | os.PathLike[str]) -> Run:
 
 
 def about_to_plain(experiment: Experiment, about: About) -> dict[str, Any]:
-    """What makes a checkpoint complete: plain values only, so that it can be read safely."""
+    """The part of a checkpoint that describes it: plain values only, which are safe to read."""
     return {
         "experiment": to_plain(experiment),
         "skeleton": None if about.skeleton is None else about.skeleton.to_dict(),
@@ -144,26 +148,33 @@ def about_to_plain(experiment: Experiment, about: About) -> dict[str, Any]:
 
 
 def about_from_plain(plain: Mapping[str, Any]) -> About:
-    """What `about_to_plain` wrote down. Raises ValueError, TypeError and KeyError for anything else."""
+    """The training data in the result of `about_to_plain`. Raises ValueError, TypeError and KeyError for anything else.
+
+    A checkpoint may come from a stranger: every value is checked.
+    """
     from kinetic.motion.scaler import Scaler
 
-    names, fps, more = plain["class_names"], plain["fps"], plain.get("more", {})
+    names, data, fps, more = plain["class_names"], plain["data"], plain["fps"], plain.get("more", {})
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"class_names must be a list of names, found a {type(names).__name__}")
-    if not isinstance(more, dict):
-        raise ValueError(f"more must hold names and values, found a {type(more).__name__}")
+        raise ValueError(f"class_names must be a list of names, got a {type(names).__name__}")
+    if not isinstance(data, str):
+        raise ValueError(f"data must be a text, got a {type(data).__name__}")
+    if fps is not None and not (isinstance(fps, int | float) and 0 < fps <= FASTEST):
+        raise ValueError(f"fps must be a number above 0 and at most {FASTEST}, got {str(fps)[:40]}")
+    if not isinstance(more, dict) or not isinstance(more.get("notes", {}), dict):
+        raise ValueError("more and its notes must hold names and values")
     skeleton = None if plain["skeleton"] is None else Skeleton.from_dict(plain["skeleton"])
     return About(
         class_names=tuple(names),
-        data=str(plain["data"]),
+        data=data,
         skeleton=skeleton,
         fps=None if fps is None else float(fps),
         scaler=None if skeleton is None else Scaler.for_shape(skeleton.channels, len(skeleton.joints)),
-        more=more,
+        more=nested(more, "more: ", dots=False),
     )
 
 
 def named_error(file: Path, error: Exception, what: str = "") -> ValueError:
     """The error in one line that begins with the file."""
-    reason = " ".join(str(error).split()).removeprefix(f"{file}: ")[:300]
+    reason = safe_line(" ".join(str(error).split()).removeprefix(f"{file}: "), 300)
     return ValueError(f"{file}: {what}{reason}")

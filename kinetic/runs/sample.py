@@ -1,4 +1,4 @@
-"""From a run to motions."""
+"""Motions from a trained run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Classes = str | int | Sequence[str | int] | None
 
 
 def draw(run: Run, label: np.ndarray, *, seed: int = 0, **options: Any) -> MotionSet:
-    """Generated motions with these labels (N,), in metres; see `sample` for the rest."""
+    """Generated motions with these labels (N,), in metres; see `sample` for the arguments."""
     run.family.check_options(options)
     return MotionSet(
         motion=np.concatenate(list(_batches(run.sampler, label, seed, options))),
@@ -93,15 +93,15 @@ def sample(
         run: a run, its folder, one of its checkpoints, or published weights (`.pth`), whose motions stay in [-1, 1]
         label: names or numbers of classes; None = all
         seed: the same seed and the same counts give the same motions
-        out: file (.npz) or folder that they are written to batch by batch, so that any number fits in memory; then its
-            path is returned
+        out: file (.npz) or folder for the motions, which are written batch by batch, so that any number fits in memory;
+            `sample` then returns its path
         progress: show a bar while they are written, on a terminal
-        options: of the model's family; Kinetic-GAN has `truncation`, psi from 0 (one latent for all; the noise of the
-            blocks remains) to 1 (none), and `space`, "w" or "z", where to truncate
+        options: options of the model's family; Kinetic-GAN has `truncation`, psi from 0 (one latent for all; the noise
+            of the blocks remains) to 1 (none), and `space`, "w" or "z", in which latents are truncated
 
     Raises:
-        ValueError: for a class that is not there (with the nearest names), a model that makes no motions, an option
-            that it does not have, or numbers out of range
+        ValueError: for an unknown class (with the nearest names), a model that makes no motions, an unknown option, or
+            numbers out of range
         FileNotFoundError: when there is no such run
     """
     opened = run if isinstance(run, Run) else _open(Path(run))
@@ -144,7 +144,7 @@ def sample(
 
 
 def _class_numbers(run: Run, label: Classes) -> np.ndarray:
-    """The numbers of the classes that somebody named (N,)."""
+    """The numbers of classes by name or number (N,)."""
     names: Iterable[str | int] = range(len(run.class_names))
     if label is not None:
         names = [label] if isinstance(label, (str, int, np.integer)) else label
@@ -154,7 +154,7 @@ def _class_numbers(run: Run, label: Classes) -> np.ndarray:
 
 
 def _open(path: Path) -> Run:
-    """A run, or a file of others' weights that a family opens."""
+    """A run, or a file of weights of others that a family opens."""
     for family in FAMILIES.values():
         if path.suffix in family.foreign:
             experiment, module, about = family.foreign[path.suffix](path)

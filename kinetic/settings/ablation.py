@@ -10,7 +10,7 @@ from typing import Any, get_origin
 
 from kinetic.messages import safe_line
 from kinetic.settings.checks import at_least, check_name, within
-from kinetic.settings.reading import Layer, Setting, build, file_layer, nested, settings_of, unknown
+from kinetic.settings.reading import Layer, Setting, build, file_layer, nested, settings_of, suggestion
 
 __all__ = [
     "AblationConfig",
@@ -30,9 +30,9 @@ class RecipeConfig:
     """A row of an ablation table.
 
     Args:
-        about: what it is, in words
+        about: a description in words
         after: the row that it builds on; null = none
-        changes: settings of an experiment that it has otherwise than that row
+        changes: settings of an experiment in which it differs from that row
         sweep: one setting and a list of values for it: one row for each value
     """
 
@@ -48,13 +48,13 @@ class RecipeConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkConfig:
-    """What all recipes are compared on.
+    """The motions on which all recipes are compared.
 
     Args:
-        about: what it is, in words
-        settings: of an experiment: the motions, their split, and what else belongs to them
-        encoder: the recognition network that all its generators are scored with: an experiment file, by which one is
-            trained first, or the folder of a trained one; paths are relative to the ablation file
+        about: a description in words
+        settings: settings of an experiment: the motions, their split, and what else belongs to them
+        encoder: the recognition network that scores all its generators: an experiment file to train one, or the folder
+            of a trained one; paths are relative to the ablation file
     """
 
     about: str = ""
@@ -68,11 +68,11 @@ class ScoresConfig:
 
     Args:
         only: names of the scores
-        draws: how often each generator is drawn from
+        draws: how often samples are drawn from each generator
         count: motions per class; null = as many as there are real ones
         truncation: psi; null = none
         points: moments of the training at which it is scored too, for curves
-        published: motions per class that are also scored as Kinetic-GAN was, for its published tables; 0 = not
+        published: motions per class for the scores of the published tables of Kinetic-GAN; 0 = without them
         inception: file of the weights that its FID needs; null = without FID
         shown: motions of each class that are kept to look at
     """
@@ -99,14 +99,14 @@ class ProfileConfig:
     """How large an ablation is.
 
     Args:
-        about: what it is, in words
+        about: a description in words
         files: experiment files that all recipes start from, relative to the ablation file, or presets
-        settings: of experiments, over those of the files
+        settings: settings of experiments, over those of the files
         encoder: settings of the recognition networks, over those of their files
-        recipes: names of those that are run; null = all
-        benchmarks: names of those that are run; null = all
+        recipes: names of the recipes to run; null = all
+        benchmarks: names of the benchmarks to run; null = all
         seeds: training seeds of each recipe; null = as in the file
-        scores: how generators are scored, over what the file says
+        scores: how generators are scored, over `scores` of the file
     """
 
     about: str = ""
@@ -119,7 +119,7 @@ class ProfileConfig:
     scores: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        within("profile", 1, 1000, seeds=self.seeds)
+        within("", 1, 1000, seeds=self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +127,7 @@ class RayConfig:
     """Where cells run with `--engine ray`.
 
     Args:
-        address: of the cluster that is running; auto = the one of this machine
+        address: address of the running cluster; auto = the one of this machine
         cpus: processors of a cell
         gpus: GPUs of a cell
     """
@@ -145,12 +145,12 @@ class SlurmConfig:
     """Where cells run with `--engine slurm`.
 
     Args:
-        partition: of the cluster; null = its default
-        minutes: after which a job is stopped, saved and queued again
+        partition: partition of the cluster; null = its default
+        minutes: a job is stopped after this time, saved and queued again
         cpus: processors of a cell
         gpus: GPUs of a cell
         memory: GiB of a cell; null = the cluster's default
-        options: further options of sbatch, by name
+        options: more options of sbatch, by name
     """
 
     partition: str | None = None
@@ -170,15 +170,15 @@ class AblationConfig:
     """A grid of recipes, benchmarks and seeds that ends in one table.
 
     Args:
-        name: of the ablation, also of its folder under runs/
-        profile: which of the profiles; null = none
-        profiles: sizes that it can be run at
-        benchmarks: what recipes are compared on, in the order of the table
+        name: name of the ablation, also of its folder under runs/
+        profile: name of the profile; null = none
+        profiles: the sizes that it can have
+        benchmarks: the motions on which recipes are compared, in the order of the table
         recipes: its rows, in their order
         seeds: training seeds of each recipe
         scores: how generators are scored
-        published: benchmark -> recipe -> score -> the number that was published for it
-        threads: of each cell on a CPU; the last bits of results depend on it
+        published: benchmark -> recipe -> score -> the published number
+        threads: threads of each cell on a CPU; the last bits of results depend on it
         ray: where cells run with `--engine ray`
         slurm: where cells run with `--engine slurm`
     """
@@ -203,28 +203,34 @@ class AblationConfig:
 def load_ablation(*paths: str | os.PathLike[str], **overrides: Any) -> AblationConfig:
     """The ablation that files describe, as `kinetic.load_experiment` reads experiments.
 
-    What its profile says of seeds and scores goes over the files, overrides over all. Settings of experiments are not
-    looked at yet.
+    Seeds and scores of the profile win over those of the files, overrides over all. Settings of experiments are not
+    checked yet.
 
     Raises ValueError naming file, key and what is possible, and FileNotFoundError.
     """
     files = [file_layer(path, "ablation") for path in paths]
     above = Layer("", nested(overrides))
-    loaded = build(AblationConfig, [*files, above])
-    if loaded.profile is None:
-        return loaded
-    where = paths[-1] if paths else "profiles"
-    if loaded.profile not in loaded.profiles:
-        wanted = safe_line(repr(loaded.profile))
-        raise ValueError(f"{where}: there is no profile {wanted}; {unknown(loaded.profile, loaded.profiles)}")
-    profile = loaded.profiles[loaded.profile]
-    sizes: dict[str, Any] = {"scores": dict(profile.scores)}
-    if profile.seeds is not None:
-        sizes["seeds"] = profile.seeds
-    return build(AblationConfig, [*files, Layer(f"{where}: profiles.{loaded.profile}.", nested(sizes)), above])
+    config = build(AblationConfig, [*files, above])
+    if config.profile is None:
+        return config
+    if config.profile not in config.profiles:
+        where = f"{paths[-1]}: " if paths else ""
+        instead = suggestion(config.profile, config.profiles) if config.profiles else "the ablation has no profiles"
+        raise ValueError(f"{where}there is no profile {safe_line(repr(config.profile))}; {instead}")
+    sizes = [_size(layer, config.profile) for layer in (*files, above)]
+    return build(AblationConfig, [*files, *sizes, above])
+
+
+def _size(layer: Layer, profile: str) -> Layer:
+    """Seeds and scores of a profile, as far as a layer names them, as settings of the ablation."""
+    section: Any = layer.values
+    for name in ("profiles", profile):
+        section = section.get(name) if isinstance(section, Mapping) else None
+    values = {name: section[name] for name in ("seeds", "scores") if (section or {}).get(name) is not None}
+    return Layer(f"{layer.where}profiles.{safe_line(profile)}.", values)
 
 
 @cache
 def ablation_settings() -> Mapping[str, Setting]:
-    """Every key of an ablation file that the command line may set too: those that hold no names of their own."""
+    """Every key of an ablation file that the command line may set too: not those that hold names of the user."""
     return {key: entry for key, entry in settings_of(AblationConfig).items() if get_origin(entry.kind) is not dict}

@@ -22,7 +22,7 @@ def within(owner: str, low: float, high: float, why: str = "", /, **values: floa
     for name, value in values.items():
         if value is not None and not low <= value <= high:
             key = f"{owner}.{name}" if owner else name
-            raise ValueError(f"{key} must lie between {low} and {high}{why and f', for {why}'}, got {value}")
+            raise ValueError(f"{key} must lie between {low} and {high}{why and f', because {why}'}, got {value}")
 
 
 def channel_counts(owner: str, name: str, values: Iterable[int], count: int | None = None) -> None:
@@ -35,6 +35,6 @@ def channel_counts(owner: str, name: str, values: Iterable[int], count: int | No
 
 
 def check_name(name: str) -> None:
-    """Raises ValueError for what cannot be the name of a file."""
+    """Raises ValueError for a name that no file can have."""
     if not name or any(letter in name for letter in "/\\\0") or name in {".", ".."}:
         raise ValueError(f"name must be a plain file name, got {name!r}")

@@ -1,4 +1,4 @@
-"""A setting whose value is one of some names: those of the library, and those that a user adds from Python."""
+"""A setting whose value is a name: one of the library, or one that a user adds from Python."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Choice:
     A number whose text is one of the names counts as that name: YAML reads `precision: 32` as a number.
 
     Args:
-        names: looked at when a value is checked, so that names which a user adds to a table count
+        names: a collection that is read at each check, so that names which a user adds later count
     """
 
     def __init__(self, names: Collection[str]) -> None:

@@ -12,17 +12,17 @@ __all__ = ["EncoderConfig", "EncoderExperiment"]
 
 @dataclass(frozen=True, kw_only=True)
 class EncoderConfig:
-    """What the recognition network looks like whose features feed the metrics.
+    """The recognition network, whose features feed the metrics.
 
     Args:
         widths: channels of its blocks; a block that widens also halves the frames
-        dropout: share of the last features that is hidden while training
+        dropout: share of the last features that is set to zero while training
         smoothing: label smoothing of the cross entropy
-        facing: it turns all persons the same way before it looks, by their shoulders and hips in the first frame
-        augment: turn, resize, shift in time and disturb the training motions
-        turn: degrees about the vertical by which they are turned at most, if they are disturbed
-        mirror: mirror every second of them, if they are disturbed; not where a class is one of left or right
-        weight_decay: of AdamW, by which weights shrink in each step as a share of the learning rate
+        facing: turn all persons the same way first, by their shoulders and hips in the first frame
+        augment: turn, resize and shift the training motions, and add noise
+        turn: largest turn about the vertical in degrees, with `augment`
+        mirror: mirror half of the motions, with `augment`; not for classes of left and right
+        weight_decay: weight decay of AdamW, as a share of the learning rate
     """
 
     widths: tuple[int, ...] = (32, 32, 64, 64, 128)
@@ -59,6 +59,6 @@ class EncoderExperiment(Experiment):
         halved = sum(width > before for before, width in zip(widths, widths[1:], strict=False))
         if self.data.frames % 2 ** (1 + halved):
             raise ValueError(
-                f"data.frames must be a multiple of {2 ** (1 + halved)}, for the encoder takes frames in pairs and "
+                f"data.frames must be a multiple of {2 ** (1 + halved)}, because the encoder takes frames in pairs and "
                 f"halves them where encoder.widths grow, got {self.data.frames}"
             )

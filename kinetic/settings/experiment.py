@@ -13,11 +13,11 @@ __all__ = ["DataConfig", "Experiment", "SyntheticConfig", "TrainingConfig"]
 
 @dataclass(frozen=True, kw_only=True)
 class SyntheticConfig:
-    """How the embedded synthetic set is made (`data.source: synthetic`).
+    """The synthetic set (`data.source: synthetic`).
 
     Args:
-        subjects: how many people
-        repeats: clips of each action by each person, every one seen by all three cameras
+        subjects: number of people
+        repeats: clips of each action by each person, each recorded by all three cameras
         seed: seed of the whole set
         sensor_noise: standard deviation of the joint noise, in metres
         dropout: share of frames in which a limb is lost, as a Kinect loses it
@@ -38,23 +38,23 @@ class SyntheticConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Which motions are learned, and in which coordinates.
+    """The motions that a model learns, and their coordinates.
 
     Args:
         source: `synthetic`, or a file or folder that `kinetic.read_motions` opens
-        split: which clips train: by person (xsub), camera (xview), recording setup (xsetup), by another split that the
+        split: the training clips: by person (xsub), camera (xview), recording setup (xsetup), by another split that the
             set names, or all of them (none)
         classes: names of the actions to use; null = all
         subjects: names or numbers of the people to use; null = all
         views: numbers of the cameras to use; null = all
         frames: frames of a motion
-        fitting: how clips of another length come to `frames`: stretch = resampled from first to last, linear in time;
+        fitting: how clips of another length get `frames`: stretch = resampled from first to last, linear in time;
             first = their first frames, shorter clips hold the last pose; pad = likewise, ending in zeros (published)
-        centering: what is subtracted: nothing, the centre joint of the first frame, or of every frame
+        centering: origin of the coordinates: as recorded, the centre joint of the first frame, or of every frame
         batch_size: motions per step
         balanced: draw every class equally often
         workers: loader processes; 0 is fastest for sets in memory
-        synthetic: how the synthetic set is made
+        synthetic: the synthetic set
     """
 
     source: str = "synthetic"
@@ -84,16 +84,16 @@ class TrainingConfig:
         steps: training batches in all; null = `epochs` times the batches of an epoch
         epochs: passes over the training split, when `steps` is null
         learning_rate: of the optimiser; the highest where it rises and falls
-        precision: 32 = float32; bf16 = mixed precision with bfloat16; auto = the one that is measured to be faster on
-            this machine, noted in the run as what it came to
+        precision: 32 = float32; bf16 = mixed precision with bfloat16; auto = the faster one on this machine, by a
+            measurement, whose result is noted in the run
         log_every: batches from one row of metrics.csv to the next
         save_every: batches from one checkpoint to the next
         sample_every: batches from one look at the model to the next; 0 = only at the end
-        keep_every: batches from one checkpoint that is kept for good to the next; 0 = only last and best
+        keep_every: batches from one permanent checkpoint to the next; 0 = only last and best
         accelerator: cpu, gpu or auto
-        devices: how many of them
-        nodes: how many machines
-        loggers: besides metrics.csv
+        devices: number of devices of a machine
+        nodes: number of machines
+        loggers: loggers besides metrics.csv
     """
 
     steps: int | None = None
@@ -121,15 +121,15 @@ class TrainingConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One run: what is trained, on what, how. Each family of models has its own dataclass, with its own sections.
+    """One run: a model, its motions and its training. Each family of models has its own dataclass and sections.
 
-    `kinetic.load_experiment` makes the one of the family that `model` names.
+    `kinetic.load_experiment` returns the one of the family that `model` names.
 
     Args:
         name: name of the run, also of its folder under runs/
         model: the family of the model: gan = generator and critic; encoder = the recognition network of the scores
         seed: of weights, batches and noise
-        skeleton: a built-in skeleton, a preset or a YAML file of one; null = the one that the data name
+        skeleton: a built-in skeleton, a preset or a YAML file of one; null = that of the data
         data: the motions
         training: the optimisation
     """
@@ -142,5 +142,5 @@ class Experiment:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        within("experiment", 0, 2**63 - 1, seed=self.seed)
+        within("", 0, 2**63 - 1, seed=self.seed)
         check_name(self.name)

@@ -23,15 +23,15 @@ __all__ = [
 
 
 POOLING: dict[str, Any] = dict.fromkeys(("mean", "max", "gem", "attention"))
-"""Name -> (N, C, T, V) to (N, C), for `critic.pooling`; `kinetic.nn.pooling` fills it, and users may add to it."""
+"""Name -> function from (N, C, T, V) to (N, C), for `critic.pooling`; `kinetic.nn.pooling` and users add to it."""
 
 LOSSES: dict[str, Any] = dict.fromkeys(("wasserstein", "softplus"))
-"""Name -> the game of generator and critic, for `training.loss`; filled by `kinetic.training.losses`, and by users."""
+"""Name -> the game of generator and critic, for `training.loss`; `kinetic.training.losses` and users add to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GeneratorConfig:
-    """What the generator looks like.
+    """The generator.
 
     Args:
         latent: width of the latent vector z
@@ -42,13 +42,13 @@ class GeneratorConfig:
         last_width: channels after block 5; null = the coordinates of a joint (published)
         label_width: width of the label embedding; null = the number of classes (published)
         upsampling: how frames are doubled
-        padding: what convolutions see beyond the first and last frame: zeros (published), or from block 4 on copies of
-            these (edge)
+        padding: the input of convolutions beyond the first and last frame: zeros (published), or from block 4 on copies
+            of these (edge)
         output: last activation; tanh needs data scaled to [-1, 1]
-        norm: batch normalisation (published), or pixel: every joint and frame by itself
+        norm: batch normalisation (published), or pixel = each joint and frame by itself
         partition: joints grouped by distance to the centre up to one hop (published) or by their true distance (full)
         halved_top: halve the mean of the neighbours at the first joint expansion (published)
-        ema: decay of the averaged copy of the weights that samples are drawn from; 0 = none
+        ema: decay of the averaged copy of the weights, which makes the samples; 0 = none
     """
 
     latent: int = 512
@@ -79,7 +79,7 @@ class NoiseConfig:
     Args:
         std: standard deviation; 0 = none
         shared: draw one number per call (as in the fork's comment), per motion, or per entry
-        decay: training batches over which std falls linearly to 0; null = it stays
+        decay: training batches over which std falls linearly to 0; null = it is constant
     """
 
     std: float = 0.0
@@ -93,14 +93,14 @@ class NoiseConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CriticConfig:
-    """What the critic looks like.
+    """The critic.
 
     Args:
         widths: channels after blocks 0 to 5
         label: paint = the label embedding as constant input channels (published); project = an inner product of the
             last features with the label embedding (Miyato and Koyama 2018)
         label_width: width of the painted embedding; null = the number of classes (published)
-        features: what is shown beside the joint positions: their velocities, the bone vectors
+        features: further inputs beside the joint positions: their velocities, the bone vectors
         pooling: how the last map becomes one vector
         noise: noise on the down-sampled maps
         label_smoothing: standard deviation of the noise on the label embedding; 0 = none
@@ -121,7 +121,7 @@ class CriticConfig:
         within("critic", 1, WIDEST, label_width=self.label_width)
         at_least("critic", 0, label_smoothing=self.label_smoothing)
         if len(set(self.features)) != len(self.features):
-            raise ValueError(f"critic.features names one twice: {list(self.features)}")
+            raise ValueError(f"critic.features must not repeat a name, got {list(self.features)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +147,7 @@ class QuantileConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class GanDataConfig(DataConfig):
-    """The motions, and the coordinates in which the networks see them.
+    """The motions, and their coordinates in the networks.
 
     Args:
         scaling: minmax = one affine map of all coordinates to [-1, 1] (published); standard = offsets from the mean
@@ -169,9 +169,9 @@ class GanTrainingConfig(TrainingConfig):
         penalty_every: critic steps from one penalty to the next; its weight is multiplied accordingly
         critic_steps: critic steps to one generator step
         quantile: quantile-masked stochastic noise; null = none
-        mismatch: share of real motions with a wrong label among what the critic is to reject; 0 = none (published)
+        mismatch: share of real motions with a wrong label among those that the critic must reject; 0 = none (published)
         diversity: weight of mode seeking in the generator's loss; 0 = none (published)
-        max_norm: stop with an error when the critic's gradient is longer than this; null = never
+        max_norm: the longest gradient of the critic, beyond which training stops with an error; null = no limit
     """
 
     betas: tuple[float, float] = (0.5, 0.999)

@@ -8,6 +8,7 @@ possible there.
 from __future__ import annotations
 
 import difflib
+import inspect
 import json
 import os
 import re
@@ -34,7 +35,7 @@ from typing import (
 
 from kinetic.files import read_yaml
 from kinetic.messages import LONGEST_MESSAGE, safe_line
-from kinetic.plain import DEEPEST, yaml_values
+from kinetic.plain import DEEPEST, LONGEST_NUMBER, yaml_values
 from kinetic.presets import Preset, preset_file
 from kinetic.settings.choice import Choice
 
@@ -51,12 +52,16 @@ __all__ = [
     "merged",
     "nested",
     "settings_of",
+    "suggestion",
     "to_plain",
     "unknown",
     "value_from_text",
 ]
 
 Owner = TypeVar("Owner")
+
+WORDS: dict[Any, str] = {str: "a word", bool: "true or false", int: "a whole number", float: "a number"}
+PLURALS: dict[Any, str] = {str: "words", int: "whole numbers", float: "numbers"}
 
 _SHORT = reprlib.Repr()
 _SHORT.maxlevel = 2  # as in `kinetic.skeleton`
@@ -69,7 +74,7 @@ class Setting:
 
     Attributes:
         kind: its annotation
-        default: its value when nothing else is said
+        default: its default value
         meaning: its line in the docstring
     """
 
@@ -79,7 +84,7 @@ class Setting:
 
     @property
     def possible(self) -> str:
-        """The values that it may have, in words."""
+        """The possible values, in words."""
         return _possible(self.kind)
 
 
@@ -109,14 +114,14 @@ def nested(flat: object, where: str = "", *, dots: bool = True) -> dict[str, Any
         dots: a dot separates a section from its key; False = it is part of a key, which no setting has
 
     Raises:
-        ValueError: for what is no mapping, keys that are no words, and values that no file can hold
+        ValueError: for a value that is no mapping, a key that is no word, and a value that no file can hold
     """
     if not isinstance(flat, Mapping):
         raise ValueError(f"{where}expected settings such as `seed: 0`, got {_shown(flat)}")
     result: dict[str, Any] = {}
     for key, value in flat.items():
-        parts = str(key).split(".") if dots else [key]
-        if len(parts) > DEEPEST:
+        parts = str(key).split(".") if dots else [str(key)]
+        if len(parts) > DEEPEST or not _is_text(str(key)):
             raise ValueError(f"{where}{safe_line(key)}: unknown key")
         value = _plain_value(value, str(key), where)
         for part in reversed(parts):
@@ -125,20 +130,31 @@ def nested(flat: object, where: str = "", *, dots: bool = True) -> dict[str, Any
     return result
 
 
-def _plain_value(value: Any, key: str, where: str) -> Any:
-    """Mappings, lists, words, numbers and truth values alone: what JSON can hold."""
+def _plain_value(value: Any, key: str, where: str, depth: int = 1) -> Any:
+    """A value with mappings, lists, words, numbers and truth values only: those that JSON can hold."""
+    start = f"{where}{safe_line(key)}: "
+    if depth > DEEPEST:
+        raise ValueError(f"{start}nested too deeply, expected at most {DEEPEST} lists and mappings inside one another")
     if isinstance(value, Mapping):
-        if odd := [name for name in value if not isinstance(name, str) or not name]:
-            name = safe_line(key)
-            raise ValueError(f"{where}{name}: expected names, got {_shown(odd[0])}; quote a name that is a number")
-        return {name: _plain_value(inner, f"{key}.{name}", where) for name, inner in value.items()}
+        if odd := [name for name in value if not _is_text(name) or not name]:
+            raise ValueError(f"{start}expected names, got {_shown(odd[0])}; quote a name that is a number")
+        return {name: _plain_value(inner, f"{key}.{name}", where, depth + 1) for name, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain_value(inner, key, where) for inner in value]
-    if hasattr(value, "item") and hasattr(value, "dtype"):  # a number of numpy
+        return [_plain_value(inner, key, where, depth + 1) for inner in value]
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a number of numpy or torch
         value = value.item()
+    if isinstance(value, str) and not _is_text(value):
+        raise ValueError(f"{start}expected text that UTF-8 can hold, got {_shown(value)}")
+    if isinstance(value, int) and abs(value) >= 10**LONGEST_NUMBER:
+        raise ValueError(f"{start}expected a number of at most {LONGEST_NUMBER} digits, got a longer one")
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    raise ValueError(f"{where}{safe_line(key)}: expected a plain value, got {_shown(value)}")
+    raise ValueError(f"{start}expected a plain value, got {_shown(value)}")
+
+
+def _is_text(name: object) -> bool:
+    """Whether a name is a string without halves of surrogate pairs, which no file can hold."""
+    return isinstance(name, str) and not re.search("[\ud800-\udfff]", name)
 
 
 def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,6 +164,48 @@ def merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
         before = result.get(key)
         result[key] = merged(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
     return result
+
+
+def dotted_keys(plain: Mapping[str, Any], prefix: str = "") -> set[str]:
+    """The dotted names of all sections and keys of nested settings."""
+    keys = set()
+    for key, value in plain.items():
+        keys |= {f"{prefix}{key}"} | (dotted_keys(value, f"{prefix}{key}.") if isinstance(value, Mapping) else set())
+    return keys
+
+
+def to_plain(settings: Any) -> dict[str, Any]:
+    """Every setting, as dictionaries, lists, words and numbers: the form in run folders and checkpoints."""
+    plain: dict[str, Any] = _plain(settings)
+    return plain
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
+
+
+def differences(settings: Any, base: Any = None) -> dict[str, Any]:
+    """The settings that differ from those of `base`, as nested plain values; None = the defaults of their dataclass.
+
+    A setting that a later version adds, off by default, does not change the result.
+    """
+    changed = {}
+    for entry in fields(settings):
+        value = getattr(settings, entry.name)
+        before = _default(entry) if base is None else getattr(base, entry.name)
+        if value != before:
+            same_kind = before if type(before) is type(value) else None
+            changed[entry.name] = differences(value, same_kind) if is_dataclass(value) else _plain(value)
+    return changed
+
+
+def _default(entry: Any) -> Any:
+    """The default of a field; MISSING where there is none."""
+    return entry.default if entry.default_factory is MISSING else entry.default_factory()
 
 
 def build(owner: type[Owner], layers: Sequence[Layer], *, unread: Mapping[str, str] | None = None) -> Owner:
@@ -164,171 +222,130 @@ def build(owner: type[Owner], layers: Sequence[Layer], *, unread: Mapping[str, s
     values: dict[str, Any] = {}
     for layer in layers:
         values = merged(values, layer.values)
+    cached: Any = owner
     try:
-        cached: Any = owner
         (built,) = _adapter(cached).validate_json(json.dumps([values]), strict=True)
         return cast(Owner, built)
     except ValidationError as errors:
-        error = errors.errors(include_url=False)[0]
-    # without the list around it and, where a list is too short, without the number of what it lacks
-    error["loc"] = error["loc"][1 : -1 if error["type"] == "missing" else None]
-    if error["type"] == "value_error" and not _is_choice(owner, error["loc"]):
-        message = str(error["ctx"]["error"])
-        word = message.split()[0]
-        if is_named := _named_section(owner, error["loc"]):
-            message = f"{is_named}: {message}"
-    else:
-        word, message = _explained(owner, error, unread or {})
-    blamed = [
-        layer.where for layer in layers if any(f".{key}".endswith(f".{word}") for key in dotted_keys(layer.values))
-    ]
-    where = blamed[-1] if blamed else "".join(layer.where for layer in layers)
-    raise ValueError(safe_line(f"{where}{message}", LONGEST_MESSAGE))
+        key, message = _explained(owner, errors.errors(include_url=False)[0], unread or {})
+    raise ValueError(safe_line(f"{_blamed(layers, key)}{message}", LONGEST_MESSAGE))
 
 
 @cache
 def _adapter(owner: Any) -> TypeAdapter[list[Any]]:
     from pydantic import ConfigDict, TypeAdapter
 
-    # a list, for which a configuration can be given; the dataclasses in it follow it
+    # a list, which takes a configuration; the dataclasses in it follow it
     return TypeAdapter(list[owner], config=ConfigDict(extra="forbid", allow_inf_nan=False))
 
 
-def _walk(owner: Any, location: Sequence[Any]) -> tuple[Any, str]:
-    """The annotation at a place, and its dotted key."""
-    kind, words = owner, []
+def _blamed(layers: Sequence[Layer], key: str) -> str:
+    """The beginning of an error: the last layer with this key, or with one that ends so; all layers if none has it."""
+    names = [(layer.where, dotted_keys(layer.values)) for layer in layers]
+    exact = [where for where, keys in names if key in keys]
+    similar = [where for where, keys in names if any(name.endswith(f".{key}") for name in keys)]
+    return [*similar, *exact][-1] if similar or exact else "".join(where for where, _ in names)
+
+
+def _walk(owner: Any, location: Sequence[Any]) -> tuple[Any, list[str]]:
+    """The annotation at a place, and the names that lead there."""
+    kind, names = owner, []
     for part in location:
-        inner, _ = _without_none(kind)
+        section: Any = _without_none(kind)[0]
+        inner = get_args(section)
+        if get_origin(section) is Union:  # pydantic names its parts
+            break
         if isinstance(part, int):
-            options = get_args(inner)
-            kind = options[part] if get_origin(inner) is tuple and options[-1] is not Ellipsis else options[0]
+            kind = inner[part] if get_origin(section) is tuple and inner[-1] is not Ellipsis else inner[0]
             continue
-        words.append(safe_line(part))
-        section: Any = inner
-        kind = _kinds(section).get(part) if is_dataclass(inner) else get_args(inner)[1] if get_args(inner) else Any
-    return kind, ".".join(words)
-
-
-def _is_choice(owner: Any, location: Sequence[Any]) -> bool:
-    kind, _ = _walk(owner, location)
-    return _choice(_without_none(kind)[0]) is not None
-
-
-def _named_section(owner: Any, location: Sequence[Any]) -> str:
-    """The dotted key of a section that a name leads to, such as `recipes.A`; empty for any other place."""
-    kind, key = _walk(owner, location[:-1]) if location else (None, "")
-    return _walk(owner, location)[1] if get_origin(kind) is dict else ""
+        names.append(part)
+        kind = _kinds(cast(Any, section)).get(part) if is_dataclass(section) else inner[-1] if inner else Any
+    return kind, names
 
 
 def _explained(owner: Any, error: Mapping[str, Any], unread: Mapping[str, str]) -> tuple[str, str]:
     """The dotted key of an error of pydantic, and the error in our words."""
-    location, value = error["loc"], error["input"]
-    if error["type"] in ("unexpected_keyword_argument", "extra_forbidden"):
-        *sections, word = location
-        kind, prefix = _walk(owner, sections)
-        key = f"{prefix}.{word}" if prefix else str(word)
-        section, _ = _without_none(kind)
-        if (why := _unread(key, value, unread)) is not None:
-            return why
-        names = list(_kinds(section))
-        return key, f"{safe_line(key)}: unknown key; {_instead(str(word), f'{prefix}.' if prefix else '', names)}"
-    kind, key = _walk(owner, location)
-    return key, f"{key}: expected {_possible(kind)}, got {_shown(value)}{_advice(kind, value)}"
+    reason, value, location = error["type"], error["input"], error["loc"][1:]  # without the list around it
+    if reason == "missing" and isinstance(location[-1], int):  # a list is too short
+        reason, location = "too_short", location[:-1]
+    kind, names = _walk(owner, location)
+    key, shown = ".".join(names), ".".join(map(safe_line, names))
+    if reason in ("unexpected_keyword_argument", "extra_forbidden"):
+        return key, _unread(key, value, unread) or f"{shown}: unknown key; {_instead(owner, names)}"
+    if reason in ("value_error", "assertion_error") and _choice(_without_none(kind)[0]) is None:
+        message = str(error["ctx"]["error"])
+        word = message.partition(" ")[0]
+        if not names or get_origin(_walk(owner, location[:-1])[0]) is not dict:
+            return word, message
+        section: Any = _without_none(kind)[0]  # its checks do not know its name, such as `recipes.A`
+        is_field = is_dataclass(section) and word in _kinds(cast(Any, section))
+        return f"{key}.{word}", f"{shown}.{message}" if is_field else f"{shown}: {message}"
+    if reason == "missing":
+        return key, f"{shown}: expected {_possible(kind)}, got nothing"
+    return key, f"{shown}: expected {_possible(kind)}, got {_shown(value)}{_advice(kind, value)}"
 
 
-def _unread(key: str, value: Any, unread: Mapping[str, str]) -> tuple[str, str] | None:
-    """An unknown key, or one inside it, that another owner reads, and why this one does not."""
+def _unread(key: str, value: Any, unread: Mapping[str, str]) -> str | None:
+    """Why `owner` does not read an unknown key, or one inside it, that another reads."""
     inner = [f"{key}.{name}" for name in dotted_keys(value)] if isinstance(value, Mapping) else []
-    for name in (key, *inner):
-        if name in unread:
-            return key, f"{safe_line(name)}: {unread[name]}"
-    return None
+    return next((f"{safe_line(name)}: {unread[name]}" for name in (key, *inner) if name in unread), None)
+
+
+def _instead(owner: Any, names: Sequence[str]) -> str:
+    """What to type instead of an unknown key."""
+    *sections, word = names
+    keys = list(_kinds(_without_none(_walk(owner, sections)[0])[0]))
+    section, dot, rest = word.partition(".")
+    if dot and section in keys:
+        return f"in a file, sections nest: {section}: {{{safe_line(rest)}: ...}}"
+    prefix = "".join(f"{safe_line(name)}." for name in sections)
+    if near := nearest(word, keys):
+        return f"did you mean {prefix}{near[0]}?"
+    return f"expected one of: {listed(prefix + name for name in keys)}"
 
 
 def _advice(kind: Any, value: Any) -> str:
-    wanted, _ = _without_none(kind)
-    choice = _choice(wanted)
-    names = choice.names if choice is not None else get_args(wanted) if get_origin(wanted) is Literal else ()
-    if isinstance(value, str) and (near := _nearest(value, names)):
-        return f"; did you mean {near!r}?"
-    if wanted is int and isinstance(value, float) and value.is_integer():
+    kind, _ = _without_none(kind)
+    choice = _choice(kind)
+    names = choice.names if choice is not None else get_args(kind) if get_origin(kind) is Literal else ()
+    if isinstance(value, str) and (near := nearest(value, map(str, names))):
+        return f"; did you mean {near[0]!r}?"
+    if kind is int and isinstance(value, float) and value.is_integer():
         return f"; write {value:.0f}"
-    return "; put a word in quotes" if wanted is str and isinstance(value, Real) and not isinstance(value, bool) else ""
+    return "; put a word in quotes" if kind is str and isinstance(value, Real) and not isinstance(value, bool) else ""
 
 
-def to_plain(settings: Any) -> dict[str, Any]:
-    """Every setting, as dictionaries, lists, words and numbers: what run folders and checkpoints hold."""
-    plain: dict[str, Any] = _plain(settings)
-    return plain
+def _possible(kind: Any) -> str:
+    kind, optional = _without_none(kind)
+    origin, inner = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        words = f"a section with {', '.join(entry.name for entry in fields(kind))}"
+    elif origin is dict:
+        words = "names, each with what it stands for"
+    elif origin is Literal:
+        words = f"one of {', '.join(map(str, inner))}"
+    elif (choice := _choice(kind)) is not None:
+        words = f"one of {', '.join(choice.names)}"
+    elif origin in (list, tuple):
+        many = "" if origin is list or inner[-1] is Ellipsis else f"{len(inner)} "
+        words = f"a list of {many}{PLURALS.get(inner[0]) or _possible(inner[0]).removeprefix('one of ')}"
+    elif origin is Union:
+        words = " or ".join(map(_possible, inner))
+    else:
+        words = WORDS.get(kind, str(getattr(kind, "__name__", kind)))
+    return f"{words}, or null" if optional else words
 
 
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {entry.name: _plain(getattr(value, entry.name)) for entry in fields(value)}
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list | tuple) else value
-
-
-def differences(settings: Any) -> dict[str, Any]:
-    """The settings that are not as their dataclass has them by default, as nested plain values.
-
-    A setting that a later version adds, off by default, does not change what this gives.
-    """
-    changed = {}
-    for entry in fields(settings):
-        value, default = getattr(settings, entry.name), _default(entry)
-        if value != default:
-            changed[entry.name] = differences(value) if is_dataclass(value) else _plain(value)
-    return changed
-
-
-def _default(entry: Any) -> Any:
-    return entry.default_factory() if entry.default is MISSING else entry.default
+def _shown(value: object) -> str:
+    if value is None:
+        return "null"
+    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else _SHORT.repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def settings_of(owner: type) -> Mapping[str, Setting]:
     """Every key that a file or the command line may set, by its dotted name, in the order of the sections."""
     return types.MappingProxyType(dict(_settings(owner, "")))
-
-
-def value_from_text(setting: Setting, text: str) -> object:
-    """The value that stands after `--key` on a command line, before it is checked.
-
-    Words stay words where a word is expected; lists need no brackets: `--data.classes "walk,sit down"`.
-    """
-    kind, optional = _without_none(setting.kind)
-    if optional and text == "null":
-        return None
-    if kind is str or get_origin(kind) is Literal or _choice(kind) is not None:
-        return text
-    if get_origin(kind) in (list, tuple) and not text.lstrip().startswith("["):
-        text = f"[{text}]"
-    try:
-        return yaml_values(text, words=get_origin(kind) is list and get_args(kind) == (str,))
-    except ValueError:
-        return text
-
-
-def dotted_keys(plain: Mapping[str, Any], prefix: str = "") -> set[str]:
-    """The dotted names of all sections and keys of nested settings."""
-    keys = set()
-    for key, value in plain.items():
-        keys |= {f"{prefix}{key}"} | (dotted_keys(value, f"{prefix}{key}.") if isinstance(value, Mapping) else set())
-    return keys
-
-
-@cache
-def _kinds(owner: Any) -> dict[str, Any]:
-    return get_type_hints(owner, include_extras=True)
-
-
-def _instead(key: str, prefix: str, known: list[str]) -> str:
-    section, dot, rest = key.partition(".")
-    if dot and section in known:
-        return f"in a file, sections nest: {section}: {{{safe_line(rest)}: ...}}"
-    near = _nearest(key, known)
-    return f"did you mean {prefix}{near}?" if near else f"expected one of: {_listed(prefix + name for name in known)}"
 
 
 def _settings(owner: Any, prefix: str) -> Iterable[tuple[str, Setting]]:
@@ -347,15 +364,45 @@ def _settings(owner: Any, prefix: str) -> Iterable[tuple[str, Setting]]:
 
 
 def _meanings(docstring: str) -> dict[str, str]:
-    lines = re.findall(r"^ {8}(\w+): (.*(?:\n {12}.*)*)", docstring, flags=re.MULTILINE)
+    lines = re.findall(r"^ {4}(\w+): (.*(?:\n {8}.*)*)", inspect.cleandoc(docstring), flags=re.MULTILINE)
     return {name: " ".join(text.split()) for name, text in lines}
 
 
+def value_from_text(setting: Setting, text: str) -> object:
+    """The value of a text on the command line, `--key TEXT`, before it is checked.
+
+    Words stay words where a word is expected; lists need no brackets: `--data.classes "walk,sit down"`.
+    """
+    kind, optional = _without_none(setting.kind)
+    if optional and text == "null":
+        return None
+    if _is_word(kind):
+        return text
+    is_list = get_origin(kind) in (list, tuple)
+    if is_list and not text.lstrip().startswith("["):
+        text = f"[{text}]"
+    try:
+        return yaml_values(text, words=is_list and _is_word(get_args(kind)[0]))
+    except ValueError:
+        return text
+
+
+def _is_word(kind: Any) -> bool:
+    is_names = get_origin(kind) is Literal and all(isinstance(name, str) for name in get_args(kind))
+    return kind is str or is_names or _choice(kind) is not None
+
+
+@cache
+def _kinds(owner: Any) -> dict[str, Any]:
+    return get_type_hints(owner, include_extras=True)
+
+
 def _without_none(kind: Any) -> tuple[Any, bool]:
-    if get_origin(kind) in (Union, types.UnionType):
-        (kind,) = (part for part in get_args(kind) if part is not type(None))
-        return kind, True
-    return kind, False
+    """An annotation without None, and whether None is possible."""
+    if get_origin(kind) not in (Union, types.UnionType):
+        return kind, False
+    parts = get_args(kind)
+    return Union[tuple(part for part in parts if part is not type(None))], type(None) in parts  # noqa: UP007
 
 
 def _choice(kind: Any) -> Choice | None:
@@ -364,55 +411,33 @@ def _choice(kind: Any) -> Choice | None:
     return next((entry for entry in metadata if isinstance(entry, Choice)), None)
 
 
-def _possible(kind: Any) -> str:
-    wanted, optional = _without_none(kind)
-    origin, inner = get_origin(wanted), get_args(wanted)
-    if is_dataclass(wanted):
-        words = f"a section with {', '.join(entry.name for entry in fields(wanted))}"
-    elif origin is dict:
-        words = "names, each with what it stands for"
-    elif origin is Literal:
-        words = f"one of {', '.join(map(str, inner))}"
-    elif (choice := _choice(wanted)) is not None:
-        words = f"one of {', '.join(choice.names)}"
-    elif origin in (list, tuple):
-        many = "" if origin is list or inner[-1] is Ellipsis else f"{len(inner)} "
-        words = f"a list of {many}{PLURALS.get(inner[0]) or _possible(inner[0]).removeprefix('one of ')}"
-    else:
-        words = WORDS[wanted]
-    return f"{words}, or null" if optional else words
+# --- `kinetic.messages` takes these three over
 
 
-WORDS: dict[Any, str] = {str: "a word", bool: "true or false", int: "a whole number", float: "a number"}
-PLURALS: dict[Any, str] = {str: "words", int: "whole numbers", float: "numbers"}
+def nearest(word: str, names: Iterable[str]) -> list[str]:
+    """The name most like a word, or nothing; it looks at the first 1000 names and leaves long ones out."""
+    candidates = [name for name in islice(names, 1000) if len(name) <= 100]
+    return difflib.get_close_matches(word[:100], candidates, n=1)
 
 
-def _shown(value: object) -> str:
-    if value is None:
-        return "null"
-    text = {True: "true", False: "false"}[value] if isinstance(value, bool) else _SHORT.repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _nearest(word: str, known: Iterable[str]) -> str | None:
-    some = [name for name in islice(known, 1000) if len(name) <= 100]  # comparing takes long
-    return next(iter(difflib.get_close_matches(word[:100], some, n=1)), None)
-
-
-def _listed(names: Iterable[str]) -> str:
-    """As many names as a message has room for."""
-    names = [safe_line(name) for name in names]
-    some, size = [], 0
-    for name in names:
-        size += len(name) + 2
+def listed(names: Iterable[str]) -> str:
+    """Names separated by commas, as many as a message has room for: "walk, jump and 98 more"."""
+    lines = [safe_line(name) for name in names]
+    count, size = 0, 0
+    for line in lines:
+        size += len(line) + 2
         if size > 400:
             break
-        some.append(name)
-    return ", ".join(some) + (f" and {len(names) - len(some)} more" if len(some) < len(names) else "")
+        count += 1
+    rest = len(lines) - count
+    return ", ".join(lines[:count]) + (f" and {rest} more" if rest else "")
 
 
-def unknown(word: str, known: Iterable[str]) -> str:
-    """What to say after an unknown word: the one that was probably meant, or the list of all."""
-    known = list(known)
-    near = _nearest(word, known)
-    return f"did you mean {safe_line(near)}?" if near else f"expected one of: {_listed(known)}"
+def suggestion(word: str, names: Iterable[str]) -> str:
+    """What to type instead of an unknown word: "did you mean walk?", or the list of names when none is near."""
+    names = list(names)
+    near = nearest(word, names)
+    return f"did you mean {safe_line(near[0])}?" if near else f"expected one of: {listed(names)}"
+
+
+unknown = suggestion

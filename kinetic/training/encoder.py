@@ -1,4 +1,4 @@
-"""Training of the recognition network: cross entropy on motions that are turned, resized, shifted and disturbed."""
+"""Training of the recognition network: cross entropy on turned, resized and shifted motions with noise."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def turn(motion: Tensor, angle: Tensor) -> Tensor:
 
 
 def crop(motion: Tensor, start: Tensor, share: Tensor) -> Tensor:
-    """Stretch a part of each motion (N, C, T, V) over all its frames: `share` (N,) of it, 0 < share <= 1.
+    """Stretch a part of each motion (N, C, T, V) over all its frames: `share` (N,) of the frames, 0 < share <= 1.
 
     `start` (N,) lies between 0, for the first such part, and 1, for the last. Frames are interpolated linearly.
     """
@@ -50,9 +50,9 @@ def resize(motion: Tensor, factor: Tensor) -> Tensor:
 
 
 def mirror(motion: Tensor, chosen: Tensor, skeleton: Skeleton) -> Tensor:
-    """The chosen motions (N,) of (N, C, T, V) as a mirror shows them: left limbs are right ones, and x is negated.
+    """Motions (N, C, T, V), the chosen ones (N,) in a mirror: left and right limbs change places, and x is negated.
 
-    Whoever did it with the left hand does it with the right; a walk to the left becomes one to the right.
+    A wave with the left hand becomes one with the right; a walk to the left becomes one to the right.
 
     Raises:
         ValueError: for a skeleton without left and right joints
@@ -73,14 +73,14 @@ def disturb(
     noise: float = 0.005,
     mirrored: Skeleton | None = None,
 ) -> Tensor:
-    """Motions (N, C, T, V) as they might have been recorded on another day, drawn from torch's global generator.
+    """Motions (N, C, T, V) with random turns, sizes, parts and noise, drawn from torch's global generator.
 
     Args:
-        angle: turned about the vertical by at most this, in radians; only in three coordinates
-        size: resized by at most this share
-        share: cut to at least this share of the frames and stretched again
+        angle: largest turn about the vertical, in radians; only for three coordinates
+        size: largest change of size, as a share
+        share: smallest part of the frames, which is stretched over all frames
         noise: standard deviation of the joints, in metres
-        mirrored: the skeleton by whose sides every second motion is mirrored; None = no mirror
+        mirrored: the skeleton whose sides change places in a mirror, for half of the motions; None = no mirror
     """
 
     def uniform(low: float, high: float) -> Tensor:
@@ -106,19 +106,19 @@ def schedule(done: int, steps: int, *, warmup: float = 0.1) -> float:
 class EncoderTraining(LightningModule):
     """Trains an encoder on batches (motion (N, C, T, V) in metres, label (N,)).
 
-    The count of batches is the persistent buffer `batches`; learning rate and all that is random in a step follow from
-    it and `seed`, so that a resumed run goes on as if it had never stopped.
+    The count of batches is the persistent buffer `batches`; learning rate and randomness of a step follow from it and
+    `seed`, so that a resumed run gives the same result as one without a stop.
 
     Args:
         encoder: the network
         steps: training batches in all, over which the learning rate rises and falls
-        learning_rate: the highest, of AdamW
-        weight_decay: of AdamW
+        learning_rate: the highest learning rate of AdamW
+        weight_decay: weight decay of AdamW
         smoothing: label smoothing of the cross entropy
         augment: disturb the training motions
-        angle: in radians, by which they are turned at most
-        mirrored: mirror every second of them, where no class is one of left or right
-        seed: of all that is random
+        angle: largest turn, in radians
+        mirrored: mirror half of the motions; not for classes of left and right
+        seed: seed of all randomness
     """
 
     batches: Tensor

@@ -20,7 +20,7 @@ __all__ = ["Diverged", "KineticGAN"]
 
 
 class Diverged(RuntimeError):
-    """Training left the range in which it can succeed: a loss is not a number, or a gradient has no bound."""
+    """Training cannot succeed any more: a loss is not a finite number, or a gradient is too long."""
 
 
 class KineticGAN(LightningModule):
@@ -28,24 +28,24 @@ class KineticGAN(LightningModule):
 
     Each batch makes one critic step, on a fake for every real motion with the same label; every `critic_steps`-th batch
     also makes a generator step, on the same latents and labels. The count is the persistent buffer `batches`, since
-    Lightning's `global_step` counts the steps of both optimisers. All that is random in a step follows from (seed,
-    batches, rank).
+    Lightning's `global_step` counts the steps of both optimisers. The randomness of a step follows from (seed, batches,
+    rank).
 
     Args:
         generator, critic: the networks
-        learning_rate, betas: of Adam, for both
+        learning_rate, betas: settings of Adam, for both
         critic_steps: critic steps to one generator step
         penalty: weight of the loss's penalty
         penalty_every: critic steps from one penalty to the next; the weight is multiplied by it (Karras et al. 2020)
-        loss: the game
-        draw: (generator, z, label) -> fakes that the critic sees
-        mismatch: share of the fakes' weight in the critic's loss that real motions with a wrong label take, so that
-            the critic learns what a label means (Reed et al. 2016, algorithm 1); 0 = none
-        diversity: weight of the ratio by which two latents differ more than their motions do, which the generator
-            lessens so that a class does not shrink to one motion (Mao et al. 2019, eq. 5); 0 = none
-        ema: decay of the averaged generator, less in the beginning, when n steps average over about n / 9; 0 = none
-        seed: of all that is random
-        max_norm: stop with `Diverged` when the critic's gradient is longer; None = never
+        loss: the losses of critic and generator, and the penalty
+        draw: (generator, z, label) -> fakes for the critic
+        mismatch: share of real motions with a wrong label in the weight of fakes in the critic's loss, which teaches
+            the critic the meaning of labels (Reed et al. 2016, algorithm 1); 0 = none
+        diversity: weight of the distance of two latents over that of their motions, which keeps a class from shrinking
+            to one motion (Mao et al. 2019, eq. 5); 0 = none
+        ema: decay of the averaged generator, smaller at first, when n steps average over about n / 9; 0 = none
+        seed: seed of all randomness
+        max_norm: longest gradient of the critic, beyond which training stops with `Diverged`; None = no limit
     """
 
     batches: Tensor
@@ -91,7 +91,7 @@ class KineticGAN(LightningModule):
 
     @property
     def sampler(self) -> Generator:
-        """The generator to draw samples from: the averaged one, if there is one."""
+        """The generator for samples: the averaged one, if there is one."""
         return self.generator if self.average is None else self.average
 
     def configure_optimizers(self) -> tuple[torch.optim.Optimizer, torch.optim.Optimizer]:
@@ -114,11 +114,11 @@ class KineticGAN(LightningModule):
             generator_turn = done % self.critic_steps == 0
             with torch.set_grad_enabled(generator_turn):
                 fake = self.draw(self.generator, z, label)
-            seen = self._critic_step(critic_optimizer, motion, fake.detach(), label, alpha, done)
+            values = self._critic_step(critic_optimizer, motion, fake.detach(), label, alpha, done)
             if generator_turn:
                 self._generator_step(generator_optimizer, fake, z, label)
         self.batches += 1
-        logged = {**seen, "loss/generator": self.latest[0], "norm/generator": self.latest[1]}
+        logged = {**values, "loss/generator": self.latest[0], "norm/generator": self.latest[1]}
         self.log_dict(logged, on_step=True, on_epoch=False, sync_dist=True)
 
     def _critic_step(
@@ -133,10 +133,10 @@ class KineticGAN(LightningModule):
         def score(motion: Tensor) -> Tensor:
             return self.critic(motion, label).float()
 
-        real_score, fake_score, *wrong = self._scores(real, fake, label)
+        real_score, fake_score, *mismatched = self._scores(real, fake, label)
         loss = self.loss.critic(real_score, fake_score)
-        if wrong:
-            loss = torch.lerp(loss, self.loss.critic(real_score, wrong[0]), self.mismatch)
+        if mismatched:
+            loss = torch.lerp(loss, self.loss.critic(real_score, mismatched[0]), self.mismatch)
         penalty = loss.new_zeros(())
         if done % self.penalty_every == 0:
             penalty = self.loss.penalty(score, real, fake, alpha)
@@ -152,14 +152,14 @@ class KineticGAN(LightningModule):
         }
 
     def _scores(self, real: Tensor, fake: Tensor, label: Tensor) -> tuple[Tensor, ...]:
-        """Scores of reals and fakes and, where the critic learns from wrong labels, of reals under these."""
+        """Scores of reals and fakes and, with `mismatch`, of reals with wrong labels."""
         motion, labels = torch.cat([real, fake]), [label, label]
         if self.mismatch:
             step = torch.randint(1, self.critic.classes, label.shape, device=label.device)
             labels.append((label + step) % self.critic.classes)
-        if self.mismatch and not getattr(self.critic, "painted", True):  # the same motions, so they are looked at once
-            seen = self.critic.observe(motion)
-            score = self.critic.judge(torch.cat([seen, seen[: len(real)]]), torch.cat(labels))
+        if self.mismatch and not getattr(self.critic, "painted", True):  # features do not depend on labels
+            features = self.critic.observe(motion)
+            score = self.critic.judge(torch.cat([features, features[: len(real)]]), torch.cat(labels))
         else:
             motion = torch.cat([motion, real]) if self.mismatch else motion
             score = self.critic(motion, torch.cat(labels))
@@ -191,7 +191,7 @@ class KineticGAN(LightningModule):
         return norm.detach()
 
     def _watch(self, loss: Tensor, norm: Tensor) -> None:
-        """Stop when it cannot get better. On a GPU every tenth batch only, since asking makes it wait."""
+        """Raise `Diverged` when training cannot succeed. On a GPU only at every tenth batch, since the check waits."""
         done = int(self.batches)
         if loss.device.type == "cuda" and done % 10:
             return
@@ -212,7 +212,7 @@ class KineticGAN(LightningModule):
         return self._trainer.global_rank if self._trainer is not None else 0
 
     def _share(self, draw: Callable[..., Tensor], n: int, *shape: int, like: Tensor) -> Tensor:
-        """This rank's share of a draw for the batches of all ranks, so that their number does not matter."""
+        """This rank's share of a draw for the batches of all ranks, so that results do not depend on their number."""
         world = self._trainer.world_size if self._trainer is not None else 1
         whole = draw(world * n, *shape, device=like.device, dtype=like.dtype)
         return whole[self._rank * n : (self._rank + 1) * n]
@@ -226,11 +226,11 @@ def _frozen_copy(model: Generator) -> Generator:
 def _average(target: nn.Module, source: nn.Module, decay: float) -> None:
     """Move weights and running statistics by 1 - decay towards those of source; copy counts."""
     torch._foreach_lerp_(_list(target.parameters()), _list(source.parameters()), 1 - decay)
-    for own, other in zip(target.buffers(), source.buffers(), strict=True):
-        if own.is_floating_point():
-            own.lerp_(other, 1 - decay)
+    for buffer, new in zip(target.buffers(), source.buffers(), strict=True):
+        if buffer.is_floating_point():
+            buffer.lerp_(new, 1 - decay)
         else:
-            own.copy_(other)
+            buffer.copy_(new)
 
 
 def _list(tensors: Iterable[Tensor]) -> list[Tensor]:

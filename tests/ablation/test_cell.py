@@ -67,7 +67,7 @@ def test_its_curve_has_a_point_for_each_checkpoint_that_was_kept_and_the_checkpo
 
 
 def test_the_last_point_of_the_curve_is_the_generator_that_was_scored(cell, done):
-    """From one draw instead of two, so only nearly."""
+    """The curve has one draw and the report two, so they are only nearly equal."""
     result = read_result(done, cell.key)
     assert result.curve[-1][1]["bones"] == pytest.approx(result.report["bones"].score.value, rel=0.1)
 
@@ -104,12 +104,12 @@ def test_a_folder_is_found_by_its_key_whatever_it_is_called(cell, tmp_path):
 
 def test_a_network_is_a_cell_of_its_own(tmp_path, encoder):
     experiment = load_experiment(encoder / "config.yaml", training={"steps": 2})
-    home = prepare_place(tmp_path, own := Cell("xsub", "", 0, experiment, None, "", "", 1, 1), None)
+    home = prepare_place(tmp_path, cell := Cell("xsub", "", 0, experiment, None, "", "", 1, 1), None)
     work(str(home))
     assert failure(home) is None
-    told = json.loads((home / "run" / "recognition.json").read_text())
-    assert read_result(home, own.key).network == told["hash"]
-    assert read_result(home, own.key).report is None
+    facts = json.loads((home / "run" / "recognition.json").read_text())
+    assert read_result(home, cell.key).network == facts["hash"]
+    assert read_result(home, cell.key).report is None
 
 
 def test_an_error_is_kept_and_not_raised(cell, tmp_path):
@@ -162,11 +162,11 @@ def test_a_cell_that_was_begun_goes_on_under_another_name_and_with_other_interva
 
 
 def test_a_score_that_is_not_finite_leaves_a_gap_in_the_curve(cell, tmp_path, monkeypatch):
-    real, seen = cell_module.plain_value, []
+    original, values = cell_module.plain_value, []
 
-    def sometimes(found):
-        seen.append(found)
-        return real(found) if len(seen) > 3 else float("inf")
+    def sometimes(value):
+        values.append(value)
+        return original(value) if len(values) > 3 else float("inf")
 
     monkeypatch.setattr(cell_module, "plain_value", sometimes)
     home = prepare_place(tmp_path, cell, cell.network)
@@ -277,8 +277,8 @@ def test_only_its_own_temporary_files_are_removed(cell, done, tmp_path):
 
 def test_paths_of_a_cell_do_not_depend_on_where_it_is_run(cell, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    own = replace(cell.experiment, data=replace(cell.experiment.data, source="own.npz"))
-    home = prepare_place(tmp_path, replace(cell, experiment=own), cell.network)
-    asked = json.loads((home / "cell.json").read_text())
-    assert from_plain(asked["experiment"]).data.source == str(tmp_path / "own.npz")
-    assert os.path.isabs(asked["encoder"])
+    experiment = replace(cell.experiment, data=replace(cell.experiment.data, source="own.npz"))
+    home = prepare_place(tmp_path, replace(cell, experiment=experiment), cell.network)
+    task = json.loads((home / "cell.json").read_text())
+    assert from_plain(task["experiment"]).data.source == str(tmp_path / "own.npz")
+    assert os.path.isabs(task["encoder"])

@@ -72,9 +72,9 @@ def test_failed_cells_count_where_they_are_to_be_tried_again(ablation, tmp_path)
 
 
 def test_where_nothing_is_done_a_few_batches_are_trained(ablation, tmp_path):
-    told = estimate(plan(ablation, tmp_path)).to_text()
+    text = estimate(plan(ablation, tmp_path)).to_text()
     assert re.fullmatch(
-        r"4 cells: \d+\.\d{3} s a batch \(measured on Baseline, without scoring\), \d+ min\nabout .* at a time\n", told
+        r"4 cells: \d+\.\d{3} s a batch \(measured on Baseline, without scoring\), \d+ min\nabout .* at a time\n", text
     )
     assert list(tmp_path.iterdir()) == []
 

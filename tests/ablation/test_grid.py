@@ -53,7 +53,7 @@ ENCODER = {
 
 
 def ablation(**changes) -> Ablation:
-    given = {
+    defaults = {
         "name": "small <grid>",
         "recipes": RECIPES,
         "benchmarks": [Benchmark("xsub", {"data": {"split": "xsub"}}, ENCODER, "by person")],
@@ -61,7 +61,7 @@ def ablation(**changes) -> Ablation:
         "seeds": 2,
         "scores": ScoresConfig(only=("frechet", "mmd_frame"), draws=1, points=2, shown=1),
     }
-    return Ablation(**{**given, **changes})
+    return Ablation(**{**defaults, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +73,16 @@ def done(tmp_path_factory) -> Path:
 
 
 def test_every_recipe_has_a_result_from_every_seed_but_the_one_that_fails(done):
-    found = table(done)
-    assert found.done("xsub", "Baseline") == found.done("xsub", "A|$") == (0, 1)
-    assert found.done("xsub", "broken") == ()
-    assert set(found.missing) == {("xsub", "broken", 0), ("xsub", "broken", 1)}
-    assert all(why.startswith("Diverged: ") for why in found.missing.values())
+    result = table(done)
+    assert result.done("xsub", "Baseline") == result.done("xsub", "A|$") == (0, 1)
+    assert result.done("xsub", "broken") == ()
+    assert set(result.missing) == {("xsub", "broken", 0), ("xsub", "broken", 1)}
+    assert all(why.startswith("Diverged: ") for why in result.missing.values())
 
 
 def test_recipes_with_the_same_settings_share_their_cells(done):
-    found = table(done)
-    assert found.entries["xsub", "A again", "frechet"].values == found.entries["xsub", "A|$", "frechet"].values
+    result = table(done)
+    assert result.entries["xsub", "A again", "frechet"].values == result.entries["xsub", "A|$", "frechet"].values
     assert len(list(done.glob("cells/*"))) == 1 + 3 * 2  # the network, and three recipes from two seeds
 
 
@@ -96,28 +96,28 @@ def test_a_cell_that_recipes_share_is_run_once(tmp_path, encoder):
 
     base = {**BASE, "data": {**BASE["data"], "classes": ["walk", "sit down", "wave"]}}
     engine = Listing()
-    made = ablation(recipes=RECIPES[:3], seeds=1, base=base, benchmarks=[Benchmark("xsub", {}, encoder)])
-    ablate(made, tmp_path / "grid", engine=engine, progress=False)
+    grid = ablation(recipes=RECIPES[:3], seeds=1, base=base, benchmarks=[Benchmark("xsub", {}, encoder)])
+    ablate(grid, tmp_path / "grid", engine=engine, progress=False)
     assert len(engine.folders) == len(set(engine.folders)) == 2
 
 
 def test_an_ablation_goes_on_with_the_precision_that_it_was_begun_with(tmp_path, monkeypatch):
-    made = ablation(recipes=RECIPES[:1], seeds=1, base={**BASE, "training": {**BASE["training"], "precision": "auto"}})
+    grid = ablation(recipes=RECIPES[:1], seeds=1, base={**BASE, "training": {**BASE["training"], "precision": "auto"}})
     monkeypatch.setattr("kinetic.training.precision.race", lambda: 0.1)
-    ablate(made, tmp_path, engine=ENGINE, progress=False)
-    assert {cell.experiment.training.precision for cell in plan(made, tmp_path).cells} == {"32"}
+    ablate(grid, tmp_path, engine=ENGINE, progress=False)
+    assert {cell.experiment.training.precision for cell in plan(grid, tmp_path).cells} == {"32"}
     monkeypatch.setattr("kinetic.training.precision.race", lambda: 2.0)  # another machine
-    again = plan(made, tmp_path)
+    again = plan(grid, tmp_path)
     assert str(again.precision) == "precision 32: as this ablation was begun"
     assert set(again.states.values()) == {"done"}
-    assert {cell.experiment.training.precision for cell in plan(made, tmp_path / "new").cells} == {"bf16"}
+    assert {cell.experiment.training.precision for cell in plan(grid, tmp_path / "new").cells} == {"bf16"}
 
 
 def test_all_cells_of_a_benchmark_were_scored_with_one_network(done):
     networks, cells = ablation().cells()
-    own = read_result(place(done, networks[0]), networks[0].key)
-    found = [read_result(place(done, cell), cell.key) for cell in cells if cell.recipe != "broken"]
-    assert {result.network for result in found} == {own.network}
+    network = read_result(place(done, networks[0]), networks[0].key)
+    results = [read_result(place(done, cell), cell.key) for cell in cells if cell.recipe != "broken"]
+    assert {result.network for result in results} == {network.network}
 
 
 def test_the_table_is_there_in_four_formats(done):
@@ -156,7 +156,7 @@ def test_pictures_are_there(done):
 def test_what_is_done_is_not_done_again_and_what_failed_is_left_alone(done):
     class Idle:
         def run(self, work, tasks):
-            raise AssertionError(f"there is nothing to run, yet it is asked for {tasks}")
+            raise AssertionError(f"expected no tasks, got {tasks}")
 
     before = {file: file.stat().st_mtime_ns for file in done.glob("cells/*/*.json")}
     again = ablate(ablation(), done, engine=Idle(), progress=False)
@@ -196,14 +196,14 @@ def test_another_recipe_runs_alone_beside_what_is_there(done, tmp_path):
 
     engine = Listing()
     more = ablation(recipes=(*RECIPES, Recipe("new", {"critic.label_smoothing": 0.1}, "Baseline")), seeds=1)
-    found = ablate(more, done, engine=engine, progress=False)
+    result = ablate(more, done, engine=engine, progress=False)
     assert [name.rpartition(" (")[0] for name in engine.tasks] == ["xsub: new, seed 0"]
-    assert found.missing["xsub", "new", 0] == "not run yet"
+    assert result.missing["xsub", "new", 0] == "not run yet"
     ablate(ablation(), done, engine=engine, progress=False)
 
 
 def test_the_same_ablation_elsewhere_has_the_same_table(done, tmp_path):
-    """In one process and another order, from an engine that only carries."""
+    """An engine that runs cells one after another in this process gives the same tables."""
 
     class Here:
         def run(self, work, tasks):
@@ -218,10 +218,10 @@ def test_the_same_ablation_elsewhere_has_the_same_table(done, tmp_path):
 
 def test_cells_whose_network_fails_fail_with_its_reason(tmp_path):
     wrong = {**ENCODER, "data": {"batch_size": 4000}}
-    made = ablation(benchmarks=[Benchmark("xsub", {}, wrong)], recipes=RECIPES[:2], seeds=1)
-    found = ablate(made, tmp_path / "grid", engine=ENGINE, progress=False)
-    assert len(found.missing) == 2
-    assert all(why.startswith("its recognition network failed: ") for why in found.missing.values())
+    grid = ablation(benchmarks=[Benchmark("xsub", {}, wrong)], recipes=RECIPES[:2], seeds=1)
+    result = ablate(grid, tmp_path / "grid", engine=ENGINE, progress=False)
+    assert len(result.missing) == 2
+    assert all(why.startswith("its recognition network failed: ") for why in result.missing.values())
 
 
 def test_an_engine_that_claims_too_much_is_not_believed(tmp_path):
@@ -230,8 +230,8 @@ def test_an_engine_that_claims_too_much_is_not_believed(tmp_path):
             for task in tasks:
                 yield Event("ended", task.name)
 
-    found = ablate(ablation(recipes=RECIPES[:1], seeds=1), tmp_path / "grid", engine=Liar(), progress=False)
-    assert "its recognition network failed: it ended without a result" in found.missing["xsub", "Baseline", 0]
+    result = ablate(ablation(recipes=RECIPES[:1], seeds=1), tmp_path / "grid", engine=Liar(), progress=False)
+    assert "its recognition network failed: it ended without a result" in result.missing["xsub", "Baseline", 0]
 
 
 def test_a_task_that_an_engine_gives_up_is_a_failed_cell(done, tmp_path, encoder):
@@ -244,17 +244,17 @@ def test_a_task_that_an_engine_gives_up_is_a_failed_cell(done, tmp_path, encoder
                 yield Event("failed", task.name, "power cut\nthree times")
 
     base = {**BASE, "data": {**BASE["data"], "classes": ["walk", "sit down", "wave"]}}
-    made = ablation(recipes=RECIPES[:1], seeds=1, base=base, benchmarks=[Benchmark("xsub", {}, encoder)])
-    found = ablate(made, tmp_path / "grid", engine=Broken(), progress=False)
-    (cell,) = made.cells()[1]
+    grid = ablation(recipes=RECIPES[:1], seeds=1, base=base, benchmarks=[Benchmark("xsub", {}, encoder)])
+    result = ablate(grid, tmp_path / "grid", engine=Broken(), progress=False)
+    (cell,) = grid.cells()[1]
     assert failure(place(tmp_path / "grid", cell)) == "power cut three times"
-    assert found.missing["xsub", "Baseline", 0] == "power cut three times"
+    assert result.missing["xsub", "Baseline", 0] == "power cut three times"
 
 
 def test_progress_says_what_became_of_each_cell(tmp_path, capsys, encoder):
     base = {**BASE, "data": {**BASE["data"], "classes": ["walk", "sit down", "wave"]}}
-    made = ablation(recipes=RECIPES[:1], seeds=1, base=base, benchmarks=[Benchmark("xsub", {}, encoder)])
-    ablate(made, tmp_path / "grid", engine=ENGINE)
+    grid = ablation(recipes=RECIPES[:1], seeds=1, base=base, benchmarks=[Benchmark("xsub", {}, encoder)])
+    ablate(grid, tmp_path / "grid", engine=ENGINE)
     assert "kinetic: 1 of 1 done; xsub: Baseline, seed 0: done\n" in capsys.readouterr().err
 
 
@@ -276,14 +276,14 @@ def test_a_driver_that_is_killed_leaves_nobody_behind_and_another_goes_on(done, 
 def test_cells_with_the_same_title_are_all_run(tmp_path, encoder):
     base = {**BASE, "data": {**BASE["data"], "classes": ["walk", "sit down", "wave"]}}
     names = [("a", Recipe("b: c")), ("a: b", Recipe("c", {"critic.pooling": "max"}))]
-    made = ablation(
+    grid = ablation(
         recipes=[recipe for _, recipe in names],
         benchmarks=[Benchmark(name, {}, encoder) for name, _ in names],
         base=base,
         seeds=1,
         scores=ScoresConfig(only=("bones",), draws=1, shown=1),
     )
-    assert ablate(made, tmp_path / "grid", engine=ENGINE, progress=False).missing == {}
+    assert ablate(grid, tmp_path / "grid", engine=ENGINE, progress=False).missing == {}
 
 
 def test_a_network_that_is_done_serves_also_where_an_old_error_lies_beside_it(done):
@@ -303,7 +303,7 @@ def test_a_network_that_is_done_serves_also_where_an_old_error_lies_beside_it(do
 
 
 def test_results_of_different_scores_are_not_put_into_one_table(done, tmp_path):
-    """Somebody exchanged the recognition network of one cell by hand."""
+    """The recognition network of one cell was exchanged by hand."""
     _, cells = ablation().cells()
     home = place(done, cells[0])
     text = (home / "result.json").read_text()
@@ -331,7 +331,7 @@ def test_a_folder_whose_name_is_taken_is_refused(tmp_path):
 
 
 def test_options_of_a_file_do_not_go_with_an_ablation_made_in_python(tmp_path):
-    with pytest.raises(ValueError, match="profile belongs to an ablation file"):
+    with pytest.raises(ValueError, match="profile: an option of ablation files; expected a file, got an Ablation"):
         ablate(ablation(), tmp_path, profile="tiny")
 
 
@@ -342,9 +342,9 @@ def test_as_many_cells_run_at_a_time_as_there_is_room_for():
     assert engine_for(ablation(), "x", jobs=5).jobs == 5
 
 
-def assert_same_tables(one: Path, other: Path) -> None:
+def assert_same_tables(first: Path, second: Path) -> None:
     for name in ("table.md", "table.csv", "table.tex", "table.json"):
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
 
 
 @pytest.mark.slurm
@@ -391,8 +391,8 @@ def test_on_ray_the_table_is_the_same_also_where_a_node_dies(tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_grid as t;"
         "from kinetic.engines.ray import Ray;"
-        "made = t.ablation(recipes=t.RECIPES[:2], base={**t.BASE, 'training': " + repr(training) + "});"
-        f"t.ablate(made, sys.argv[1], engine=Ray('{HEAD}:6379'))"
+        "grid = t.ablation(recipes=t.RECIPES[:2], base={**t.BASE, 'training': " + repr(training) + "});"
+        f"t.ablate(grid, sys.argv[1], engine=Ray('{HEAD}:6379'))"
     )
     folder = tmp_path / "ray"
     with ray_cluster() as cluster:
@@ -403,9 +403,9 @@ def test_on_ray_the_table_is_the_same_also_where_a_node_dies(tmp_path):
             ):
                 time.sleep(0.05)
             cluster.kill(cluster.nodes[11])
-            told = driver.stderr.read()
-    assert driver.returncode == 0, told
-    assert "lost, to be tried again" in told
-    made = ablation(recipes=RECIPES[:2], base={**BASE, "training": training})
-    ablate(made, tmp_path / "local", engine=ENGINE, progress=False)
+            output = driver.stderr.read()
+    assert driver.returncode == 0, output
+    assert "lost, to be tried again" in output
+    grid = ablation(recipes=RECIPES[:2], base={**BASE, "training": training})
+    ablate(grid, tmp_path / "local", engine=ENGINE, progress=False)
     assert_same_tables(folder, tmp_path / "local")

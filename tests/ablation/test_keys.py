@@ -7,8 +7,9 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from kinetic.families.experiments import load_experiment
 from kinetic.families.kinetic_gan import KINETIC_GAN
 from kinetic.families.table import FAMILIES
 from kinetic.settings.ablation import ScoresConfig
+from kinetic.settings.experiment import DataConfig, Experiment
 from kinetic.settings.reading import to_plain
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,8 +28,8 @@ DATA = {"classes": ["walk", "wave"], "frames": 16, "batch_size": 4, "synthetic":
 
 
 def cell(**changes) -> Cell:
-    made = Cell("xsub", "A", 0, load_experiment(data=DATA, training={"steps": 4}), ScoresConfig(), "net", "", 1, 1)
-    return replace(made, **changes)
+    default = Cell("xsub", "A", 0, load_experiment(data=DATA, training={"steps": 4}), ScoresConfig(), "net", "", 1, 1)
+    return replace(default, **changes)
 
 
 @pytest.mark.parametrize(
@@ -64,8 +66,8 @@ def test_a_key_is_the_same_in_every_process():
     environment = dict(
         os.environ, PYTHONHASHSEED="7", PYTHONPATH=os.pathsep.join([str(ROOT), str(Path(__file__).parent)])
     )
-    told = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert told.stdout.strip() == cell().key
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == cell().key
 
 
 def test_a_digest_tells_contents_names_and_sizes_apart(tmp_path):
@@ -112,6 +114,47 @@ def test_neither_a_release_nor_a_setting_at_its_default_changes_a_key(monkeypatc
     assert cell(experiment=spelt).key == before
 
 
+@dataclass(frozen=True, kw_only=True)
+class Extra:
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnExperiment(Experiment):
+    """Settings of a family of the user, with a default that differs from that of its section."""
+
+    model: str = "own"
+    data: DataConfig = field(default_factory=lambda: DataConfig(frames=32))
+    extra: Extra | None = None
+    options: dict[str, Any] = field(default_factory=lambda: {"a": 1})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": DataConfig()},
+        {"data": DataConfig(frames=32, batch_size=8)},
+        {"extra": Extra()},
+        {"options": {}},
+        {"options": {"a": 1, "b": {"c": 2}}},
+    ],
+)
+def test_whatever_differs_from_the_defaults_of_a_family_changes_its_key(monkeypatch, change):
+    monkeypatch.setitem(FAMILIES, "own", replace(KINETIC_GAN, name="own", settings=OwnExperiment))
+    assert cell(experiment=OwnExperiment(**change)).key != cell(experiment=OwnExperiment()).key
+
+
+def test_a_section_with_nothing_but_silent_settings_changes_no_key(monkeypatch):
+    monkeypatch.setitem(FAMILIES, "own", replace(KINETIC_GAN, name="own", settings=OwnExperiment))
+    silent = OwnExperiment(data=DataConfig(frames=32, workers=2))
+    assert cell(experiment=silent).key == cell(experiment=OwnExperiment()).key
+
+
+def test_a_digest_takes_names_of_files_that_are_no_text(tmp_path):
+    (tmp_path / os.fsdecode(b"\xff")).write_bytes(b"12")
+    assert len(digest(tmp_path)) == 16
+
+
 DEFAULTS = {"gan": (1, "13d4b80b"), "encoder": (1, "9574ad69")}
 """Family -> (version, hash of its defaults)."""
 
@@ -124,16 +167,16 @@ def test_whoever_changes_a_default_raises_the_version_of_the_family(name):
     assert (family.version, hashlib.sha256(plain).hexdigest()[:8]) == DEFAULTS[name]
 
 
-def older(folder: Path, one: Cell, version: str = "0.1.0", **changes) -> str:
+def older(folder: Path, cell: Cell, version: str = "0.1.0", **changes) -> str:
     """A result as version 0.1 left it: the settings of all families, and a key of the first scheme."""
-    everything = {**to_plain(load_experiment(model="encoder")), **to_plain(one.experiment)}
+    everything = {**to_plain(load_experiment(model="encoder")), **to_plain(cell.experiment)}
     everything["data"] = {"scaling": "minmax", **everything["data"]}
     everything["training"] = {**to_plain(load_experiment())["training"], **everything["training"]}
     for name in ("generator", "critic"):
         everything.setdefault(name, to_plain(load_experiment())[name])
-    scores = None if one.scores is None else {**asdict(one.scores), "inception": ""}
+    scores = None if cell.scores is None else {**asdict(cell.scores), "inception": ""}
     counted = keys.without_silent(everything)
-    whole = [1, version, counted, scores, one.encoder, one.data, one.threads]
+    whole = [1, version, counted, scores, cell.encoder, cell.data, cell.threads]
     key = hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
     home = folder / "cells" / f"x-{key}"
     (home / "run").mkdir(parents=True)
@@ -146,13 +189,15 @@ def older(folder: Path, one: Cell, version: str = "0.1.0", **changes) -> str:
 
 
 def test_a_result_of_an_older_version_is_known_by_its_old_key(tmp_path):
-    one = cell()
-    network = replace(one, experiment=load_experiment(model="encoder", data=DATA), scores=None, recipe="", encoder="")
-    old, old_network = older(tmp_path, one), older(tmp_path, network)
+    generator = cell()
+    network = replace(
+        generator, experiment=load_experiment(model="encoder", data=DATA), scores=None, recipe="", encoder=""
+    )
+    old, old_network = older(tmp_path, generator), older(tmp_path, network)
     results = OlderResults(tmp_path)
-    assert results.key(one.experiment, one.scores, **one.circumstances) == old
+    assert results.key(generator.experiment, generator.scores, **generator.circumstances) == old
     assert results.key(network.experiment, None, **network.circumstances) == old_network
-    assert one.key not in (old, old_network)
+    assert generator.key not in (old, old_network)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What an ablation consists of: recipes that build on one another, benchmarks, seeds, and the keys of their cells."""
+"""The parts of an ablation: recipes that build on one another, benchmarks, seeds, and the keys of their cells."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ RECIPES = (
 
 
 def ablation(**changes):
-    given = {"benchmarks": [Benchmark("xsub", {"data": DATA}, {})], "base": {"training.steps": 4}, "seeds": 2}
-    return Ablation(**{"recipes": RECIPES, **given, **changes})
+    defaults = {"benchmarks": [Benchmark("xsub", {"data": DATA}, {})], "base": {"training.steps": 4}, "seeds": 2}
+    return Ablation(**{"recipes": RECIPES, **defaults, **changes})
 
 
 def written(folder: Path, **content) -> Path:
@@ -43,17 +43,18 @@ def written(folder: Path, **content) -> Path:
 
 
 def test_a_recipe_has_the_changes_of_those_that_it_builds_on():
-    made = ablation().experiment(ablation().benchmarks[0], RECIPES[2], seed=7)
-    assert (made.critic.pooling, made.critic.noise.std, made.seed, made.training.steps) == ("max", 1.0, 7, 4)
+    experiment = ablation().experiment(ablation().benchmarks[0], RECIPES[2], seed=7)
+    assert (experiment.critic.pooling, experiment.critic.noise.std) == ("max", 1.0)
+    assert (experiment.seed, experiment.training.steps) == (7, 4)
 
 
 def test_recipes_go_over_benchmarks_and_benchmarks_over_the_base():
     base = {"training.steps": 4, "generator.mapping_depth": 2, "critic.pooling": "gem"}
     other = Benchmark("deep", {"data": DATA, "generator": {"mapping_depth": 6}}, {})
-    made = ablation(base=base, benchmarks=[other])
-    assert made.experiment(other, RECIPES[0], 0).generator.mapping_depth == 6
-    assert made.experiment(other, RECIPES[0], 0).critic.pooling == "gem"
-    assert made.experiment(other, RECIPES[1], 0).critic.pooling == "max"
+    grid = ablation(base=base, benchmarks=[other])
+    assert grid.experiment(other, RECIPES[0], 0).generator.mapping_depth == 6
+    assert grid.experiment(other, RECIPES[0], 0).critic.pooling == "gem"
+    assert grid.experiment(other, RECIPES[1], 0).critic.pooling == "max"
 
 
 def test_there_is_a_cell_for_each_benchmark_recipe_and_seed_and_one_network_for_each_benchmark():
@@ -73,8 +74,8 @@ def test_all_cells_of_a_benchmark_wait_for_its_one_network():
 
 
 def test_the_network_learns_the_motions_of_its_benchmark():
-    made = ablation(benchmarks=[Benchmark("xview", {"data": {**DATA, "split": "xview"}}, {"data": {"batch_size": 8}})])
-    network = made.recogniser(made.benchmarks[0])
+    grid = ablation(benchmarks=[Benchmark("xview", {"data": {**DATA, "split": "xview"}}, {"data": {"batch_size": 8}})])
+    network = grid.recogniser(grid.benchmarks[0])
     assert (network.model, network.data.split, network.data.frames) == ("encoder", "xview", 16)
     assert network.data.classes == ["walk", "wave"]
     assert network.data.batch_size == 8
@@ -82,8 +83,8 @@ def test_the_network_learns_the_motions_of_its_benchmark():
 
 def test_the_network_is_centred_in_every_frame_where_generators_are():
     def centering(of_generators):
-        made = ablation(base={"data.centering": of_generators})
-        return made.recogniser(made.benchmarks[0]).data.centering
+        grid = ablation(base={"data.centering": of_generators})
+        return grid.recogniser(grid.benchmarks[0]).data.centering
 
     assert (centering("frame"), centering("first")) == ("frame", "none")
 
@@ -97,10 +98,10 @@ def test_epochs_become_steps():
 def test_a_recipe_with_larger_batches_has_fewer_in_an_epoch():
     recipes = [Recipe("Baseline"), Recipe("large", {"data.batch_size": 6}, "Baseline")]
     data = {**DATA, "batch_size": 2}
-    made = ablation(
+    grid = ablation(
         recipes=recipes, benchmarks=[Benchmark("x", {"data": data}, {})], base={"training.epochs": 2}, seeds=1
     )
-    assert [(each.per_epoch, each.experiment.training.steps) for each in made.cells()[1]] == [(3, 6), (1, 2)]
+    assert [(cell.per_epoch, cell.experiment.training.steps) for cell in grid.cells()[1]] == [(3, 6), (1, 2)]
 
 
 def test_checkpoints_are_kept_where_a_curve_has_points():
@@ -128,24 +129,26 @@ def test_motions_count_by_their_content_and_not_by_their_path(tmp_path):
 
 
 def test_a_file_says_the_same_as_python(tmp_path):
-    made, config = read_ablation(written(tmp_path, seeds=2), settings={"training.steps": 4})
-    assert [recipe.name for recipe in made.recipes] == ["Baseline", "A"]
-    assert made.seeds == config.seeds == 2
-    ours = ablation(recipes=RECIPES[:2], benchmarks=[Benchmark("xsub", {"data": DATA}, {"training": {"steps": 3}})])
-    theirs = replace(made, scores=ours.scores)
-    keys = [[cell.key for cell in each.cells()[1]] for each in (ours, theirs)]
+    grid, config = read_ablation(written(tmp_path, seeds=2), settings={"training.steps": 4})
+    assert [recipe.name for recipe in grid.recipes] == ["Baseline", "A"]
+    assert grid.seeds == config.seeds == 2
+    from_python = ablation(
+        recipes=RECIPES[:2], benchmarks=[Benchmark("xsub", {"data": DATA}, {"training": {"steps": 3}})]
+    )
+    from_file = replace(grid, scores=from_python.scores)
+    keys = [[cell.key for cell in grid.cells()[1]] for grid in (from_python, from_file)]
     assert keys[0] != keys[1]  # another network: this one is centred
-    assert [cell.experiment for cell in ours.cells()[1]] == [cell.experiment for cell in theirs.cells()[1]]
+    assert [cell.experiment for cell in from_python.cells()[1]] == [cell.experiment for cell in from_file.cells()[1]]
 
 
 def test_a_profile_goes_over_the_file_and_the_caller_over_both(tmp_path):
     (tmp_path / "base.yaml").write_text("critic: {pooling: gem}\ntraining: {steps: 9}\n")
     profile = {"files": ["base.yaml"], "settings": {"training": {"steps": 8}}, "seeds": 5, "scores": {"draws": 2}}
     file = written(tmp_path, profile="p", profiles={"p": profile}, scores={"draws": 4, "count": 3})
-    made, _ = read_ablation(file)
-    first = made.experiment(made.benchmarks[0], made.recipes[0], 0)
+    grid, _ = read_ablation(file)
+    first = grid.experiment(grid.benchmarks[0], grid.recipes[0], 0)
     assert (first.critic.pooling, first.training.steps) == ("gem", 8)
-    assert (made.seeds, made.scores.draws, made.scores.count, made.name) == (5, 2, 3, "ablation_p")
+    assert (grid.seeds, grid.scores.draws, grid.scores.count, grid.name) == (5, 2, 3, "ablation_p")
     again, _ = read_ablation(file, seeds=1, scores={"draws": 3}, settings={"training.steps": 7})
     first = again.experiment(again.benchmarks[0], again.recipes[0], 0)
     assert (again.seeds, again.scores.draws, again.scores.count, first.training.steps) == (1, 3, 3, 7)
@@ -153,13 +156,13 @@ def test_a_profile_goes_over_the_file_and_the_caller_over_both(tmp_path):
 
 def test_a_sweep_is_a_row_for_each_value(tmp_path):
     recipes = {"Baseline": {}, "noise": {"after": "Baseline", "sweep": {"critic.noise.std": [0.1, 1]}}}
-    made, _ = read_ablation(written(tmp_path, recipes=recipes))
-    assert [(row.name, row.after) for row in made.recipes] == [
+    grid, _ = read_ablation(written(tmp_path, recipes=recipes))
+    assert [(row.name, row.after) for row in grid.recipes] == [
         ("Baseline", None),
         ("noise 0.1", "Baseline"),
         ("noise 1", "Baseline"),
     ]
-    assert made.experiment(made.benchmarks[0], made.recipes[2], 0).critic.noise.std == 1.0
+    assert grid.experiment(grid.benchmarks[0], grid.recipes[2], 0).critic.noise.std == 1.0
     some, _ = read_ablation(written(tmp_path, recipes=recipes), recipes=["noise"])
     assert [row.name for row in some.recipes] == ["noise 0.1", "noise 1"]
 
@@ -170,30 +173,30 @@ def test_a_row_that_is_left_out_still_counts_in_those_that_build_on_it(tmp_path)
         "A": {"after": "Baseline", "changes": {"critic.pooling": "max"}},
         "B": {"after": "A", "changes": {"critic.label_smoothing": 0.5}},
     }
-    made, _ = read_ablation(written(tmp_path, recipes=recipes), recipes=["B", "Baseline"])
-    assert [(row.name, row.after) for row in made.recipes] == [("Baseline", None), ("B", "Baseline")]
-    assert made.experiment(made.benchmarks[0], made.recipes[1], 0).critic.pooling == "max"
+    grid, _ = read_ablation(written(tmp_path, recipes=recipes), recipes=["B", "Baseline"])
+    assert [(row.name, row.after) for row in grid.recipes] == [("Baseline", None), ("B", "Baseline")]
+    assert grid.experiment(grid.benchmarks[0], grid.recipes[1], 0).critic.pooling == "max"
 
 
 @pytest.mark.parametrize("profile", ["tiny", "small", "paper", "full"])
 def test_the_ablation_of_the_project_is_sound_at_every_profile(profile):
-    made, _ = read_ablation(ROOT / "experiments" / "ablation.yaml", profile=profile)
-    assert [row.name for row in made.recipes][:5] == ["Baseline", "A", "B", "C", "D"]
-    assert {row.name: row.after for row in made.recipes}["C"] == "B"
-    by_name = {row.name: made.experiment(made.benchmarks[0], row, 0) for row in made.recipes}
+    grid, _ = read_ablation(ROOT / "experiments" / "ablation.yaml", profile=profile)
+    assert [row.name for row in grid.recipes][:5] == ["Baseline", "A", "B", "C", "D"]
+    assert {row.name: row.after for row in grid.recipes}["C"] == "B"
+    by_name = {row.name: grid.experiment(grid.benchmarks[0], row, 0) for row in grid.recipes}
     c, d = by_name["C"].critic, by_name["D"]
     assert (c.pooling, c.noise.std, c.label_smoothing) == ("max", 1.0, 1.0)
     assert (d.critic.pooling, d.critic.noise.std, d.training.quantile.kind) == ("max", 0.0, "add")
 
 
 def test_published_sizes_are_those_of_the_fork_at_full_size():
-    made, _ = read_ablation(ROOT / "experiments" / "ablation.yaml", profile="paper")
-    depths = [made.experiment(each, made.recipes[0], 0).generator.mapping_depth for each in made.benchmarks]
-    first = made.experiment(made.benchmarks[0], made.recipes[0], 0)
+    grid, _ = read_ablation(ROOT / "experiments" / "ablation.yaml", profile="paper")
+    depths = [grid.experiment(benchmark, grid.recipes[0], 0).generator.mapping_depth for benchmark in grid.benchmarks]
+    first = grid.experiment(grid.benchmarks[0], grid.recipes[0], 0)
     assert depths == [4, 6]
     assert first == replace(load_experiment(), name=first.name, data=first.data, training=first.training)
     assert (first.training.epochs, first.training.loss, first.training.critic_steps) == (20, "wasserstein", 5)
-    assert made.published["ntu60-xview"]["B"] == {"fid": 53.829, "mmd_frame": 0.870, "mmd_sequence": 0.937}
+    assert grid.published["ntu60-xview"]["B"] == {"fid": 53.829, "mmd_frame": 0.870, "mmd_sequence": 0.937}
 
 
 # ------------------------------------------------------------------------------------------------------------- refusals
@@ -231,7 +234,7 @@ def test_an_impossible_ablation_is_refused(changes, reason):
         ({"profile": "huge", "profiles": {"tiny": {}}}, "no profile 'huge'"),
         ({"profiles": {"tiny": {"files": ["none.yaml"]}}, "profile": "tiny"}, "none.yaml"),
         ({"recipes": {"A": {"chnages": {}}}}, "recipes.A.chnages: unknown key; did you mean"),
-        ({"recipes": {"A": {"sweep": {"critic.pooling": "max"}}}}, "recipes.A: sweep needs one setting"),
+        ({"recipes": {"A": {"sweep": {"critic.pooling": "max"}}}}, "recipes.A.sweep needs one setting"),
         ({"recipes": {1: {}}}, "quote a name that is a number"),
         ({"recipes": "all"}, "recipes: expected names, each with what it stands for"),
         ({"published": {"xsub": {"Z": {"fid": 1.0}}}}, "published.xsub.Z: no recipe"),
@@ -261,9 +264,9 @@ def test_what_is_chosen_must_be_there(tmp_path):
 
 
 def test_motions_that_are_not_there_are_named_with_their_benchmark():
-    made = ablation(benchmarks=[Benchmark("own", {"data": {"source": "none.npz", "frames": 16}}, {})])
+    grid = ablation(benchmarks=[Benchmark("own", {"data": {"source": "none.npz", "frames": 16}}, {})])
     with pytest.raises(FileNotFoundError, match=r"benchmarks.own: none.npz"):
-        made.cells()
+        grid.cells()
 
 
 def test_a_folder_that_holds_no_network_is_refused(tmp_path):
@@ -280,13 +283,12 @@ def test_a_network_that_learned_another_side_of_the_motions_is_refused_before_an
 
 
 def test_settings_of_recognition_networks_go_to_them_and_not_to_generators(tmp_path):
-    asked = {"encoder.dropout": 0.5, "training.accelerator": "cpu", "training.steps": 5}
-    made, _ = read_ablation(written(tmp_path), settings=asked)
-    network = made.recogniser(made.benchmarks[0])
+    settings = {"encoder.dropout": 0.5, "training.accelerator": "cpu", "training.steps": 5}
+    grid, _ = read_ablation(written(tmp_path), settings=settings)
+    network = grid.recogniser(grid.benchmarks[0])
     assert (network.encoder.dropout, network.training.accelerator, network.training.steps) == (0.5, "cpu", 3)
     plain, _ = read_ablation(written(tmp_path), settings={"training.accelerator": "cpu", "training.steps": 5})
-    keys = [[each.experiment for each in one.cells()[1]] for one in (made, plain)]
-    assert keys[0] == keys[1]
+    assert [cell.experiment for cell in grid.cells()[1]] == [cell.experiment for cell in plain.cells()[1]]
 
 
 def test_a_title_is_one_printable_line():
@@ -320,7 +322,7 @@ def test_rows_on_a_long_chain_of_rows_that_are_left_out_take_over_all_of_it(tmp_
         f"benchmarks: {{s: {{encoder: e.yaml}}}}\nrecipes:\n  r0: {{changes: {{name: root}}}}\n{chain}{ends}"
     )
     since = time.process_time()
-    made, _ = read_ablation(tmp_path / "a.yaml", recipes=[f"e{i}" for i in range(149)])
+    grid, _ = read_ablation(tmp_path / "a.yaml", recipes=[f"e{i}" for i in range(149)])
     assert time.process_time() - since < 3  # 0.3 on a quiet machine; minutes where each end walks the chain
-    assert [row.after for row in made.recipes] == [None] * 149
-    assert made.recipes[7].changes == {"name": "root", "data": {"frames": 96}, "seed": 7}
+    assert [row.after for row in grid.recipes] == [None] * 149
+    assert grid.recipes[7].changes == {"name": "root", "data": {"frames": 96}, "seed": 7}

@@ -1,10 +1,11 @@
-"""Experiment files and overrides: what is read, what is refused, and with which words."""
+"""Experiment files and overrides: accepted settings, refused settings, and the messages."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import yaml
@@ -12,10 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinetic.families.experiments import experiment_settings as settings
-from kinetic.families.experiments import from_plain, load_experiment, save_experiment
+from kinetic.families.experiments import from_plain, layered, load_experiment, read_by, save_experiment
+from kinetic.families.kinetic_gan import KINETIC_GAN
+from kinetic.families.table import FAMILIES
 from kinetic.plain import yaml_text, yaml_values
+from kinetic.settings.experiment import Experiment
 from kinetic.settings.kinetic_gan import CriticConfig, GanExperiment, GanTrainingConfig, QuantileConfig
-from kinetic.settings.reading import differences, to_plain, unknown, value_from_text
+from kinetic.settings.reading import differences, suggestion, to_plain, value_from_text
 
 
 def write(path, text):
@@ -123,14 +127,17 @@ def test_numbers_are_read_as_python_writes_them(file):
         ("training: {1: 2}", "training: expected names, got 1; quote a name that is a number"),
         ("data: {2: {3: 4}}", "data: expected names, got 2; quote a name that is a number"),
         ("a: " + "[" * 5000, ", line 1: nested too deeply"),
-        ("seed: -1", "experiment.seed must lie between 0 and 9223372036854775807, got -1"),
+        ("seed: -1", "seed must lie between 0 and 9223372036854775807, got -1"),
         ("data: {frames: 30}", "data.frames must be a multiple of 16, got 30"),
-        ("data: {workers: 1000000}", "data.workers must lie between 0 and 256, for each is a process, got 1000000"),
+        ("data: {workers: 1000000}", "data.workers must lie between 0 and 256, because each is a process, got 1000000"),
         ("data: {synthetic: {subjects: 1000000}}", "synthetic.subjects must lie between 2 and 10000, got 1000000"),
-        ("training: {devices: 1000000}", "training.devices must lie between 1 and 256, for each is a process of this"),
+        (
+            "training: {devices: 1000000}",
+            "training.devices must lie between 1 and 256, because each is a process of this",
+        ),
         (
             "training: {nodes: 1000000}",
-            "training.nodes must lie between 1 and 4096, for each is a machine, got",
+            "training.nodes must lie between 1 and 4096, because each is a machine, got",
         ),
         ("generator: {mapping_depth: 10000000}", "generator.mapping_depth must lie between 1 and 64, got 10000000"),
         ("generator: {latent: 100000}", "generator.latent must lie between 1 and 16384, got 100000"),
@@ -156,7 +163,7 @@ def test_what_cannot_be_is_refused_in_one_line_with_file_key_and_choices(file, t
         ("encoder: {widths: [8]}", "encoder: model gan does not read it; encoder does"),
         ("model: gam", "model: unknown family 'gam'; did you mean gan?"),
         ("model: 3", "model: unknown family 3; expected one of: gan, encoder"),
-        ("model: encoder\ndata: {frames: 60}", "data.frames must be a multiple of 8, for the encoder takes frames in"),
+        ("model: encoder\ndata: {frames: 60}", "data.frames must be a multiple of 8, because the encoder takes"),
     ],
 )
 def test_a_setting_that_the_model_does_not_read_is_refused_by_name(file, text, message):
@@ -185,6 +192,26 @@ def test_settings_of_all_families_as_version_0_1_wrote_them_are_read_where_they_
     assert from_plain(old, strict=False) == load_experiment(model="encoder")
     with pytest.raises(ValueError, match="critik: unknown key"):
         from_plain({**old, "critik": {}}, strict=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnExperiment(Experiment):
+    """Settings of a family of the user, where `critic` is a mapping with names of the user."""
+
+    model: str = "own"
+    critic: dict[str, Any] = field(default_factory=dict)
+
+
+def test_names_of_the_user_in_a_mapping_are_none_of_another_family(monkeypatch, file):
+    monkeypatch.setitem(FAMILIES, "own", replace(KINETIC_GAN, name="own", settings=OwnExperiment))
+    critic = {"pooling": "sum", "more": {"a.b": [1]}}
+    assert load_experiment(model="own", critic=critic).critic == critic
+    write(file, "critic: {pooling: sum}\ngenerator: {latent: 8}")
+    assert load_experiment(file, model="own").critic == {"pooling": "sum"}
+    plain = {"model": "own", "critic": critic, "generator": {"latent": 8}}
+    assert from_plain(plain, strict=False).critic == critic
+    assert layered({"model": "own", "critic": {"x": 1}}, {"critic.y": 2})["critic"] == {"x": 1, "y": 2}
+    assert [family.name for family in read_by("critic.pooling")] == ["gan", "own"]
 
 
 def test_a_word_that_a_user_adds_to_a_table_is_a_choice(monkeypatch):
@@ -216,10 +243,10 @@ def test_a_wrong_override_blames_no_file(file):
 
 
 def test_settings_that_clash_only_together_are_refused(tmp_path):
-    one, other = write(tmp_path / "1.yaml", "data: {scaling: standard}"), write(tmp_path / "2.yaml", "seed: 1")
+    first, second = write(tmp_path / "1.yaml", "data: {scaling: standard}"), write(tmp_path / "2.yaml", "seed: 1")
     with pytest.raises(ValueError, match="tanh cannot reach"):
-        load_experiment(one, other)
-    assert load_experiment(one, other, generator={"output": "linear"}).data.scaling == "standard"
+        load_experiment(first, second)
+    assert load_experiment(first, second, generator={"output": "linear"}).data.scaling == "standard"
 
 
 def test_files_that_are_not_there_or_not_text_are_refused(tmp_path):
@@ -302,8 +329,8 @@ def test_no_complaint_is_longer_than_600_letters_or_a_line(plain):
 
 
 def test_a_long_list_of_names_is_cut_short():
-    assert unknown("zzz", ["walk", "sit"]) == "expected one of: walk, sit"
-    text = unknown("zzz", [f"class number {i}" for i in range(1000)])
+    assert suggestion("zzz", ["walk", "sit"]) == "expected one of: walk, sit"
+    text = suggestion("zzz", [f"class number {i}" for i in range(1000)])
     assert text.startswith("expected one of: class number 0, class number 1, ")
     assert text.endswith("and 976 more")
     assert len(text) < 500

@@ -1,4 +1,4 @@
-"""A family of one's own, in a file of one's own, through every verb; and one that makes no motions."""
+"""A family from a file of the user, in every verb; and a family that makes no motions."""
 
 from __future__ import annotations
 
@@ -66,8 +66,10 @@ def test_it_goes_on_where_it_stopped_to_the_same_weights(run, tmp_path):
         fit(short, tmp_path / "run", resume=True, progress=False)
     finally:
         FAMILIES["gaussian"] = GAUSSIAN
-    one, other = (read_checkpoint(folder / "checkpoints/last.ckpt")["state_dict"] for folder in (run, tmp_path / "run"))
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    first, second = (
+        read_checkpoint(folder / "checkpoints/last.ckpt")["state_dict"] for folder in (run, tmp_path / "run")
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_it_is_sampled_with_options_of_its_own(run):
@@ -99,7 +101,7 @@ def test_it_takes_part_in_an_ablation(code, tmp_path, encoder):
 
 
 def test_a_family_that_makes_no_motions_trains_and_says_so_when_it_is_sampled(tmp_path, monkeypatch):
-    """It makes pictures, say: it fits the first protocol and not the second."""
+    """A model of pictures, for example: it follows the first protocol and not the second."""
     blind = Watch(lambda module, done: None, "nothing", selects=False)
     silent = replace(GAUSSIAN, sampler=None, watch=lambda *_: blind)
     monkeypatch.setitem(FAMILIES, "gaussian", silent)

@@ -74,8 +74,8 @@ def test_single_motions_per_class_train(tmp_path):
     rows = [int(np.flatnonzero((motions.label == k) & (motions.subject == s))[0]) for k in (0, 1) for s in (0, 1)]
     write_motions(motions.select(np.array(rows)), tmp_path / "four.npz")
     data = {**GAN["data"], "source": str(tmp_path / "four.npz"), "batch_size": 2}
-    made = fit(tiny(data=data), tmp_path / "run", progress=False)
-    assert "mmd/train" not in read_metrics(made / "metrics.csv") and not (made / "checkpoints" / "best.ckpt").exists()
+    run = fit(tiny(data=data), tmp_path / "run", progress=False)
+    assert "mmd/train" not in read_metrics(run / "metrics.csv") and not (run / "checkpoints" / "best.ckpt").exists()
 
 
 def test_nan_in_the_data_names_the_file_and_the_motion(tmp_path):
@@ -113,8 +113,8 @@ def test_a_shared_memory_that_is_too_small_is_named(tmp_path):
     if done.returncode == 77 or "unshare" in done.stderr:
         pytest.skip("no mount namespaces here")
     assert done.returncode == 2 and not (tmp_path / "run").exists()
-    told = "data.workers 1: the loader processes hand batches over in shared memory and need 142336 bytes, /dev/shm"
-    assert told + " has 102400 bytes free; " in done.stderr and "combined_loader" not in done.stderr
+    message = "data.workers 1: the loader processes hand batches over in shared memory and need 142336 bytes, /dev/shm"
+    assert message + " has 102400 bytes free; " in done.stderr and "combined_loader" not in done.stderr
 
 
 def test_a_class_without_training_motions_is_named(tmp_path):

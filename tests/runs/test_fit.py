@@ -57,8 +57,8 @@ def trained(tmp_path, devices, **changes):
 
 
 def test_a_run_folder_explains_itself(run):
-    found = sorted(path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file())
-    assert found == [
+    files = sorted(path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file())
+    assert files == [
         "checkpoints/best.ckpt", "checkpoints/last.ckpt", "config.yaml", "environment.json", "metrics.csv",
         "samples/00000004.png", "samples/latest.webp",
     ]  # fmt: skip
@@ -70,8 +70,8 @@ def test_a_run_folder_explains_itself(run):
 
 def test_a_split_of_the_set_itself_is_trained_on(folder, tmp_path):
     motions = read_motions(folder)
-    own = {"published": {"by": "view", "train": [1, 2], "test": [3]}}
-    write_motions(replace(motions, splits=own), tmp_path / "own")
+    splits = {"published": {"by": "view", "train": [1, 2], "test": [3]}}
+    write_motions(replace(motions, splits=splits), tmp_path / "own")
     data = {"source": str(tmp_path / "own"), "frames": 16, "split": "published"}
     assert set(prepare(tiny(data=data)).test.view) == {3}
     with pytest.raises(ValueError, match="no split 'other'; splits it has: .*published"):
@@ -89,8 +89,8 @@ def test_training_from_the_disk_gives_the_weights_of_training_from_memory(folder
 
 
 def test_a_run_does_not_go_on_from_weights_that_are_no_numbers(tmp_path):
-    asked = tiny(training={**GAN["training"], "steps": 2})
-    last = fit(asked, tmp_path / "run", progress=False) / "checkpoints" / "last.ckpt"
+    experiment = tiny(training={**GAN["training"], "steps": 2})
+    last = fit(experiment, tmp_path / "run", progress=False) / "checkpoints" / "last.ckpt"
     content = read_checkpoint(last)
     a_nan(content)
     torch.save(content, last)
@@ -147,13 +147,13 @@ def test_two_processes_end_with_the_weights_of_one(tmp_path):
     # pixel normalisation, since with batch normalisation each process knows the statistics of its own half only; the
     # noise that each process draws is its own, and biases have hardly a gradient yet
     generator = {**GAN["generator"], "norm": "pixel", "ema": 0.0}
-    one, two = (trained(tmp_path, devices, generator=generator)["state_dict"] for devices in (1, 2))
+    first, second = (trained(tmp_path, devices, generator=generator)["state_dict"] for devices in (1, 2))
     experiment = tiny(generator=generator)
     begun = KINETIC_GAN.build(experiment, KINETIC_GAN.open(experiment).about).state_dict()
     names = [name for name in begun if name.endswith(("weight", "importance"))]
     assert any("critic" in name for name in names) and any("generator" in name for name in names)
     for name in names:
-        way, gap = (one[name] - begun[name]).norm(), (one[name] - two[name]).norm()
+        way, gap = (first[name] - begun[name]).norm(), (first[name] - second[name]).norm()
         assert gap <= 0.02 * way, name
 
 
@@ -161,20 +161,22 @@ def test_a_checkpoint_that_is_kept_is_there_before_the_last_one_goes_beyond_it(t
     """Killed between the two, a run goes on from before both, and writes both again."""
     written = []
     monkeypatch.setattr("kinetic.training.checkpoint.write_checkpoint", lambda path, content: written.append(path.name))
-    asked = load_experiment(**{**GAN, "training": {**GAN["training"], "steps": 2, "save_every": 2, "keep_every": 2}})
-    fit(asked, tmp_path / "run", progress=False)
+    experiment = load_experiment(
+        **{**GAN, "training": {**GAN["training"], "steps": 2, "save_every": 2, "keep_every": 2}}
+    )
+    fit(experiment, tmp_path / "run", progress=False)
     assert [name for name in written if name != "best.ckpt"] == ["step-2.ckpt", "last.ckpt"]
 
 
 def test_a_run_keeps_the_precision_that_auto_came_to(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(precision, "race", lambda: 2.0)
-    asked = tiny(**{"training.precision": "auto"})
-    run = fit(asked, tmp_path / "run", progress=False)
+    experiment = tiny(**{"training.precision": "auto"})
+    run = fit(experiment, tmp_path / "run", progress=False)
     assert "kinetic: precision bf16: a matrix product is 2.0 times as fast as" in capsys.readouterr().err
     assert load_experiment(run / "config.yaml").training.precision == "bf16"
     assert load_run(run).experiment.training.precision == "bf16"
     monkeypatch.setattr(precision, "race", lambda: 0.1)  # goes on elsewhere
-    fit(replace(asked, training=replace(asked.training, steps=5)), run, resume=True, progress=False)
+    fit(replace(experiment, training=replace(experiment.training, steps=5)), run, resume=True, progress=False)
     assert "precision bf16: as the run was begun" in capsys.readouterr().err
     assert load_run(run).experiment.training.precision == "bf16"
 

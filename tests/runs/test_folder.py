@@ -76,19 +76,19 @@ def test_a_folder_in_which_another_process_trains_is_left_to_it(tmp_path, monkey
 def test_what_a_folder_holds_is_looked_at_when_it_is_ours(tmp_path, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
     claim = run_folder.claim
-    seen = []
+    folders = []
 
-    def asked(folder, *args, **kwargs):
+    def claim_and_look(folder, *args, **kwargs):
         handle = os.open(folder, os.O_RDONLY)
         with pytest.raises(BlockingIOError):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.close(handle)
-        seen.append(folder)
+        folders.append(folder)
         return claim(folder, *args, **kwargs)
 
-    monkeypatch.setattr(fitting, "claim", asked)
+    monkeypatch.setattr(fitting, "claim", claim_and_look)
     fit(tiny(), tmp_path / "run", progress=False)
-    assert seen == [tmp_path / "run"]
+    assert folders == [tmp_path / "run"]
 
 
 def test_a_run_that_failed_before_its_first_checkpoint_is_begun_anew(tmp_path):
@@ -117,9 +117,9 @@ def test_a_folder_whose_config_is_of_something_else_is_not_touched(tmp_path):
 
 @pytest.mark.parametrize("fault", ["flipped", "cut", "gone"])
 def test_a_run_without_its_last_checkpoint_says_from_which_it_can_go_on_and_how(tmp_path, fault):
-    asked = tiny(training={**GAN["training"], "steps": 6, "save_every": 2, "keep_every": 2, "sample_every": 4})
+    experiment = tiny(training={**GAN["training"], "steps": 6, "save_every": 2, "keep_every": 2, "sample_every": 4})
     whole, broken = tmp_path / "whole", tmp_path / "it's broken"
-    fit(asked, whole, progress=False)
+    fit(experiment, whole, progress=False)
     shutil.copytree(whole, broken)
     last = broken / "checkpoints" / "last.ckpt"
     good = last.read_bytes()
@@ -129,15 +129,15 @@ def test_a_run_without_its_last_checkpoint_says_from_which_it_can_go_on_and_how(
         (broken / "checkpoints" / f"{name}.ckpt").write_bytes(b"not whole")
     before = {file: file.read_bytes() for file in broken.rglob("*") if file.is_file()}
     with pytest.raises(ValueError, match=r"last\.ckpt: .* after 4 batches, type `cp ") as refused:
-        fit(asked, broken, resume=True, progress=False)
+        fit(experiment, broken, resume=True, progress=False)
     assert {file: file.read_bytes() for file in broken.rglob("*") if file.is_file()} == before
     subprocess.run(str(refused.value).split("`")[1], shell=True, check=True)
-    fit(asked, broken, resume=True, progress=False)
+    fit(experiment, broken, resume=True, progress=False)
     assert (broken / "metrics.csv").read_bytes() == (whole / "metrics.csv").read_bytes()
     for name in ("last", "best", "step-6"):
-        one, two = (read_checkpoint(folder / "checkpoints" / f"{name}.ckpt") for folder in (whole, broken))
-        assert (one["batches"], one["best"]) == (two["batches"], two["best"])
-        assert all(torch.equal(one["state_dict"][key], two["state_dict"][key]) for key in one["state_dict"])
+        first, second = (read_checkpoint(folder / "checkpoints" / f"{name}.ckpt") for folder in (whole, broken))
+        assert (first["batches"], first["best"]) == (second["batches"], second["best"])
+        assert all(torch.equal(first["state_dict"][key], second["state_dict"][key]) for key in first["state_dict"])
 
 
 def test_a_run_without_any_whole_checkpoint_begins_elsewhere(tmp_path):
@@ -159,8 +159,10 @@ def test_a_longer_run_goes_on_from_a_shorter_one(tmp_path, run):
 
     fit(until(2), tmp_path / "a", progress=False)
     fit(until(4), tmp_path / "a", resume=True, progress=False)
-    one, two = (read_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (tmp_path / "a", run))
-    assert all(torch.equal(one[name], two[name]) for name in one)
+    first, second = (
+        read_checkpoint(folder / "checkpoints" / "last.ckpt")["state_dict"] for folder in (tmp_path / "a", run)
+    )
+    assert all(torch.equal(first[name], second[name]) for name in first)
 
 
 def test_what_a_killed_process_left_beside_its_settings_does_not_lock_a_folder(tmp_path):

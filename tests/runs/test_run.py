@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from kinetic.families.experiments import load_experiment
 from kinetic.runs.run import load_run
 from kinetic.runs.sample import sample
 from kinetic.skeleton import COCO17
@@ -50,6 +52,15 @@ def names_that_are_none(content):
     content["kinetic"]["class_names"] = 3
 
 
+def entry(name, value):
+    """Sets one entry that describes the training data."""
+
+    def spoil(content):
+        content["kinetic"][name] = value
+
+    return spoil
+
+
 def a_nan(content):
     content["state_dict"]["generator.embedding.weight"][0, 0] = float("nan")
 
@@ -61,11 +72,6 @@ def a_weight_too_few(content):
 def odd_notes_on_weights(content):
     content["state_dict"] = OrderedDict(content["state_dict"])
     content["state_dict"]._metadata = 3
-
-
-def of(prepared):
-    train = prepared.train
-    return {"skeleton": train.skeleton, "classes": len(train.class_names), "scaler": prepared.scaler}
 
 
 def test_a_checkpoint_needs_nothing_beside_it(run, tmp_path):
@@ -92,7 +98,16 @@ def test_a_checkpoint_of_another_skeleton_is_refused(run, tmp_path):
         (names_of_names, "50 deep"),
         (many_joints, "a skeleton has 1 to 1000 joints, got 100000"),
         (no_experiment, "expected settings"),
-        (names_that_are_none, "class_names must be a list of names, found a int"),
+        (names_that_are_none, "class_names must be a list of names, got a int"),
+        (entry("fps", float("nan")), "fps must be a number above 0 and at most 1000000.0, got nan"),
+        (entry("fps", -30.0), "fps must be a number above 0 and at most 1000000.0, got -30.0"),
+        (entry("fps", 10**400), "fps must be a number above 0 and at most 1000000.0, got 1000"),
+        (entry("fps", "30"), "fps must be a number above 0 and at most 1000000.0, got 30"),
+        (entry("data", ["a", "b"]), "data must be a text, got a list"),
+        (entry("more", 3), "more and its notes must hold names and values"),
+        (entry("more", {"notes": 3}), "more and its notes must hold names and values"),
+        (entry("more", {"notes": {1: 2}}), "more: notes: expected names, got 1"),
+        (entry("more", {"notes": {"x": torch.zeros(2)}}), "more: notes.x: expected a plain value"),
         (a_nan, "generator.embedding.weight holds NaN"),
         (a_weight_too_few, r"1 weights are missing \(critic.score.weight\), 0 are unknown"),
         (odd_notes_on_weights, ""),
@@ -117,3 +132,27 @@ def test_a_run_that_is_not_there_is_named(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(FileNotFoundError, match="no checkpoint yet"):
         load_run(tmp_path / "empty")
+
+
+def test_a_run_shows_its_path_family_and_training(run):
+    text = "gan, 12 classes, 4 batches, trained on synthetic/xsub/train (36 motions)"
+    assert repr(load_run(run)) == f"Run({str(run)!r}, {text})"
+
+
+def test_a_text_from_a_checkpoint_is_shown_as_one_safe_line(run):
+    opened = load_run(run)
+    shown = repr(replace(opened, about=replace(opened.about, data="\x1b[2J\n" * 1000)))
+    assert shown.isprintable()
+    assert len(shown) < 1000
+
+
+def test_a_generator_recognises_nothing(run):
+    with pytest.raises(ValueError, match="model gan recognises nothing; expected a recognition network"):
+        load_run(run).recogniser  # noqa: B018
+
+
+def test_a_recognition_network_makes_no_motions(run):
+    opened = load_run(run)
+    network = replace(opened, experiment=load_experiment(model="encoder"))
+    with pytest.raises(ValueError, match="model encoder makes no motions; expected a generator"):
+        network.sampler  # noqa: B018

@@ -22,8 +22,8 @@ def test_samples_leave_in_metres_near_the_training_motions(run):
 
 
 def test_same_seed_same_motions_and_the_average_is_sampled(run):
-    one, two, other = sample(run, count=2), sample(run, count=2), sample(run, count=2, seed=1)
-    assert np.array_equal(one.motion, two.motion) and not np.array_equal(one.motion, other.motion)
+    first, second, other = sample(run, count=2), sample(run, count=2), sample(run, count=2, seed=1)
+    assert np.array_equal(first.motion, second.motion) and not np.array_equal(first.motion, other.motion)
     opened = load_run(run)
     assert opened.sampler is opened.module.average
 

@@ -38,24 +38,24 @@ def weights(gan):
 
 
 def test_every_batch_trains_the_critic_and_every_fifth_the_generator():
-    gan, seen = module(), []
+    gan, networks = module(), []
     original = gan._step
 
     def spy(optimizer, model, loss):
-        seen.append(type(model).__name__)
+        networks.append(type(model).__name__)
         return original(optimizer, model, loss)
 
     gan._step = spy
     train(gan, 7)
-    assert seen == ["Critic", "Generator", *["Critic"] * 5, "Generator", "Critic"]
+    assert networks == ["Critic", "Generator", *["Critic"] * 5, "Generator", "Critic"]
     assert int(gan.batches) == 7 and gan.latest.abs().min() > 0
 
 
 def test_same_seed_same_weights_whatever_else_draws():
-    one = train(module(seed=3))
+    first = train(module(seed=3))
     torch.manual_seed(99)
-    assert torch.equal(weights(one), weights(train(module(seed=3))))
-    assert not torch.equal(weights(one), weights(train(module(seed=4))))
+    assert torch.equal(weights(first), weights(train(module(seed=3))))
+    assert not torch.equal(weights(first), weights(train(module(seed=4))))
 
 
 def test_all_switches_off_equal_the_baseline_and_each_alone_does_not():
@@ -144,9 +144,9 @@ def test_motions_are_looked_at_once_under_right_and_wrong_labels_with_the_same_s
     gan = module(mismatch=0.5, critic_options={"label": label})
     real, fake, right = torch.randn(4, 3, 16, 25), torch.randn(4, 3, 16, 25), torch.tensor([0, 1, 2, 0])
     torch.manual_seed(5)
-    found = gan._scores(real, fake, right)
+    scores = gan._scores(real, fake, right)
     torch.manual_seed(5)
     wrong = (right + torch.randint(1, 3, right.shape)) % 3
     assert (wrong != right).all()
-    for score, motion, told in zip(found, (real, fake, real), (right, right, wrong), strict=True):
-        torch.testing.assert_close(score, gan.critic(motion, told))
+    for score, motion, labels in zip(scores, (real, fake, real), (right, right, wrong), strict=True):
+        torch.testing.assert_close(score, gan.critic(motion, labels))
