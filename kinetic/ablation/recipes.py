@@ -17,14 +17,14 @@ from kinetic.families.interface import Family
 from kinetic.families.motions import prepare
 from kinetic.families.table import FAMILIES, family_of
 from kinetic.files import check_sealed, read_json, read_yaml
-from kinetic.messages import LONGEST_MESSAGE, safe_line
+from kinetic.messages import LONGEST_MESSAGE, safe_line, suggestion
 from kinetic.metrics.measures import BETTER, choose
 from kinetic.presets import preset_file, presets
 from kinetic.runs.folder import read_settings
 from kinetic.settings.ablation import AblationConfig, ProfileConfig, RecipeConfig, ScoresConfig, load_ablation
 from kinetic.settings.checks import check_name
 from kinetic.settings.experiment import Experiment
-from kinetic.settings.reading import suggestion, to_plain
+from kinetic.settings.reading import to_plain
 from kinetic.skeleton import SKELETONS
 from kinetic.training.precision import Precision, choose_precision, with_precision
 

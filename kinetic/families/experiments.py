@@ -10,10 +10,20 @@ from typing import Any, get_origin
 from kinetic.families.interface import Family
 from kinetic.families.table import FAMILIES, family_called
 from kinetic.files import replacing
-from kinetic.messages import safe_line
+from kinetic.messages import safe_line, suggestion
 from kinetic.plain import yaml_text
 from kinetic.settings.experiment import Experiment
-from kinetic.settings.reading import Layer, Setting, build, dotted_keys, file_layer, merged, nested, settings_of, suggestion, to_plain
+from kinetic.settings.reading import (
+    Layer,
+    Setting,
+    build,
+    dotted_keys,
+    file_layer,
+    merged,
+    nested,
+    settings_of,
+    to_plain,
+)
 
 __all__ = ["experiment_settings", "from_plain", "layered", "load_experiment", "read_by", "save_experiment"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from kinetic.families.encoder import ENCODER
 from kinetic.families.interface import Family
 from kinetic.families.kinetic_gan import KINETIC_GAN
-from kinetic.messages import safe_line
+from kinetic.messages import safe_line, suggestion
 from kinetic.settings.experiment import Experiment
-from kinetic.settings.reading import suggestion
 
 __all__ = ["FAMILIES", "family_called", "family_of"]
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, get_origin
 
-from kinetic.messages import safe_line
+from kinetic.messages import safe_line, suggestion
 from kinetic.settings.checks import at_least, check_name, within
-from kinetic.settings.reading import Layer, Setting, build, file_layer, nested, settings_of, suggestion
+from kinetic.settings.reading import Layer, Setting, build, file_layer, nested, settings_of
 
 __all__ = [
     "AblationConfig",

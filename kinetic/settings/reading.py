@@ -7,7 +7,6 @@ possible there.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import json
 import os
@@ -17,7 +16,6 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from functools import cache
-from itertools import islice
 from numbers import Real
 from typing import (
     TYPE_CHECKING,
@@ -34,7 +32,7 @@ from typing import (
 )
 
 from kinetic.files import read_yaml
-from kinetic.messages import LONGEST_MESSAGE, safe_line
+from kinetic.messages import LONGEST_MESSAGE, listed, nearest, safe_line
 from kinetic.plain import DEEPEST, LONGEST_NUMBER, yaml_values
 from kinetic.presets import Preset, preset_file
 from kinetic.settings.choice import Choice
@@ -52,9 +50,7 @@ __all__ = [
     "merged",
     "nested",
     "settings_of",
-    "suggestion",
     "to_plain",
-    "unknown",
     "value_from_text",
 ]
 
@@ -409,35 +405,3 @@ def _choice(kind: Any) -> Choice | None:
     """The choice that annotates a kind, if there is one."""
     metadata = getattr(kind, "__metadata__", ()) if get_origin(kind) is Annotated else ()
     return next((entry for entry in metadata if isinstance(entry, Choice)), None)
-
-
-# --- `kinetic.messages` takes these three over
-
-
-def nearest(word: str, names: Iterable[str]) -> list[str]:
-    """The name most like a word, or nothing; it looks at the first 1000 names and leaves long ones out."""
-    candidates = [name for name in islice(names, 1000) if len(name) <= 100]
-    return difflib.get_close_matches(word[:100], candidates, n=1)
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names separated by commas, as many as a message has room for: "walk, jump and 98 more"."""
-    lines = [safe_line(name) for name in names]
-    count, size = 0, 0
-    for line in lines:
-        size += len(line) + 2
-        if size > 400:
-            break
-        count += 1
-    rest = len(lines) - count
-    return ", ".join(lines[:count]) + (f" and {rest} more" if rest else "")
-
-
-def suggestion(word: str, names: Iterable[str]) -> str:
-    """What to type instead of an unknown word: "did you mean walk?", or the list of names when none is near."""
-    names = list(names)
-    near = nearest(word, names)
-    return f"did you mean {safe_line(near[0])}?" if near else f"expected one of: {listed(names)}"
-
-
-unknown = suggestion

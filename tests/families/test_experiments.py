@@ -16,10 +16,11 @@ from kinetic.families.experiments import experiment_settings as settings
 from kinetic.families.experiments import from_plain, layered, load_experiment, read_by, save_experiment
 from kinetic.families.kinetic_gan import KINETIC_GAN
 from kinetic.families.table import FAMILIES
+from kinetic.messages import suggestion
 from kinetic.plain import yaml_text, yaml_values
 from kinetic.settings.experiment import Experiment
 from kinetic.settings.kinetic_gan import CriticConfig, GanExperiment, GanTrainingConfig, QuantileConfig
-from kinetic.settings.reading import differences, suggestion, to_plain, value_from_text
+from kinetic.settings.reading import differences, to_plain, value_from_text
 
 
 def write(path, text):

@@ -10,7 +10,17 @@ import pytest
 import torch
 
 from kinetic.settings.choice import Choice
-from kinetic.settings.reading import Layer, build, differences, dotted_keys, merged, nested, settings_of, to_plain, value_from_text
+from kinetic.settings.reading import (
+    Layer,
+    build,
+    differences,
+    dotted_keys,
+    merged,
+    nested,
+    settings_of,
+    to_plain,
+    value_from_text,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
