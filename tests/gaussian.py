@@ -9,8 +9,9 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from kinetic.families.interface import Family, Option
-from kinetic.families.motions import open_motions, watch_samples
+from kinetic.families.motions import open_motions
 from kinetic.families.table import FAMILIES
+from kinetic.families.watching import watch_samples
 from kinetic.settings.checks import at_least
 from kinetic.settings.experiment import Experiment
 from kinetic.training.randomness import seeded

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from kinetic.families.interface import About, Family, Material, Option, Sampler, Watch
-from kinetic.families.motions import open_motions, watch_samples
+from kinetic.families.motions import open_motions
+from kinetic.families.watching import watch_samples
 from kinetic.settings.kinetic_gan import LOSSES, POOLING, GanExperiment
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Output of a training for people: the table of its metrics, a line of progress, and sheets of samples."""
+"""Output of a training for people: the table of its metrics, a line of progress, and when the model is looked at.
+
+What is drawn and measured then, a family says: `kinetic.families.interface.Watch`.
+"""
 
 from __future__ import annotations
 
@@ -196,7 +199,7 @@ def _clock(seconds: float) -> str:
 
 
 class Sampling(Callback):
-    """Draws and scores samples of the generator at intervals, and lets the checkpoint keep the best.
+    """Looks at the model at intervals, and lets the checkpoint keep the best.
 
     Args:
         every: batches from one look to the next; 0 = only at the end
