@@ -133,7 +133,7 @@ def test_what_is_no_experiment_and_no_folder_is_refused(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(FileExistsError, match="file: is a file"):
         fit(tiny(), tmp_path / "file" / "run")
-    with pytest.raises(ValueError, match="experiment.seed"):
+    with pytest.raises(ValueError, match="seed must lie"):
         tiny(seed=2**64)
 
 
