@@ -21,6 +21,7 @@ from benchmarks import (
     null_tables,
     options,
     pairs,
+    rooms,
     sampling,
     scores,
 )
@@ -572,3 +573,62 @@ def test_values_of_null_tables_are_as_alike_as_is_said():
     assert values.shape == (6, 2000, 2) and values.var() == pytest.approx(2, rel=0.05)
     assert np.corrcoef(values[0, :, 0], values[0, :, 1])[0, 1] == pytest.approx(0.7, abs=0.05)
     assert np.corrcoef(values[0, :, 0], values[1, :, 0])[0, 1] == pytest.approx(0.5, abs=0.05)
+
+
+CHECKOUT = {
+    "__init__.py": "from kinetic.cli.main import main",
+    "words.py": "def near():\n    from kinetic.cli import main",
+    "nn/__init__.py": "",
+    "nn/graph.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from kinetic.nn.noise import Noise",
+    "nn/noise.py": "from .graph import Graph\nimport kinetic.words",
+    "runs/__init__.py": "",
+    "runs/fit.py": "from kinetic.nn import graph, noise\nimport torch",
+    "cli/__init__.py": "",
+    "cli/main.py": "import kinetic.runs.fit\nfrom kinetic import words",
+}
+
+
+def checkout(folder, **changes):
+    """A small package in which `words` imports `cli`, which needs it."""
+    for name, code in (CHECKOUT | changes).items():
+        path = folder / "kinetic" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(code)
+    return folder
+
+
+def test_rooms_are_counted_and_an_import_that_runs_up_is_too(tmp_path, capsys):
+    assert rooms.measure(checkout(tmp_path)) == {
+        "files": 9,
+        "lines": 12,
+        "modules that lie flat": 1,
+        "rooms": 4,
+        "arrows between modules": 9,
+        "arrows between rooms": 5,
+        "arrows that run up": 1,
+        "longest import, modules": 4,
+        "largest module": "kinetic.nn.graph (3 lines)",
+    }
+    pairs = rooms.arrows(rooms.modules(tmp_path))
+    assert rooms.stack({"words", "nn", "runs", "cli"}, pairs) == (["words", "nn", "runs", "cli"], [("words", "cli")])
+    assert rooms.main([str(tmp_path), "-o", str(tmp_path / "a.png")]) == 0
+    assert "arrows that run up       1\n" in capsys.readouterr().out
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_longest_import_leaves_out_what_runs_later(tmp_path):
+    files = rooms.modules(checkout(tmp_path))
+    loaded = ["kinetic.cli.main", "kinetic.runs.fit", "kinetic.nn.noise", "kinetic.nn.graph"]
+    assert rooms.longest_import(rooms.arrows(files, at_load=True)) == loaded
+
+
+def test_a_circle_of_imports_is_named(tmp_path):
+    circle = {"nn/graph.py": "import kinetic.nn.noise"}
+    longest = rooms.measure(checkout(tmp_path, **circle))["longest import, modules"]
+    assert longest.startswith("endless, in a circle: ") and "kinetic.nn.graph -> kinetic.nn.noise" in longest
+
+
+def test_a_folder_without_the_package_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        rooms.main([str(tmp_path)])
+    assert "expected a checkout" in capsys.readouterr().err
