@@ -108,12 +108,12 @@ def _torch_fidelity(subsets: int, size: int) -> dict[str, Score]:
         return _values(fid_statistics_to_metric(*moments, verbose=False).values())
 
     def kernel(fake: Tensor, real: Tensor) -> Tensor:
-        found = kid_features_to_metric(fake, real, kid_subsets=subsets, kid_subset_size=size, verbose=False)
-        return _values([found[KEY_METRIC_KID_MEAN]])
+        values = kid_features_to_metric(fake, real, kid_subsets=subsets, kid_subset_size=size, verbose=False)
+        return _values([values[KEY_METRIC_KID_MEAN]])
 
     def precision_recall(fake: Tensor, real: Tensor) -> Tensor:
-        found = prc_features_to_metric(fake, real, prc_neighborhood=NEIGHBOURS, verbose=False)
-        return _values([found["precision"], found["recall"]])
+        values = prc_features_to_metric(fake, real, prc_neighborhood=NEIGHBOURS, verbose=False)
+        return _values([values["precision"], values["recall"]])
 
     return {"frechet": frechet, "kernel": kernel, "manifold": precision_recall}
 
@@ -123,8 +123,8 @@ def _prdc(subsets: int, size: int) -> dict[str, Score]:
 
     def prdc(fake: Tensor, real: Tensor) -> Tensor:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints how many motions there are
-            found = compute_prdc(real.numpy(), fake.numpy(), nearest_k=NEIGHBOURS)
-        return _values(found[name] for name in ("precision", "recall", "density", "coverage"))
+            values = compute_prdc(real.numpy(), fake.numpy(), nearest_k=NEIGHBOURS)
+        return _values(values[name] for name in ("precision", "recall", "density", "coverage"))
 
     return {"manifold": prdc}
 
