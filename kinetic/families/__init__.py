@@ -1,1 +1,1 @@
-"""Families of models: how each reads its data, is built, watched and sampled, and the table that lists them."""
+"""Families of models: what each is trained from, how it is built, watched and sampled, and the table of them all."""
