@@ -33,6 +33,6 @@ clean:
 
 $(DONE): setup.cfg pyproject.toml constraints.txt requirements.txt
 	python3 -m venv .venv
-	$(PYTHON) -m pip uninstall -qq -y kinetic  # what kinetic-motion was called
+	$(PYTHON) -m pip uninstall -qq -y kinetic  # the former name of kinetic-motion
 	$(PYTHON) -m pip install -q --disable-pip-version-check -r requirements.txt
 	@touch $@

@@ -37,9 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         changes = {name: int(value) for name, _, value in (text.partition("=") for text in options.set)}
     except ValueError:
         parser.error(f"--set takes name=number, got {' '.join(options.set)}")
-    known = {name for benchmark in benchmarks for name in benchmark.params}
-    if strange := sorted(set(changes) - known):
-        parser.error(f"no benchmark has a parameter {strange[0]!r}; there are: {', '.join(sorted(known))}")
+    parameters = {name for benchmark in benchmarks for name in benchmark.params}
+    if unknown_parameters := sorted(set(changes) - parameters):
+        parser.error(
+            f"no benchmark has a parameter {unknown_parameters[0]!r}; there are: {', '.join(sorted(parameters))}"
+        )
     if any(value < 1 for value in changes.values()):
         parser.error(f"parameters must be at least 1, got {' '.join(options.set)}")
     if options.threads is not None:

@@ -1,10 +1,11 @@
-"""`python -m benchmarks.build_scale`: what a file costs when a set is built, of 500 to 5,000 files, and what all cost.
+"""`python -m benchmarks.build_scale`: the cost of a file in builds of 500 to 5,000 files.
 
-Generated people are written as so many raw NTU files, a few dozen different ones under many names. Each build runs in
-a process of its own, in turns, and tells its seconds, the processor time of all its processes after imports (but for
-those of workers), and the most memory that one process held. The numbers that matter: the cost per file of the largest
-build over that of the smallest (1 = flat; in processor time, since other programs disturb the clock), its memory
-likewise, and how much faster two workers are. The time for NTU RGB+D 60 and 120 follows from the largest build.
+Synthetic people are written as raw NTU files, a few dozen different recordings under many names. Each build runs in a
+process of its own, in turns, and reports its seconds, the processor time of all its processes (without its imports,
+with those of workers), and the most memory that one process held. The numbers that matter: the cost per file of the
+largest build over that of the smallest (1 = flat; in processor time, since other programs disturb the clock), its
+memory likewise, and the speed of two workers over that of one. The time for NTU RGB+D 60 and 120 follows from the
+largest build.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def names() -> Iterator[ClipName]:
 
 
 def write_files(folder: Path, counts: Sequence[int], different: int) -> dict[int, Path]:
-    """Folders with so many files each, the smaller ones as hard links into the largest: number -> folder."""
+    """Write folders of these numbers of files, the smaller ones as hard links into the largest: number -> folder."""
     write_example(folder / "different", clips=different, frames=(60, 110))
     bodies = [path.read_bytes() for path in sorted((folder / "different").iterdir())]
     largest = folder / str(max(counts))
@@ -80,7 +81,7 @@ def write_files(folder: Path, counts: Sequence[int], different: int) -> dict[int
 
 
 def measure(raw: Path, out: Path, recipe: str, workers: int) -> dict[str, Any]:
-    """One build, in a process of its own."""
+    """The numbers of one build, which runs in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", BUILD, str(raw), str(out), recipe, str(workers)],
         stdout=subprocess.PIPE,
@@ -92,19 +93,19 @@ def measure(raw: Path, out: Path, recipe: str, workers: int) -> dict[str, Any]:
 
 
 def per_file(builds: Sequence[dict[str, Any]], files: int, workers: int, key: str) -> float:
-    """The median over the repeats of a build, in milliseconds or bytes; of time, for one file."""
+    """The median over the repeats of a build: milliseconds for one file, or bytes of the whole."""
     values = [build[key] for build in builds if (build["files"], build["workers"]) == (files, workers)]
     return statistics.median(values) * (1000 / files if key in ("seconds", "processor") else 1)
 
 
 def facts(builds: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """What follows from all builds: ratios, and the extrapolated times."""
+    """Ratios between builds, and times extrapolated to the real data sets."""
     counts = sorted({build["files"] for build in builds})
     small, large = counts[0], counts[-1]
     size = next(build["bytes"] for build in builds if build["files"] == large)
     alone = per_file(builds, large, 1, "seconds")
     pair = per_file(builds, large, 2, "seconds")
-    found = {
+    numbers = {
         "MB of a file": size / large / 1e6,
         "cost of a file, largest over smallest (processor time)": per_file(builds, large, 1, "processor")
         / per_file(builds, small, 1, "processor"),
@@ -116,15 +117,15 @@ def facts(builds: Sequence[dict[str, Any]]) -> dict[str, float]:
         "speed of 2 workers over 1": alone / pair,
     }
     for name, files in WHOLE.items():
-        found |= {f"minutes for {name} ({files:,} files), 1 worker": files * alone / 60_000}
-        found |= {f"minutes for {name} ({files:,} files), 2 workers": files * pair / 60_000}
-    return found
+        numbers |= {f"minutes for {name} ({files:,} files), 1 worker": files * alone / 60_000}
+        numbers |= {f"minutes for {name} ({files:,} files), 2 workers": files * pair / 60_000}
+    return numbers
 
 
-def show(kept: dict[str, Any]) -> str:
-    """Tables of the builds, and what follows."""
-    builds = kept["builds"]
-    lines = [f"recipe {kept['recipe']}, median of {kept['repeats']}", ""]
+def show(results: dict[str, Any]) -> str:
+    """A table of the builds, and the facts below it."""
+    builds = results["builds"]
+    lines = [f"recipe {results['recipe']}, median of {results['repeats']}", ""]
     lines.append(f"{'files':>8}{'workers':>9}{'ms/file':>10}{'cpu ms/file':>13}{'peak MiB':>10}{'a worker':>10}")
     for files, workers in sorted({(build["files"], build["workers"]) for build in builds}):
         values = [per_file(builds, files, workers, key) for key in ("seconds", "processor", "memory", "worker_memory")]
@@ -132,7 +133,7 @@ def show(kept: dict[str, Any]) -> str:
             f"{files:>8,}{workers:>9}{values[0]:>10.2f}{values[1]:>13.2f}{values[2] / 2**20:>10.0f}"
             + (f"{values[3] / 2**20:>10.0f}" if workers > 1 else "")
         )
-    return "\n".join([*lines, "", *(f"{name:<62}{value:>10.4g}" for name, value in kept["facts"].items())])
+    return "\n".join([*lines, "", *(f"{name:<62}{value:>10.4g}" for name, value in results["facts"].items())])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -161,7 +162,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for repeat, workers, count in itertools.product(range(options.repeats), (1, 2), counts):
             builds.append({"repeat": repeat, **measure(raw[count], Path(scratch) / "out", options.recipe, workers)})
             print(f"{count} files, workers {workers}: {builds[-1]['seconds']:.1f} s", file=sys.stderr, flush=True)
-    kept = {
+    results = {
         "machine": where,
         "recipe": options.recipe,
         "repeats": options.repeats,
@@ -171,8 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     if options.out is not None:
         with replacing(options.out) as beside:
-            beside.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-    print(show(kept))
+            beside.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(show(results))
     return 0
 
 

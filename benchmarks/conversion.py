@@ -1,10 +1,10 @@
-"""`python -m benchmarks.conversion`: do raw files become the motions that were made of them before?
+"""`python -m benchmarks.conversion`: do raw files give the motions that other code made of them?
 
-Five data sets are there twice: some files as their authors published them, and all clips as windows of 64 frames in
-the joints of NTU RGB+D, made by other code. Each raw file is read by `kinetic`, brought to these joints and cut or
-stretched as the window was. What is told is the distance between the two, over all joints that were measured, and
-apart from them over those that are computed (`derived_joints` of the windows). Windows are rounded to 0.1 mm, which
-leaves a mean distance of 0.05 mm and at most 0.09 mm where nothing else differs.
+Five data sets exist in two forms: some files as their authors published them, and all clips as windows of 64 frames in
+the joints of NTU RGB+D, which other code made. `kinetic` reads each raw file, maps it to these joints and cuts or
+stretches it as the window was. The table shows the distance between both, for joints that were measured and for joints
+that are computed (`derived_joints` of the windows). Windows are rounded to 0.1 mm; that alone gives a mean distance of
+0.05 mm and at most 0.09 mm.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from kinetic.skeleton import NTU25
 FRAMES = 64
 
 Pair = tuple[str, np.ndarray, np.ndarray]
-"""Name of a clip; our motion of a window (3, T, 25), and the one that was made before."""
+"""Name of a clip; our motion of a window (3, T, 25), and the stored one."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far our motions of one data set are from those made before.
+    """Distances between our motions of one data set and the stored ones.
 
     Attributes:
-        files: raw files, all of which are read
+        files: raw files; all of them are read
         matched: files whose clip is among the windows
-        windows: of these clips
+        windows: windows of these clips
         mean, largest: distance of each joint of NTU RGB+D, millimetres
         measured: joints that were measured
     """
@@ -54,14 +54,14 @@ class Agreement:
 
     def of(self, measured: bool) -> tuple[float, float] | None:
         """Mean and largest distance over joints that were measured, or were not; None without such joints."""
-        chosen = [i for i, each in enumerate(self.measured) if each == measured]
+        chosen = [i for i, is_measured in enumerate(self.measured) if is_measured == measured]
         if not chosen:
             return None
         return float(np.mean([self.mean[i] for i in chosen])), max(self.largest[i] for i in chosen)
 
 
 def stretched(read: Callable[[Path], MotionSet]) -> Callable[[Path, MotionSet], Iterator[Pair]]:
-    """Windows that hold a whole clip."""
+    """A way to pair whole clips with their windows."""
 
     def pairs(raw: Path, windows: MotionSet) -> Iterator[Pair]:
         motions = on_ntu25(read(raw)).resampled(FRAMES)
@@ -73,22 +73,22 @@ def stretched(read: Callable[[Path], MotionSet]) -> Callable[[Path, MotionSet], 
 
 
 def irds(raw: Path, windows: MotionSet) -> Iterator[Pair]:
-    """Windows at 30 Hz from `start` on; shorter clips are stretched."""
+    """Pairs for windows at 30 Hz that begin at `start`; shorter clips are stretched."""
     motions = read_irds(raw)
     for row, clip in enumerate(motions.clip):
         for window in np.flatnonzero(np.array(windows.clip) == clip):
-            one = motions.select([row])
+            motion = motions.select([row])
             start = int(windows.columns["start"][window])
-            frames = int(one.columns["frames"][0])
-            cut = one.resampled(FRAMES).motion[0] if frames < FRAMES else one.motion[0][:, start : start + FRAMES]
+            frames = int(motion.columns["frames"][0])
+            cut = motion.resampled(FRAMES).motion[0] if frames < FRAMES else motion.motion[0][:, start : start + FRAMES]
             yield clip, np.asarray(cut), np.asarray(windows.motion[window])
 
 
 def kinder_gator(raw: Path, windows: MotionSet) -> Iterator[Pair]:
-    """Windows at 30 Hz.
+    """Pairs for windows at 30 Hz.
 
-    The T-pose was cut off the recording as it was, in front of the frame whose number is the `start` of the first
-    window, and times were counted from there. So joints are brought to NTU's first, and made even in time then.
+    The T-pose was cut off the raw recording, in front of the frame whose number is the `start` of the first window, and
+    times were counted from there. So joints are mapped to NTU's first, and resampled evenly in time afterwards.
     """
     for file in sorted(raw.glob("*.csv")):
         take = kinder_gator_take(file)
@@ -111,20 +111,20 @@ SETS: dict[str, tuple[str, Callable[[Path, MotionSet], Iterator[Pair]]]] = {
     "irds": ("*.txt", irds),
     "hdm05": ("*.amc", stretched(read_amc)),
 }
-"""Endings of the raw files of each data set, and how they meet the windows."""
+"""Pattern of the raw files of each data set, and the function that pairs them with windows."""
 
 
 def agreement(data: Path, name: str) -> Agreement:
-    """What one data set shows; `data` holds the folders `raw` and `motion`."""
+    """The agreement of one data set; `data` holds the folders `raw` and `motion`."""
     ending, pairs = SETS[name]
     raw = data / "raw" / name
     windows = read_motions(data / "motion" / f"{name}.npz")
     clips, distances = set(), []
-    for clip, ours, theirs in pairs(raw, windows):
-        if ours.shape != theirs.shape:
-            raise ValueError(f"{clip}: our window has shape {ours.shape}, the other {theirs.shape}")
+    for clip, motion, window in pairs(raw, windows):
+        if motion.shape != window.shape:
+            raise ValueError(f"{clip}: our motion has shape {motion.shape}, the window {window.shape}")
         clips.add(clip)
-        distances.append(1000 * np.linalg.norm(ours.astype(np.float64) - theirs, axis=0))  # (T, 25)
+        distances.append(1000 * np.linalg.norm(motion.astype(np.float64) - window, axis=0))  # (T, 25)
     if not distances:
         raise ValueError(f"{raw}: no clip is among the windows")
     apart = np.stack(distances)  # (windows, T, 25)
@@ -139,8 +139,8 @@ def agreement(data: Path, name: str) -> Agreement:
     )
 
 
-def table(found: Mapping[str, Agreement]) -> str:
-    """Markdown: each data set, and each joint that was not measured."""
+def table(agreements: Mapping[str, Agreement]) -> str:
+    """Markdown: a row for each data set, and one for each joint that was not measured."""
 
     def words(pair: tuple[float, float] | None) -> str:
         return "- | -" if pair is None else f"{pair[0]:.3f} | {pair[1]:.3f}"
@@ -149,14 +149,17 @@ def table(found: Mapping[str, Agreement]) -> str:
         "| data set | files | in the windows | windows | measured: mean, mm | largest | derived: mean, mm | largest |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
-    for name, one in found.items():
-        counts = f"{one.files} | {one.matched} | {one.windows}"
-        lines.append(f"| {name} | {counts} | {words(one.of(True))} | {words(one.of(False))} |")
-    derived = [i for i in range(len(NTU25.joints)) if not all(one.measured[i] for one in found.values())]
-    lines += ["", "| derived joint: mean (largest), mm | " + " | ".join(found) + " |"]
-    lines.append("| --- |" + " --- |" * len(found))
+    for name, result in agreements.items():
+        counts = f"{result.files} | {result.matched} | {result.windows}"
+        lines.append(f"| {name} | {counts} | {words(result.of(True))} | {words(result.of(False))} |")
+    derived = [i for i in range(len(NTU25.joints)) if not all(result.measured[i] for result in agreements.values())]
+    lines += ["", "| derived joint: mean (largest), mm | " + " | ".join(agreements) + " |"]
+    lines.append("| --- |" + " --- |" * len(agreements))
     for i in derived:
-        cells = ["-" if one.measured[i] else f"{one.mean[i]:.3f} ({one.largest[i]:.3f})" for one in found.values()]
+        cells = [
+            "-" if result.measured[i] else f"{result.mean[i]:.3f} ({result.largest[i]:.3f})"
+            for result in agreements.values()
+        ]
         lines.append(f"| {NTU25.joints[i]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -166,23 +169,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.conversion", description=description)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with raw/ and motion/")
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="where the numbers are kept (.json)")
-    parser.add_argument("--show", type=Path, metavar="FILE", help="show numbers that were kept, and convert nothing")
+    parser.add_argument("--show", type=Path, metavar="FILE", help="show the numbers of a file, and convert nothing")
     options = parser.parse_args(arguments)
     if options.show is not None:
-        kept = json.loads(options.show.read_text(encoding="utf-8"))
-        found = {
-            name: Agreement(**{key: tuple(value) if isinstance(value, list) else value for key, value in one.items()})
-            for name, one in kept["found"].items()
+        results = json.loads(options.show.read_text(encoding="utf-8"))
+        agreements = {
+            name: Agreement(
+                **{key: tuple(value) if isinstance(value, list) else value for key, value in result.items()}
+            )
+            for name, result in results["found"].items()
         }
     else:
         if not (options.data / "raw").is_dir() or not (options.data / "motion").is_dir():
             parser.error(f"{options.data}: expected a folder with raw/ and motion/")
-        found = {name: agreement(options.data, name) for name in SETS}
+        agreements = {name: agreement(options.data, name) for name in SETS}
         if options.out is not None:
             with replacing(options.out) as beside:
-                text = json.dumps({"found": {name: vars(one) for name, one in found.items()}})
+                text = json.dumps({"found": {name: vars(result) for name, result in agreements.items()}})
                 beside.write_text(text + "\n", encoding="utf-8")
-    print(table(found))
+    print(table(agreements))
     return 0
 
 

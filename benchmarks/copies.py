@@ -1,12 +1,12 @@
-"""`python -m benchmarks.copies FILE...`: what trivial edits hide from the alarms of `kinetic evaluate`, before and now.
+"""`python -m benchmarks.copies FILE...`: which trivial edits hide copies from the alarms of `kinetic evaluate`.
 
-For each set of real motions (split by person): held-out motions handed in as generated ones, and training motions
-handed in as generated ones, after edits that anybody may make. A cell tells the share of motions that are called
-copies, by the former rule and by today's. For `copying` the table tells what real motions of the training
-people reach that are left out one at a time, which is what an ideal generator would.
+For each set of real motions (split by person), held-out motions and training motions are handed in as generated ones
+after simple edits. A cell shows the share of motions that are called copies, by the former rule and by the present one.
+The row `copying` shows the score of real motions of the training people, left out one at a time: that of an ideal
+generator.
 
-Before, held-out motions were known by coordinates to the centimetre, and copies of training motions by the distance of
-all coordinates as they are to the nearest two.
+The former rule compared held-out motions by coordinates rounded to centimetres, and training motions by the distances
+of unaligned coordinates to the nearest two.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ COPIES: dict[str, Edit | None] = {
 }
 
 
-def edited(motions: MotionSet, what: str, edit: Edit | None) -> MotionSet:
+def edited(motions: MotionSet, name: str, edit: Edit | None) -> MotionSet:
     """Motions after one of the edits."""
     rng = np.random.default_rng(0)
-    if what == "mirrored":
+    if name == "mirrored":
         return mirrored(motions, motions, rng)
     if edit is None:
         return motions
     return replace(motions, motion=edit(np.array(motions.motion), rng).astype(np.float32))
 
 
-def known_to_the_centimetre(motions: MotionSet, pool: MotionSet) -> float:
-    """Share of motions that the pool holds, all coordinates rounded to centimetres."""
-    known = {each.tobytes() for each in np.round(pool.motion, 2) + 0.0}
-    return float(np.mean([each.tobytes() in known for each in np.round(motions.motion, 2) + 0.0]))
+def equal_in_centimetres(motions: MotionSet, pool: MotionSet) -> float:
+    """Share of motions that the pool holds, with all coordinates rounded to centimetres."""
+    contents = {motion.tobytes() for motion in np.round(pool.motion, 2) + 0.0}
+    return float(np.mean([motion.tobytes() in contents for motion in np.round(motions.motion, 2) + 0.0]))
 
 
 def near_as_they_are(motions: MotionSet, pool: MotionSet) -> float:
@@ -71,8 +71,8 @@ def near_as_they_are(motions: MotionSet, pool: MotionSet) -> float:
 
 
 def distances(motions: MotionSet, pool: MotionSet) -> Tensor:
-    """Distances of all coordinates as they are to the nearest two: (2, N)."""
-    x, y = (torch.from_numpy(np.array(each.motion)).flatten(1).double() for each in (motions, pool))
+    """Distances of unaligned coordinates to the nearest two motions of the pool: (2, N)."""
+    x, y = (torch.from_numpy(np.array(side.motion)).flatten(1).double() for side in (motions, pool))
     return torch.cdist(x, y).topk(2, dim=1, largest=False).values.T
 
 
@@ -82,32 +82,34 @@ def sample(motions: MotionSet) -> Sample:
 
 
 def study(train: MotionSet, test: MotionSet) -> dict[str, tuple[float, float]]:
-    """What is done -> share called copies before and now; and what an ideal generator reaches in `copying`."""
-    real, known = sample(test), sample(train)
-    memories = Memories(real, known, test.skeleton)
-    found: dict[str, tuple[float, float]] = {}
-    for what, edit in LEAKS.items():
-        made = edited(test, what, edit)
-        now = memories.held_out(sample(made), "coordinates").copied.double().mean()
-        found[f"held-out motions {what}"] = known_to_the_centimetre(made, test), float(now)
-    for what, edit in COPIES.items():
-        made = edited(train, what, edit)
-        now = Case(sample(made), real, known, test.skeleton, memories=memories).near("coordinates").fake.copied
-        found[f"training motions {what}"] = near_as_they_are(made, train), float(now.double().mean())
-    honest = Case(real, real, known, test.skeleton, memories=memories).near("coordinates").fake.copied
-    found["held-out motions against training motions"] = near_as_they_are(test, train), float(honest.double().mean())
+    """Edit -> share called copies before and now; and the score of an ideal generator in `copying`."""
+    real, training = sample(test), sample(train)
+    memories = Memories(real, training, test.skeleton)
+    shares: dict[str, tuple[float, float]] = {}
+    for name, edit in LEAKS.items():
+        changed = edited(test, name, edit)
+        now = memories.held_out(sample(changed), "coordinates").copied.double().mean()
+        shares[f"held-out motions {name}"] = equal_in_centimetres(changed, test), float(now)
+    for name, edit in COPIES.items():
+        changed = edited(train, name, edit)
+        now = Case(sample(changed), real, training, test.skeleton, memories=memories).near("coordinates").fake.copied
+        shares[f"training motions {name}"] = near_as_they_are(changed, train), float(now.double().mean())
+    honest = Case(real, real, training, test.skeleton, memories=memories).near("coordinates").fake.copied
+    shares["held-out motions against training motions"] = near_as_they_are(test, train), float(honest.double().mean())
     rows = like(train.label, test.label, 0)
-    left = Case(known.select(rows), real, known, test.skeleton, left_out=rows, memories=memories).near("coordinates")
-    found["copying: floor"] = 0.5, float(nearer(left.fake.first, left.real.first))
-    return found
+    left = Case(training.select(rows), real, training, test.skeleton, left_out=rows, memories=memories).near(
+        "coordinates"
+    )
+    shares["copying: floor"] = 0.5, float(nearer(left.fake.first, left.real.first))
+    return shares
 
 
-def table(found: Mapping[str, Mapping[str, tuple[float, float]]]) -> str:
+def table(studies: Mapping[str, Mapping[str, tuple[float, float]]]) -> str:
     """Markdown: a row for each edit, and for each set the share before and now."""
-    lines = ["| " + " | ".join(["what is handed in", *found]) + " |", "| --- |" + " --- |" * len(found)]
-    for what in next(iter(found.values())):
-        cells = [f"{each[what][0]:.2f} → {each[what][1]:.2f}" for each in found.values()]
-        lines.append("| " + " | ".join([what, *cells]) + " |")
+    lines = ["| " + " | ".join(["what is handed in", *studies]) + " |", "| --- |" + " --- |" * len(studies)]
+    for name in next(iter(studies.values())):
+        cells = [f"{shares[name][0]:.2f} → {shares[name][1]:.2f}" for shares in studies.values()]
+        lines.append("| " + " | ".join([name, *cells]) + " |")
     return "\n".join(lines)
 
 

@@ -1,10 +1,10 @@
-"""One critic step: scores, gradient penalty, backward pass, Adam. The step that training spends its time in.
+"""One critic step: scores, gradient penalty, backward pass, Adam. Training spends its time in this step.
 
 The number that matters is the ratio of `kinetic` to `literal`. `share of the machine` is the rate of the counted
-multiply-adds of `kinetic` over the rate of one large matrix product, measured in the same process: what is left to gain
-without computing less. `bf16` runs the forward passes under autocast; the errors of all gradients are measured from
-float64, since a fast step in another direction is worth nothing. Real and fake are the same noise here, so that their
-scores nearly cancel: a hard case for 8 bits of mantissa.
+multiply-adds of `kinetic` over the rate of one large matrix product, measured in the same process: it bounds the gain
+of code that computes as much. `bf16` runs the forward passes under autocast; the errors of all gradients are measured
+against float64, since a fast step in a wrong direction is worthless. Real and fake come from the same noise here, so
+that their scores nearly cancel: a hard case for 8 bits of mantissa.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class State:
     label: Tensor
     alpha: Tensor
     compiled: Callable[..., Tensor] | None = None
-    found: dict[str, float] = field(default_factory=dict)
+    extras: dict[str, float] = field(default_factory=dict)
 
 
 def setup(device: torch.device, *, batch: int) -> State:
@@ -64,7 +64,7 @@ def setup(device: torch.device, *, batch: int) -> State:
 
 
 def critic_loss(critic: Critic, real: Tensor, fake: Tensor, label: Tensor, alpha: Tensor) -> Tensor:
-    """What one critic step of `KineticGAN` minimises: reals and fakes are scored in one batch."""
+    """The loss of a critic step of `KineticGAN`: reals and fakes are scored in one batch."""
     real_score, fake_score = critic(torch.cat([real, fake]), label.repeat(2)).float().chunk(2)
     penalty = gradient_penalty(lambda motion: critic(motion, label).float(), real, fake, alpha)
     return wasserstein_loss(real_score, fake_score) + 10 * penalty
@@ -99,20 +99,20 @@ def check(state: State) -> dict[str, float]:
     with torch.no_grad():
         scores = published(real, label)[:, 0], ours(real, label)
     losses = literal.critic_loss(published, *batch), critic_loss(ours, *batch)
-    true = _slope(losses[0], published)
+    exact = _slope(losses[0], published)
     rounded = few(*_batch(state))
     for way, loss, model in (
         ("literal", literal.critic_loss(state.published, *rounded), state.published),
         ("kinetic", critic_loss(state.ours, *rounded), state.ours),
         ("bf16", _coarse_loss(state.coarse, *rounded), state.coarse),
     ):
-        state.found[f"error of the gradient, {way}"] = overall(true, slope := _slope(loss, model))
-        state.found[f"error of the gradient of the worst weight, {way}"] = apart(true, slope)
+        state.extras[f"error of the gradient, {way}"] = overall(exact, slope := _slope(loss, model))
+        state.extras[f"error of the gradient of the worst weight, {way}"] = apart(exact, slope)
     return require(
         {
             "difference of scores in float64": apart({"score": scores[0]}, {"score": scores[1]}),
             "difference of losses in float64": apart({"loss": losses[0].detach()}, {"loss": losses[1].detach()}),
-            "largest difference of a weight's gradient in float64": apart(true, _slope(losses[1], ours)),
+            "largest difference of a weight's gradient in float64": apart(exact, _slope(losses[1], ours)),
         }
     )
 
@@ -147,14 +147,14 @@ def time_compiled(state: State) -> Tensor:
         state.compiled = torch.compile(_traceable_loss, fullgraph=True)
     loss = _step(state.compiled(state.ours, *_batch(state)), state.ours_optimizer)
     if first:
-        state.found["seconds to compile (few if torch has it cached)"] = time.perf_counter() - began
+        state.extras["seconds to compile (few if torch has it cached)"] = time.perf_counter() - began
     return loss
 
 
 def facts(state: State, seconds: dict[str, float]) -> dict[str, float]:
     with torch.no_grad():
-        one = state.real[:1], state.label[:1]
-        published, ours = (multiply_adds(partial(m, *one)) for m in (state.published, state.ours))
+        batch = state.real[:1], state.label[:1]
+        published, ours = (multiply_adds(partial(m, *batch)) for m in (state.published, state.ours))
     step = {way.__name__: multiply_adds(partial(way, state)) for way in (time_literal, time_kinetic)}
     possible = 1 / seconds[PRODUCT]
     return {
@@ -164,5 +164,5 @@ def facts(state: State, seconds: dict[str, float]) -> dict[str, float]:
         "billion multiply-adds a second in a matrix product": possible / 1e9,
         "share of the machine, literal": step["time_literal"] / seconds["literal"] / possible,
         "share of the machine, kinetic": step["time_kinetic"] / seconds["kinetic"] / possible,
-        **state.found,
+        **state.extras,
     }

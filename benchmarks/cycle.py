@@ -1,11 +1,11 @@
 """A training cycle: five critic steps and one generator step.
 
 The number that matters is the ratio of `lightning` to `literal`: `KineticGAN` as users train it, inside a Lightning
-trainer, with everything it logs and watches. `kinetic` is the bare arithmetic of the same cycle; the gap between the
+trainer, with all its logging and monitoring. `kinetic` is the bare arithmetic of the same cycle; the gap between the
 two is the price of the framework.
 
-In the literal cycle every batch makes its fakes with a graph behind them, and the generator's step makes them anew from
-the batch's latents and labels.
+In the literal cycle every batch computes its fakes with a graph for gradients, and the generator's step computes them
+anew from the latents and labels of the batch.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """`python -m benchmarks.damage`: which score sees which damage.
 
-Real held-out motions are cut at random into halves. One half plays the generator, undamaged or damaged in a known way,
-the other is the reference; both are scored as `kinetic evaluate` scores generated motions. What a damage does to a
-score is told in standard deviations of the undamaged score over the random halves, positive where the score calls the
-damaged motions worse. A score that stays within 3 does not see the damage; one far below 0 rewards it.
+Real held-out motions are cut at random into halves. One half stands for generated motions, undamaged or damaged in a
+chosen way, the other is the reference; they are scored as `kinetic evaluate` scores generated motions. The effect of a
+damage on a score is given in standard deviations of the undamaged score over the random halves, positive where the
+score calls the damaged motions worse. A score that stays within 3 does not see the damage; one far below 0 rewards it.
 
-Scores under published names are there as well (`published`, `mugl`), so that they can be seen beside the others, and
-so are the shares of motions that are copies of the reference (`held_out`, `held_out_features`), on which the alarm "no
-test" of `kinetic evaluate` rests.
+The table includes the scores with published faults (`published`, `mugl`), and the shares of motions that are copies of
+the reference (`held_out`, `held_out_features`), on which the alarm "no test" of `kinetic evaluate` rests.
 """
 
 from __future__ import annotations
@@ -39,16 +38,16 @@ from kinetic.pictures.charts import heat_chart
 from kinetic.runs.run import Run, load_run
 
 SEEN = 3.0
-"""Standard deviations from which on a score sees a damage."""
+"""A score sees a damage from this many standard deviations on."""
 
 LEAST = 1e-3
-"""Standard deviation, in units of the score, that a score which never moves is taken to have."""
+"""The smallest standard deviation that is assumed, in units of the score; some scores never move."""
 
 Damage = Callable[[MotionSet, MotionSet, np.random.Generator], MotionSet]
 
 
 def _moved(change: Callable[[np.ndarray, np.random.Generator], np.ndarray]) -> Damage:
-    """A damage of coordinates (N, C, T, V) that needs nothing else."""
+    """A damage that changes coordinates (N, C, T, V) alone."""
 
     def damage(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> MotionSet:
         return replace(motions, motion=change(np.array(motions.motion), rng).astype(np.float32))
@@ -135,11 +134,11 @@ def swapped(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> M
 
 
 def collapsed(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> MotionSet:
-    """Only two motions of each class are left, repeated, 1 mm apart."""
+    """Two motions of each class replace all, 1 mm apart."""
     rows = np.arange(len(motions))
-    for each in np.unique(motions.label):
-        own = np.flatnonzero(motions.label == each)
-        rows[own] = np.resize(rng.permutation(own)[:2], len(own))
+    for number in np.unique(motions.label):
+        members = np.flatnonzero(motions.label == number)
+        rows[members] = np.resize(rng.permutation(members)[:2], len(members))
     motion = np.array(motions.motion)[rows] + 0.001 * rng.standard_normal(motions.shape)
     return replace(motions, motion=motion.astype(np.float32))
 
@@ -147,42 +146,42 @@ def collapsed(motions: MotionSet, train: MotionSet, rng: np.random.Generator) ->
 def averaged(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> MotionSet:
     """Every motion goes half of the way to the mean of its class."""
     motion = np.array(motions.motion)
-    for each in np.unique(motions.label):
-        own = motions.label == each
-        motion[own] = 0.5 * (motion[own] + motion[own].mean(axis=0))
+    for number in np.unique(motions.label):
+        members = motions.label == number
+        motion[members] = 0.5 * (motion[members] + motion[members].mean(axis=0))
     return replace(motions, motion=motion)
 
 
 def copied(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> MotionSet:
-    """Training motions with the same labels stand in, none twice where there are enough of them."""
+    """Training motions with the same labels replace the motions, each of them once where there are enough."""
     rows = np.empty(len(motions), dtype=int)
-    for each in np.unique(motions.label):
-        wanted = np.flatnonzero(motions.label == each)
-        there = np.flatnonzero(train.label == each)
-        if not len(there):
-            raise ValueError(f"there are no training motions of {motions.class_names[each]}")
-        rows[wanted] = np.resize(rng.permutation(there), len(wanted))
+    for number in np.unique(motions.label):
+        places = np.flatnonzero(motions.label == number)
+        sources = np.flatnonzero(train.label == number)
+        if not len(sources):
+            raise ValueError(f"there are no training motions of {motions.class_names[number]}")
+        rows[places] = np.resize(rng.permutation(sources), len(places))
     return replace(motions, motion=np.array(train.motion)[rows])
 
 
 def leaked(motions: MotionSet, reference: MotionSet, rng: np.random.Generator) -> MotionSet:
-    """Motions of the reference itself with the same labels stand in."""
+    """Motions of the reference with the same labels replace the motions."""
     return copied(motions, reference, rng)
 
 
 def _then(first: Damage, *others: Damage) -> Damage:
-    """One damage after the other."""
+    """A damage that applies several, one after the other."""
 
     def damage(motions: MotionSet, train: MotionSet, rng: np.random.Generator) -> MotionSet:
-        for each in (first, *others):
-            motions = each(motions, train, rng)
+        for change in (first, *others):
+            motions = change(motions, train, rng)
         return motions
 
     return damage
 
 
 def trembling(metres: float) -> Callable[[np.ndarray, np.random.Generator], np.ndarray]:
-    """Noise of so many metres in each coordinate of each frame."""
+    """A change that adds noise of this standard deviation to each coordinate of each frame."""
     return lambda motion, rng: motion + metres * rng.standard_normal(motion.shape)
 
 
@@ -236,16 +235,16 @@ FLAWED: dict[str, tuple[str, str]] = {
 
 
 HELD_OUT: dict[str, Space] = {"held_out": "coordinates", "held_out_features": "features"}
-"""Shares of motions that are copies of the reference: name -> what is compared."""
+"""Shares of motions that are copies of the reference: name -> space of the comparison."""
 
 
 def scores(case: Case, memories: Memories) -> dict[str, float]:
     """All scores of a case, those of `FLAWED` and `HELD_OUT` included."""
-    found: dict[str, Any] = measure(case)
-    found |= {name: memories.held_out(case.fake, space).copied.double().mean() for name, space in HELD_OUT.items()}
-    plain = {name: float(each.mean if isinstance(each, PerClass) else each) for name, each in found.items()}
+    values: dict[str, Any] = measure(case)
+    values |= {name: memories.held_out(case.fake, space).copied.double().mean() for name, space in HELD_OUT.items()}
+    plain = {name: float(value.mean if isinstance(value, PerClass) else value) for name, value in values.items()}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the published script loses bandwidths: that is among what is shown
+        warnings.simplefilter("ignore")  # the published script loses bandwidths, which the table shows
         for name, (mode, estimator) in FLAWED.items():
             plain[name] = _flawed(case.fake, case.real, mode, estimator)
     return plain
@@ -259,14 +258,14 @@ def _flawed(fake: Sample, real: Sample, mode: Any, estimator: str) -> float:
 
 
 def halves(label: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two random halves with as many motions of each class, in random order."""
-    one, two = [], []
-    for each in np.unique(label):
-        own = rng.permutation(np.flatnonzero(label == each))
-        half = len(own) // 2
-        one.append(own[:half])
-        two.append(own[half : 2 * half])
-    return rng.permutation(np.concatenate(one)), rng.permutation(np.concatenate(two))
+    """Two random halves with equal numbers of each class, in random order."""
+    first, second = [], []
+    for number in np.unique(label):
+        members = rng.permutation(np.flatnonzero(label == number))
+        half = len(members) // 2
+        first.append(members[:half])
+        second.append(members[half : 2 * half])
+    return rng.permutation(np.concatenate(first)), rng.permutation(np.concatenate(second))
 
 
 def study(
@@ -275,73 +274,74 @@ def study(
     """Scores of undamaged and of damaged motions: damage (`none` first) -> one mapping per repeat.
 
     Args:
-        run: of the recognition network
+        run: the run of the recognition network
         trainings: repeats in which a network learns from the motions by the recipe of `run` and is tested on the
             reference (`gan_train`)
     """
     network = network_of(run, test)
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in ("none", *damages)}
-    known, label = network.sample(train), np.asarray(train.label)
-    bar = tqdm(total=repeats * len(found), unit="set", desc="damage", disable=None)
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in ("none", *damages)}
+    training, label = network.sample(train), np.asarray(train.label)
+    bar = tqdm(total=repeats * len(results), unit="set", desc="damage", disable=None)
     with bar:
         for repeat in range(repeats):
             rng = np.random.default_rng([repeat, 7])
-            one, two = halves(test.label, rng)
-            fake, other = test.select(one), test.select(two)
+            first, second = halves(test.label, rng)
+            fake, other = test.select(first), test.select(second)
             real = network.sample(other)
-            memories = Memories(real, known, test.skeleton)
-            wanted = {f"{each} of real": value for each, value in _of_real(memories, label, other.label).items()}
-            for name, kept in found.items():
+            memories = Memories(real, training, test.skeleton)
+            best = {f"{score} of real": value for score, value in _of_real(memories, label, other.label).items()}
+            for name, rows in results.items():
                 source = other if name in LEAKS else train
-                hurt = fake if name == "none" else DAMAGES[name](fake, source, np.random.default_rng([repeat, 8]))
-                told = (
-                    scores(Case(network.sample(hurt), real, known, test.skeleton, memories=memories), memories) | wanted
+                damaged = fake if name == "none" else DAMAGES[name](fake, source, np.random.default_rng([repeat, 8]))
+                values = (
+                    scores(Case(network.sample(damaged), real, training, test.skeleton, memories=memories), memories)
+                    | best
                 )
                 if repeat < trainings:
-                    told["gan_train"] = learned(run, hurt, other, seed=repeat)
-                kept.append({name: float(f"{value:.6g}") for name, value in told.items()})
+                    values["gan_train"] = learned(run, damaged, other, seed=repeat)
+                rows.append({name: float(f"{value:.6g}") for name, value in values.items()})
                 bar.update()
-    return found
+    return results
 
 
 def _of_real(memories: Memories, train_label: np.ndarray, test_label: np.ndarray) -> dict[str, float]:
-    """The scores that are best where they are those of real motions: what those of the reference reach themselves.
+    """The values of real motions in the scores that are best at such a value.
 
-    Copying is that of training motions that are left out one at a time, as in `kinetic evaluate`.
+    That of copying comes from training motions that are left out one at a time, as in `kinetic evaluate`.
     """
     real, train = memories.real, memories.train
     rows = like(train_label, test_label, seed=0)
     left = Case(train.select(rows), real, train, memories.skeleton, left_out=rows, memories=memories)
     itself = Case(real, real, train, memories.skeleton, memories=memories)
-    found: dict[str, Any] = {}
-    for each in MEASURES:
-        if "real" in each.scores.values():
-            found |= measure(left if each.floor == "left out" else itself, [each])
-    return {name: float(value.mean if isinstance(value, PerClass) else value) for name, value in found.items()}
+    values: dict[str, Any] = {}
+    for entry in MEASURES:
+        if "real" in entry.scores.values():
+            values |= measure(left if entry.floor == "left out" else itself, [entry])
+    return {name: float(value.mean if isinstance(value, PerClass) else value) for name, value in values.items()}
 
 
-def worse(name: str, found: Mapping[str, float]) -> float:
-    """How bad a score says that motions are, in its own unit."""
+def worse(name: str, values: Mapping[str, float]) -> float:
+    """A score turned so that larger is worse, in its own unit."""
     way = "high" if name == "gan_train" else BETTER.get(name, "low")
     if way == "real":
-        return abs(found[name] - found[f"{name} of real"])
-    return -found[name] if way == "high" else found[name]
+        return abs(values[name] - values[f"{name} of real"])
+    return -values[name] if way == "high" else values[name]
 
 
-def deviations(found: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, dict[str, float]]:
+def deviations(scores: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, dict[str, float]]:
     """damage -> score -> how much worse, in standard deviations of the undamaged score."""
-    clean = found["none"]
+    clean = scores["none"]
     names = [name for name in clean[0] if not name.endswith(" of real")]
     result: dict[str, dict[str, float]] = {}
-    for damage, kept in found.items():
+    for damage, damaged in scores.items():
         if damage == "none":
             continue
         result[damage] = {}
         for name in names:
             pairs = [
-                (worse(name, one), worse(name, other))
-                for one, other in zip(clean, kept, strict=True)
-                if name in one and name in other
+                (worse(name, before_row), worse(name, after_row))
+                for before_row, after_row in zip(clean, damaged, strict=True)
+                if name in before_row and name in after_row
             ]
             before, after = np.array(pairs).reshape(-1, 2).T
             if len(before) >= 2:
@@ -350,20 +350,20 @@ def deviations(found: Mapping[str, Sequence[Mapping[str, float]]]) -> dict[str, 
     return result
 
 
-def table(found: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+def table(scores: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     """Markdown: how many scores see each damage, which see it most, and which call it better."""
     lines = ["| damage | scores that see it | most of all | call it better |", "| --- | --- | --- | --- |"]
-    for damage, row in deviations(found).items():
-        seen = sorted((name for name in row if row[name] >= SEEN), key=row.__getitem__, reverse=True)
-        most = ", ".join(f"`{name}`" for name in seen[:4])
-        fooled = ", ".join(f"`{name}`" for name in row if row[name] <= -SEEN)
-        lines.append(f"| {damage} | {len(seen)} of {len(row)} | {most} | {fooled} |")
+    for damage, row in deviations(scores).items():
+        visible = sorted((name for name in row if row[name] >= SEEN), key=row.__getitem__, reverse=True)
+        strongest = ", ".join(f"`{name}`" for name in visible[:4])
+        misled = ", ".join(f"`{name}`" for name in row if row[name] <= -SEEN)
+        lines.append(f"| {damage} | {len(visible)} of {len(row)} | {strongest} | {misled} |")
     return "\n".join(lines)
 
 
-def picture(found: Mapping[str, Sequence[Mapping[str, float]]], path: Path, *, title: str) -> None:
+def picture(scores: Mapping[str, Sequence[Mapping[str, float]]], path: Path, *, title: str) -> None:
     """A PNG: scores as rows, damages as columns; red = called worse, blue = called better, white = not seen."""
-    rows = deviations(found)
+    rows = deviations(scores)
     names = list(dict.fromkeys(name for row in rows.values() for name in row))
     values = np.array([[row.get(name, 0.0) for row in rows.values()] for name in names])
     texts = [[_short(value) if abs(value) >= SEEN else "" for value in row] for row in values]
@@ -384,10 +384,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--title", default="", help="of the picture")
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="where the numbers are kept (.json)")
     parser.add_argument("--picture", type=Path, metavar="PNG", help="draw them")
-    parser.add_argument("--show", type=Path, metavar="FILE", help="draw numbers that were kept, and damage nothing")
+    parser.add_argument("--show", type=Path, metavar="FILE", help="show the numbers of a file, and damage nothing")
     options = parser.parse_args(arguments)
     if options.show is not None:
-        kept = json.loads(options.show.read_text(encoding="utf-8"))
+        results = json.loads(options.show.read_text(encoding="utf-8"))
     else:
         if options.encoder is None or options.out is None:
             parser.error("--encoder and --out are required")
@@ -397,7 +397,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error("--trainings takes 0, or from 2 to the number of repeats")
         run = load_run(options.encoder)
         real = prepare(run.experiment, skeleton=run.skeleton)
-        found = study(
+        scores = study(
             run,
             real.test,
             real.train,
@@ -405,17 +405,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             damages=options.damage or list(DAMAGES),
             trainings=options.trainings,
         )
-        kept = {
+        results = {
             "machine": harness.machine(torch.device("cpu")),
             "network": {"hash": network_of(run, real.test).hash, "data": run.summary},
             "repeats": options.repeats,
-            "found": found,
+            "found": scores,
         }
         with replacing(options.out) as beside:
-            beside.write_text(json.dumps(kept) + "\n", encoding="utf-8")
-    print(table(kept["found"]))
+            beside.write_text(json.dumps(results) + "\n", encoding="utf-8")
+    print(table(results["found"]))
     if options.picture is not None:
-        picture(kept["found"], options.picture, title=options.title)
+        picture(results["found"], options.picture, title=options.title)
     return 0
 
 

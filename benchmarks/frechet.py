@@ -24,7 +24,7 @@ BASELINE = "scipy"
 
 
 class _Features(nn.Module):
-    """Features that are there already, as torchmetrics asks for them."""
+    """A network that passes features on, since torchmetrics asks for a network."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class _Features(nn.Module):
 
 @dataclass
 class State:
-    """Features of both sides, their moments, and the metric of torchmetrics that has seen them."""
+    """Features of both sides, their moments, and a metric of torchmetrics that holds them."""
 
     fake: Tensor
     real: Tensor

@@ -1,12 +1,12 @@
 """`python -m benchmarks.fuzz_pickles`: reads a million damaged label files and a hundred thousand damaged pyskl files.
 
 Genuine files of every protocol, of Python 2 and of numpy 1 and 2 are damaged at random, some with programs that an
-unpickler would run, and read. Each must be read or refused with a ValueError, in time and within an address space that
-is barely larger than that of the process before. An audit hook counts what Python reports while a file is read:
-imports, code that is run or compiled, programs that are started, files that are opened other than the one read. The
-numbers that matter are those of other errors, late files and such events: 0.
+unpickler would run, and read. Each file must be read or refused with a ValueError, in time and within an address space
+that is barely larger than that of the process before. An audit hook counts the events that Python reports while a file
+is read: imports, code that is run or compiled, programs that are started, other files that are opened. The numbers that
+matter are those of other errors, late files and such events: 0.
 
-File number i is the same for everyone who gives the same seed, so the work can be divided with --start.
+The seed and its number alone make a file, so the work can be divided with --start.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ PYTHON_2 = (
     b"S'\\x01\\x00\\x01\\x00\\t\\x00\\x02\\x00'\np13\ntp14\nb.",
 )
 
-# Each would do something if it were run; none takes anything from the stack.
+# Each has an effect if it runs; none takes anything from the stack.
 PROGRAMS = (
     b"cos\nsystem\n(S'true'\ntR",
     b"(S'true'\nios\nsystem\n",
@@ -78,8 +78,11 @@ SIZES = [
 
 
 def with_numpy_1(data: bytes) -> bytes:
-    """The same pickle with the names that numpy had before its version 2."""
-    for length in (len("numpy._core.numeric"), len("numpy._core.multiarray")):  # written before the name, from 4 on
+    """A pickle with the names that numpy had before version 2."""
+    for length in (
+        len("numpy._core.numeric"),
+        len("numpy._core.multiarray"),
+    ):  # protocol 4 and later write the length before the name
         data = data.replace(b"\x8c%cnumpy._core." % length, b"\x8c%cnumpy.core." % (length - 1))
     return data.replace(b"numpy._core.", b"numpy.core.")
 
@@ -109,18 +112,19 @@ def pyskl_files() -> list[bytes]:
     solid: list[dict[str, Any]] = []
     flat: list[dict[str, Any]] = []
     for i, (bodies, frames) in enumerate([(1, 2), (2, 4), (1, 8)]):
-        known = {"frame_dir": f"S001C001P00{i + 1}R001A00{i + 1}", "label": i}
+        facts = {"frame_dir": f"S001C001P00{i + 1}R001A00{i + 1}", "label": i}
         joints = rng.normal(size=(bodies, frames, 25, 3)).astype(np.float16)
-        solid.append({**known, "keypoint": joints, "total_frames": frames})
+        solid.append({**facts, "keypoint": joints, "total_frames": frames})
         points = rng.uniform(0, 1000, (bodies, frames, 17, 2)).astype(np.float16)
-        more = {"img_shape": (1080, 1920), "keypoint_score": points[..., 0], "total_frames": frames}
-        flat.append({**known, "keypoint": points, **more})
-    other = [
-        {**one, "keypoint": one["keypoint"].astype(kind)} for one, kind in zip(flat, ("f4", ">f2", "f8"), strict=True)
+        extras = {"img_shape": (1080, 1920), "keypoint_score": points[..., 0], "total_frames": frames}
+        flat.append({**facts, "keypoint": points, **extras})
+    of_other_types = [
+        {**clip, "keypoint": clip["keypoint"].astype(kind)}
+        for clip, kind in zip(flat, ("f4", ">f2", "f8"), strict=True)
     ]
-    values: list[Any] = [solid, flat, other]
+    values: list[Any] = [solid, flat, of_other_types]
     for clips in (solid, flat):
-        names = [one["frame_dir"] for one in clips]
+        names = [clip["frame_dir"] for clip in clips]
         split = {"xsub_train": names[:2], "xsub_val": names[2:]}
         values.append({"split": split, "annotations": clips})
     written = [pickle.dumps(value, protocol) for value in values for protocol in PROTOCOLS]
@@ -158,11 +162,11 @@ def damaged(rng: random.Random, files: Sequence[bytes]) -> bytes:
 
 
 class Late(BaseException):
-    """A file took too long. Not an Exception, so that nothing in between takes it for an error of the file."""
+    """A file takes too long. Not an Exception, so that no reader takes it for an error of the file."""
 
 
 class Watch:
-    """Counts what Python reports to audit hooks while a file is read."""
+    """Counts the events that Python reports to audit hooks while a file is read."""
 
     def __init__(self, file: Path) -> None:
         self.file = str(file)
@@ -184,13 +188,13 @@ def fuzz(
     seed: int,
     limit: float,
 ) -> dict[str, Any]:
-    """Damages and reads files of the given numbers; what became of them."""
+    """Damage and read the files of these numbers; the counts of their outcomes."""
     path = Path(watch.file)
     outcomes: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    found: list[str] = []
+    messages: list[str] = []
     slowest, bad = 0.0, 0
-    begun = time.perf_counter()
+    start = time.perf_counter()
     for number in numbers:
         data = damaged(random.Random(f"{seed} {kind} {number}"), files)
         path.write_bytes(data)
@@ -205,7 +209,7 @@ def fuzz(
             reasons[" ".join(str(error).removeprefix(f"{path.name}: ").split()[:2])] += 1
         except Late:
             outcome = "late"
-        except Exception as error:  # what is looked for
+        except Exception as error:  # the faults that this benchmark looks for
             outcome = f"failed with {type(error).__name__}"
         watch.armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -213,9 +217,9 @@ def fuzz(
         outcomes[outcome] += 1
         if outcome not in ("read", "refused") or watch.events.total() != before:
             bad += 1
-            found.append(f"{kind} file {number}: {outcome}, {dict(watch.events)}")
-            print(found[-1], file=sys.stderr, flush=True)
-    seconds = time.perf_counter() - begun
+            messages.append(f"{kind} file {number}: {outcome}, {dict(watch.events)}")
+            print(messages[-1], file=sys.stderr, flush=True)
+    seconds = time.perf_counter() - start
     return {
         "files": len(numbers),
         "first": numbers.start,
@@ -225,13 +229,13 @@ def fuzz(
         "slowest_seconds": round(slowest, 4),
         "seconds": round(seconds, 1),
         "bad": bad,
-        "found": found[:20],
+        "found": messages[:20],
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    told = (__doc__ or "").partition(":")[2].partition("\n")[0].strip()
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz_pickles", description=told)
+    summary = (__doc__ or "").partition(":")[2].partition("\n")[0].strip()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz_pickles", description=summary)
     parser.add_argument("--labels", type=int, default=1_000_000, help="label files (default 1000000)")
     parser.add_argument("--pyskl", type=int, default=100_000, help="pyskl files (default 100000)")
     parser.add_argument("--start", type=int, default=0, help="number of the first of each (default 0)")
@@ -249,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "labels": (label_files(), read_labels, options.labels),
             "pyskl": (pyskl_files(), read_pyskl, options.pyskl),
         }
-        for bases, read, _ in kinds.values():  # whatever Python imports on first use is there afterwards
+        for bases, read, _ in kinds.values():  # so that Python has imported all that it imports on first use
             for data in bases:
                 Path(watch.file).write_bytes(data)
                 read(Path(watch.file))
@@ -257,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         pickle.loads(b"cos\ngetpid\n(tR.")
         watch.armed = False
         if not watch.events:
-            print("this Python does not tell audit hooks what it unpickles", file=sys.stderr)
+            print("this Python does not report to audit hooks what it unpickles", file=sys.stderr)
             return 1
         watch.events.clear()
 
@@ -275,19 +279,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for kind, (bases, read, count) in kinds.items():
                 numbers = range(options.start, options.start + count)
                 results[kind] = fuzz(kind, bases, read, watch, numbers, options.seed, options.limit)
-                told = ", ".join(f"{many} {outcome}" for outcome, many in results[kind]["outcomes"].items())
+                summary = ", ".join(f"{many} {outcome}" for outcome, many in results[kind]["outcomes"].items())
                 seconds, slowest = results[kind]["seconds"], results[kind]["slowest_seconds"]
-                print(f"{kind}: {told}; {seconds:.0f} s, the slowest {slowest} s", flush=True)
+                print(f"{kind}: {summary}; {seconds:.0f} s, the slowest {slowest} s", flush=True)
         resource.setrlimit(resource.RLIMIT_AS, before)
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - resident) / 1024
     bad = sum(result["bad"] for result in results.values())
-    print(f"{bad} files did what they must not; events: {dict(watch.events) or 'none'}; {grown:.0f} MiB more memory")
+    print(
+        f"{bad} files were neither read nor refused, or caused events: {dict(watch.events) or 'none'}; "
+        f"{grown:.0f} MiB more memory"
+    )
     if options.out is not None:
-        import torch  # only now, so that the address space above is that of reading
+        import torch  # only here, so that the address space above is that of reading
 
         from benchmarks import harness
 
-        kept = {
+        document = {
             "machine": harness.machine(torch.device("cpu")) | {"numpy": np.__version__},
             "seed": options.seed,
             "limits": {"seconds": options.limit, "mebibytes": options.memory},
@@ -296,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "grown_mebibytes": round(grown, 1),
         }
         with replacing(options.out) as beside:
-            beside.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+            beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return int(bad > 0)
 
 

@@ -1,13 +1,12 @@
 """`python -m benchmarks.fuzz_recordings`: reads a hundred thousand damaged `.skeleton` files.
 
-Each is a small recording with one to three damages: bits flip, lines go, come twice or change places, fields become
-numbers that are none, files are cut or glued together. A file may be read or refused with a ValueError, in one short
-line; nothing else may happen: no other exception, no warning, no file that takes long, no memory beyond a limit. Both
-ways of reading, the quick and the careful one, must agree: what the quick one reads, the careful one reads as the same
-numbers to the last bit.
+Each is a small recording with one to three damages: bits flip, lines vanish, repeat or change places, fields become
+malformed numbers, files are cut or joined. A file may be read, or refused with a ValueError in one short line; nothing
+else may happen: no other exception, no warning, no slow file, no memory beyond a limit. The quick reader and the
+careful one must agree: what the quick one reads, the careful one reads as the same numbers to the last bit.
 
-The number that matters is that of the files that did anything else: 0. A file is made from the seed and its number
-alone, so that any can be made again (`--start`, `--files 1`).
+The number that matters is that of all other files: 0. The seed and its number alone make a file, so that any can be
+made again (`--start`, `--files 1`).
 """
 
 from __future__ import annotations
@@ -41,13 +40,13 @@ NASTY = (
     *(b"1-1", b".", b"-", b".5", b"5.", b"-.5", b"+.5e-1", b"1e", b"e5", b"1,5", b"word", b"None", b"\xd9\xa2"),
     *(b"\xff\xfe", b"\x00", b""),
 )  # fmt: skip
-"""What takes the place of fields and counts."""
+"""Texts that replace fields and counts."""
 
 BYTES = b" \t\r\n\x0b\x0c\x00-+.,eE0123456789_#\x1a\x85\x8a\xa0\xad\xb2\xff"
 
 
 def bases() -> list[bytes]:
-    """Recordings of one to four frames, as different as files from many programs are."""
+    """Recordings of one to four frames, as varied as files of many programs."""
     files = []
     for number, counts in enumerate([(1,), (1, 1), (2, 1), (0, 1, 1), (1, 0, 2), (3,), (1, 1, 1, 0), (0, 0)]):
         rng = np.random.default_rng(number)
@@ -103,7 +102,7 @@ def hole(data: bytes, rng: random.Random, files: Sequence[bytes]) -> bytes:
 
 
 def insert(data: bytes, rng: random.Random, files: Sequence[bytes]) -> bytes:
-    """Some bytes too many."""
+    """Some bytes are inserted."""
     at = rng.randrange(len(data) + 1)
     return data[:at] + bytes(rng.choices(BYTES, k=rng.choice((1, 1, 2, 3, 20)))) + data[at:]
 
@@ -115,13 +114,13 @@ def overwrite(data: bytes, rng: random.Random, files: Sequence[bytes]) -> bytes:
 
 
 def glue(data: bytes, rng: random.Random, files: Sequence[bytes]) -> bytes:
-    """A file or a piece of one follows."""
+    """Another file, or its end, follows."""
     other = rng.choice(files)
     return data + other[rng.randrange(len(other)) * rng.choice((0, 1)) :]
 
 
 def layout(data: bytes, rng: random.Random, files: Sequence[bytes]) -> bytes:
-    """Other ends of lines, other blanks, a byte order mark."""
+    """Ends of lines or blanks change, or a byte order mark comes first."""
     old, new = rng.choice(
         ((b"\r\n", b"\n"), (b"\n", b"\r\n"), (b"\n", b"\n\n"), (b" ", b"\t"), (b" ", b"  "), (b"\n", b"\r"))
     )
@@ -130,13 +129,13 @@ def layout(data: bytes, rng: random.Random, files: Sequence[bytes]) -> bytes:
 
 
 def repeat(lines: list[bytes], rng: random.Random) -> None:
-    """A line, or some of them, stand there again."""
+    """Some lines are repeated."""
     at, many = rng.randrange(len(lines)), rng.choice((1, 1, 27, 100))
     lines[at:at] = lines[at : at + many] * rng.choice((1, 1, 2, 5))
 
 
 def drop(lines: list[bytes], rng: random.Random) -> None:
-    """A line, or some of them, are missing."""
+    """Some lines are missing."""
     at = rng.randrange(len(lines))
     del lines[at : at + rng.choice((1, 1, 2, 27, 28))]
 
@@ -157,7 +156,7 @@ def swap_fields(lines: list[bytes], rng: random.Random) -> None:
 
 
 def replace_field(lines: list[bytes], rng: random.Random) -> None:
-    """A field becomes what no number should be."""
+    """A field becomes a malformed number."""
     at = rng.randrange(len(lines))
     if words := lines[at].split(b" "):
         words[rng.randrange(len(words))] = rng.choice(NASTY)
@@ -189,11 +188,11 @@ DAMAGES: tuple[Callable[..., bytes], ...] = (
 
 
 class Late(BaseException):
-    """A file took too long. Not an Exception, so that nothing in between takes it for an error of the file."""
+    """A file takes too long. Not an Exception, so that no reader takes it for an error of the file."""
 
 
 def outcome_of(data: bytes) -> tuple[str, str]:
-    """What becomes of a file (`read quickly`, `read carefully`, `refused`, or what must not be), and the message."""
+    """The outcome of a file, which is right if it is in `FINE`, and the message."""
     try:
         recording = read_recording(data)
     except ValueError as error:
@@ -220,13 +219,13 @@ FINE = ("read quickly", "read carefully", "refused")
 
 
 def fuzz(numbers: range, seed: int, limit: float) -> dict[str, Any]:
-    """Damages and reads files of the given numbers; what became of them."""
+    """Damage and read the files of these numbers; the counts of their outcomes."""
     files = bases()
     outcomes: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
-    found: list[str] = []
+    messages: list[str] = []
     slowest, largest = 0.0, 0
-    begun = time.perf_counter()
+    start = time.perf_counter()
     for number in numbers:
         data = damaged(random.Random(f"{seed} {number}"), files)
         largest = max(largest, len(data))
@@ -237,7 +236,7 @@ def fuzz(numbers: range, seed: int, limit: float) -> dict[str, Any]:
             outcome, message = outcome_of(data)
         except Late:
             outcome = "late"
-        except Exception as error:  # what is looked for
+        except Exception as error:  # the faults that this benchmark looks for
             outcome = f"failed with {type(error).__name__}"
         signal.setitimer(signal.ITIMER_REAL, 0)
         slowest = max(slowest, time.perf_counter() - since)
@@ -247,8 +246,8 @@ def fuzz(numbers: range, seed: int, limit: float) -> dict[str, Any]:
             if not message.startswith("line ") or len(message) > 300:
                 outcome = f"refused with the message {message[:400]!r}"
         if outcome not in FINE:
-            found.append(f"file {number}: {outcome}")
-            print(found[-1], file=sys.stderr, flush=True)
+            messages.append(f"file {number}: {outcome}")
+            print(messages[-1], file=sys.stderr, flush=True)
     return {
         "files": len(numbers),
         "first": numbers.start,
@@ -257,19 +256,19 @@ def fuzz(numbers: range, seed: int, limit: float) -> dict[str, Any]:
         "outcomes": dict(outcomes),
         "expected": dict(reasons.most_common(20)),
         "slowest_seconds": round(slowest, 4),
-        "seconds": round(time.perf_counter() - begun, 1),
-        "found": found[:100],
+        "seconds": round(time.perf_counter() - start, 1),
+        "found": messages[:100],
     }
 
 
 def most_memory(numbers: range, seed: int) -> float:
-    """Bytes that reading allocates at a time, for each byte of a file: the most over files of the given numbers."""
+    """The most bytes that reading allocates at a time, per byte of a file, over the files of these numbers."""
     files = bases()
     most = 0.0
     tracemalloc.start()
     for number in numbers:
         data = damaged(random.Random(f"{seed} {number}"), files)
-        if len(data) > 2000:  # below, what does not depend on the file counts
+        if len(data) > 2000:  # in smaller files the constant part dominates
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
             try:
@@ -282,8 +281,8 @@ def most_memory(numbers: range, seed: int) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    told = (__doc__ or "").partition(":")[2].partition("\n")[0].strip()
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz_recordings", description=told)
+    summary = (__doc__ or "").partition(":")[2].partition("\n")[0].strip()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz_recordings", description=summary)
     parser.add_argument("--files", type=int, default=100_000, help="how many (default 100000)")
     parser.add_argument("--start", type=int, default=0, help="number of the first (default 0)")
     parser.add_argument("--seed", type=int, default=0, help="of the damages (default 0)")
@@ -294,7 +293,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.files < 1 or options.start < 0 or options.limit <= 0 or options.memory < 1:
         parser.error("there must be files, and limits must be positive")
     numbers = range(options.start, options.start + options.files)
-    for data in bases():  # whatever Python imports on first use is there afterwards
+    for data in bases():  # so that Python has imported all that it imports on first use
         read_recording(data)
 
     def late(number: int, frame: FrameType | None) -> None:
@@ -314,22 +313,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(", ".join(f"{many} {outcome}" for outcome, many in result["outcomes"].items()))
     print(f"{result['seconds']:.0f} s, the slowest file {result['slowest_seconds']} s (both ways together)")
     print(
-        f"{len(result['found'])} files did what they must not; {result['grown_mebibytes']} MiB more memory, "
+        f"{len(result['found'])} files were neither read nor refused; {result['grown_mebibytes']} MiB more memory, "
         f"at most {result['allocated_per_byte']} bytes allocated for each of a file"
     )
     if options.out is not None:
-        import torch  # only now, so that the address space above is that of reading
+        import torch  # only here, so that the address space above is that of reading
 
         from benchmarks import harness
 
-        kept = {
+        document = {
             "machine": harness.machine(torch.device("cpu")) | {"numpy": np.__version__},
             "seed": options.seed,
             "limits": {"seconds": options.limit, "mebibytes": options.memory},
             "result": result,
         }
         with replacing(options.out) as beside:
-            beside.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+            beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return int(bool(result["found"]))
 
 

@@ -1,13 +1,13 @@
 """`python -m benchmarks.fuzz_settings`: reads twenty thousand damaged YAML and JSON files.
 
 Experiments, ablations, skeletons and mappings of tables (YAML), reports, grids, notes of stored sets and recordings of
-NW-UCLA (JSON) are damaged one to three times: bits flip, lines go, come twice or change places, words become tags,
+NW-UCLA (JSON) are damaged one to three times: bits flip, lines vanish, repeat or change places, words become tags,
 aliases, numbers beyond all limits, lists without end. A file may be read, or refused with a ValueError or a
-FileNotFoundError in one short line that names it; nothing else may happen: no other exception, no warning, no file that
-takes long.
+FileNotFoundError in one short line that names it; nothing else may happen: no other exception, no warning, no slow
+file.
 
-The number that matters is that of the files that did anything else: 0. A file is made from the seed and its number
-alone, so that any can be made again (`--start`, `--files 1`).
+The number that matters is that of all other files: 0. The seed and its number alone make a file, so that any can be
+made again (`--start`, `--files 1`).
 """
 
 from __future__ import annotations
@@ -61,11 +61,11 @@ NASTY = (
     *("k" * 300, "k" * 5000, "a/b", "..", "../x.yaml", "a.b.c", ".".join("a" * 200), "seed", "name", "fast.yaml"),
     *(f"[{'a, ' * 3000}a]", f"[{'1, ' * 3000}1]", f"{{{', '.join(f'k{i}: {i}' for i in range(3000))}}}"),
 )
-"""What takes the place of words and numbers."""
+"""Texts that replace words and numbers."""
 
 
 def word(data: bytes, rng: random.Random, files: Sequence[bytes]) -> bytes:
-    """A word or number becomes another one, or something that is none."""
+    """A word or number becomes another one, or a text that is neither."""
     words = _words(data)
     if not words:
         return data
@@ -80,21 +80,21 @@ def word(data: bytes, rng: random.Random, files: Sequence[bytes]) -> bytes:
 
 
 def insert(data: bytes, rng: random.Random, files: Sequence[bytes]) -> bytes:
-    """Something too much."""
+    """A nasty text is inserted."""
     at = rng.randrange(len(data) + 1)
     return data[:at] + rng.choice((" ", "\n", "\n  ", ", ", ": ")).encode() + rng.choice(NASTY).encode() + data[at:]
 
 
 def bomb(data: bytes, rng: random.Random, files: Sequence[bytes]) -> bytes:
     """A few lines that stand for billions of values."""
-    one = rng.choice(("{{<<: [{}]}}", "[{}]", "{{a: [{}]}}"))
+    pattern = rng.choice(("{{<<: [{}]}}", "[{}]", "{{a: [{}]}}"))
     lines = ["m0: &m0 {a: 1}"]
-    lines += [f"m{i}: &m{i} " + one.format(", ".join([f"*m{i - 1}"] * 9)) for i in range(1, rng.choice((3, 5, 30)))]
+    lines += [f"m{i}: &m{i} " + pattern.format(", ".join([f"*m{i - 1}"] * 9)) for i in range(1, rng.choice((3, 5, 30)))]
     return "\n".join(lines).encode() + b"\n" + data
 
 
 def lines(change: Callable[[list[bytes], random.Random], None]) -> Callable[..., bytes]:
-    """A change of lines as one of a file."""
+    """A damage of a file that changes its lines."""
 
     def damage(data: bytes, rng: random.Random, files: Sequence[bytes]) -> bytes:
         parts = data.split(b"\n")
@@ -105,7 +105,7 @@ def lines(change: Callable[[list[bytes], random.Random], None]) -> Callable[...,
 
 
 def indent(parts: list[bytes], rng: random.Random) -> None:
-    """A line begins further right or left."""
+    """The indent of a line changes."""
     at = rng.randrange(len(parts))
     parts[at] = rng.choice((b" ", b"  ", b"\t", b"")) + (parts[at].strip() if rng.random() < 0.5 else parts[at])
 
@@ -117,16 +117,16 @@ DAMAGES: tuple[Callable[..., bytes], ...] = (
 
 
 def _words(data: bytes) -> list[tuple[int, int]]:
-    """Where words and numbers begin and end."""
-    found, begin = [], -1
+    """Begin and end of each word and number."""
+    places, begin = [], -1
     for i, letter in enumerate(data + b" "):
         inside = chr(letter).isalnum() or letter in b"._-+<\"'"
         if inside and begin < 0:
             begin = i
         elif not inside and begin >= 0:
-            found.append((begin, i))
+            places.append((begin, i))
             begin = -1
-    return found
+    return places
 
 
 def damaged(rng: random.Random, files: Sequence[bytes]) -> bytes:
@@ -139,7 +139,7 @@ def damaged(rng: random.Random, files: Sequence[bytes]) -> bytes:
 
 @dataclass(frozen=True)
 class Kind:
-    """Files of one kind: genuine ones, where a damaged one stands, what is read, and how."""
+    """Files of one kind: genuine contents, the path of a damaged file, the target that is read, and its reader."""
 
     files: Sequence[bytes]
     path: Path
@@ -148,7 +148,7 @@ class Kind:
 
 
 def kinds(scratch: Path) -> Mapping[str, Kind]:
-    """All kinds, in a folder that is empty."""
+    """All kinds of files, in an empty folder."""
     experiments = [file.read_bytes() for file in sorted(EXPERIMENTS.glob("*.yaml")) if file.stem != "ablation"]
     for file in EXPERIMENTS.glob("*.yaml"):  # which an ablation names
         shutil.copy(file, scratch)
@@ -202,7 +202,7 @@ def kinds(scratch: Path) -> Mapping[str, Kind]:
 
 
 def outcome_of(kind: Kind) -> tuple[str, str]:
-    """What becomes of the file that stands there (`read`, `refused`, or what must not be), and the message."""
+    """The outcome of reading the file of a kind, which is right if it is `read` or `refused`, and the message."""
     try:
         kind.read(kind.target)
     except (ValueError, FileNotFoundError) as error:
@@ -218,19 +218,19 @@ def outcome_of(kind: Kind) -> tuple[str, str]:
 
 
 def fuzz(numbers: range, seed: int, limit: float, scratch: Path) -> dict[str, Any]:
-    """Damages and reads files of the given numbers, of all kinds in turn; what became of them."""
-    known = kinds(scratch)
-    outcomes: dict[str, Counter[str]] = {name: Counter() for name in known}
-    slowest = dict.fromkeys(known, 0.0)
-    found: list[str] = []
-    for kind in known.values():  # whatever Python imports on first use is there afterwards
+    """Damage and read the files of these numbers, of all kinds in turn; the counts of their outcomes."""
+    all_kinds = kinds(scratch)
+    outcomes: dict[str, Counter[str]] = {name: Counter() for name in all_kinds}
+    slowest = dict.fromkeys(all_kinds, 0.0)
+    messages: list[str] = []
+    for kind in all_kinds.values():  # so that Python has imported all that it imports on first use
         for data in kind.files:
             kind.path.write_bytes(data)
             kind.read(kind.target)
-    begun = time.perf_counter()
+    start = time.perf_counter()
     for number in numbers:
-        name = list(known)[number % len(known)]
-        kind = known[name]
+        name = list(all_kinds)[number % len(all_kinds)]
+        kind = all_kinds[name]
         kind.path.write_bytes(damaged(random.Random(f"{seed} {number}"), kind.files))
         signal.setitimer(signal.ITIMER_PROF, limit)
         since, message = time.process_time(), ""
@@ -238,27 +238,27 @@ def fuzz(numbers: range, seed: int, limit: float, scratch: Path) -> dict[str, An
             outcome, message = outcome_of(kind)
         except Late:
             outcome = "late"
-        except Exception as error:  # what is looked for
+        except Exception as error:  # the faults that this benchmark looks for
             outcome, message = f"failed with {type(error).__name__}", str(error)
         signal.setitimer(signal.ITIMER_PROF, 0)
         slowest[name] = max(slowest[name], time.process_time() - since)
         outcomes[name][outcome] += 1
         if outcome not in ("read", "refused"):
-            found.append(f"file {number} ({name}): {outcome}: {message[:300]!r}")
-            print(found[-1], file=sys.stderr, flush=True)
+            messages.append(f"file {number} ({name}): {outcome}: {message[:300]!r}")
+            print(messages[-1], file=sys.stderr, flush=True)
     return {
         "files": len(numbers),
         "first": numbers.start,
-        "outcomes": {name: dict(own) for name, own in outcomes.items()},
-        "slowest_seconds": {name: round(own, 3) for name, own in slowest.items()},
-        "seconds": round(time.perf_counter() - begun, 1),
-        "found": found[:100],
+        "outcomes": {name: dict(value) for name, value in outcomes.items()},
+        "slowest_seconds": {name: round(value, 3) for name, value in slowest.items()},
+        "seconds": round(time.perf_counter() - start, 1),
+        "found": messages[:100],
     }
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    told = (__doc__ or "").partition(":")[2].partition("\n")[0].strip()
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz_settings", description=told)
+    summary = (__doc__ or "").partition(":")[2].partition("\n")[0].strip()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fuzz_settings", description=summary)
     parser.add_argument("--files", type=int, default=20_000, help="how many (default 20000)")
     parser.add_argument("--start", type=int, default=0, help="number of the first (default 0)")
     parser.add_argument("--seed", type=int, default=0, help="of the damages (default 0)")
@@ -279,19 +279,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         warnings.simplefilter("error")
         result = fuzz(range(options.start, options.start + options.files), options.seed, options.limit, Path(scratch))
-    for name, own in result["outcomes"].items():
-        told = ", ".join(f"{many} {outcome}" for outcome, many in sorted(own.items()))
-        print(f"{name}: {told}; the slowest {result['slowest_seconds'][name]} s")
-    print(f"{len(result['found'])} files did what they must not; {result['seconds']:.0f} s")
+    for name, outcomes in result["outcomes"].items():
+        summary = ", ".join(f"{many} {outcome}" for outcome, many in sorted(outcomes.items()))
+        print(f"{name}: {summary}; the slowest {result['slowest_seconds'][name]} s")
+    print(f"{len(result['found'])} files were neither read nor refused; {result['seconds']:.0f} s")
     if options.out is not None:
-        kept = {
+        document = {
             "machine": harness.machine(torch.device("cpu")),
             "seed": options.seed,
             "limits": {"seconds": options.limit},
             "result": result,
         }
         with replacing(options.out) as beside:
-            beside.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+            beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return int(bool(result["found"]))
 
 

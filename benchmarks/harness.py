@@ -1,14 +1,14 @@
-"""Running benchmarks: the ways to do one thing, timed in turns in one process, and the ratios between them.
+"""Runs benchmarks: times the ways to do one thing in turns in one process, and takes the ratios between them.
 
 A benchmark is a module with
 
-    params          what can be varied: name -> value, a whole number
-    BASELINE        which time_* function the others are compared with
+    params          parameters that can be changed: name -> value, a whole number
+    BASELINE        the way that the others are compared with
     setup(device, **params) -> state
-    check(state) -> name -> number      that all ways give the same, or an error; runs before anything is timed
-    time_<way>(state)                   does the work once and returns a tensor of it, or its own seconds
-    facts(state, seconds) -> name -> number     what follows from counts and from the median seconds of each way; with
-                                                them, those of a matrix product, under `PRODUCT`
+    check(state) -> name -> number      differences between the ways; an error where they are too large; runs first
+    time_<way>(state)                   does the work once and returns a tensor of it, or the seconds it measured
+    facts(state, seconds) -> name -> number     facts from counts and from the median seconds of each way, and of a
+                                                matrix product, under `PRODUCT`
 
 Ways whose name begins with `compiled` run on request only. Machines are shared and clocks change, so a ratio is the
 median of the ratios of neighbouring runs; absolute times are for orientation.
@@ -35,13 +35,13 @@ __all__ = ["PRODUCT", "Report", "interleave", "machine", "multiply_adds", "produ
 
 @dataclass(frozen=True)
 class Report:
-    """What one benchmark found.
+    """The results of one benchmark.
 
     Attributes:
-        name, params, baseline: of the benchmark
-        checks: what `check` compared
-        seconds: of every run, by way
-        facts: what `facts` derived
+        name, params, baseline: those of the benchmark
+        checks: the differences that `check` returned
+        seconds: way -> seconds of every run
+        facts: the numbers that `facts` returned
     """
 
     name: str
@@ -60,14 +60,14 @@ class Report:
         return asdict(self) | {"seconds": ways}
 
     def ratio(self, way: str) -> tuple[float, float, float]:
-        """How many times faster than the baseline: median, lowest and highest."""
+        """The speed of a way over that of the baseline: median, lowest and highest."""
         return ratio(self.seconds[self.baseline], self.seconds[way])
 
 
-def ratio(baseline: list[float], other: list[float]) -> tuple[float, float, float]:
+def ratio(baseline: list[float], seconds: list[float]) -> tuple[float, float, float]:
     """Median, lowest and highest of baseline / other, run by run."""
-    each = [a / b for a, b in zip(baseline, other, strict=True)]
-    return statistics.median(each), min(each), max(each)
+    ratios = [a / b for a, b in zip(baseline, seconds, strict=True)]
+    return statistics.median(ratios), min(ratios), max(ratios)
 
 
 def interleave(ways: Mapping[str, Callable[[], Tensor | float]], *, repeats: int) -> dict[str, list[float]]:
@@ -85,19 +85,19 @@ def interleave(ways: Mapping[str, Callable[[], Tensor | float]], *, repeats: int
             result = ways[name]()
             if isinstance(result, Tensor) and result.is_cuda:
                 torch.cuda.synchronize(result.device)
-            took = time.perf_counter() - began
+            elapsed = time.perf_counter() - began
             if isinstance(result, Tensor):
                 if not result.isfinite().all():
                     raise ValueError(f"{name} computed NaN or infinite numbers")
             else:
-                took = result
+                elapsed = result
             if i > 0:
-                seconds[name].append(took)
+                seconds[name].append(elapsed)
     return seconds
 
 
 class _Counter(TorchDispatchMode):
-    """Counts as torch's FlopCounterMode does, which fails where a gradient penalty asks for a leaf's gradient."""
+    """Counts like torch's FlopCounterMode, which fails where a gradient penalty needs the gradient of a leaf."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,17 +114,17 @@ class _Counter(TorchDispatchMode):
 
 
 def multiply_adds(work: Callable[[], object]) -> float:
-    """Multiply-adds in all matrix products and convolutions of some work, those of backward passes included."""
+    """Multiply-adds of all matrix products and convolutions in some work, backward passes included."""
     with _Counter() as counter:
         work()
     return counter.operations / 2
 
 
 PRODUCT = "product"
-"""Under this name `facts` finds the seconds of a matrix product per multiply-add, taken between the other runs."""
+"""The key of the seconds of a matrix product per multiply-add, which is timed between the other runs."""
 
 SIZE = 1024
-"""Rows of the square matrices whose product shows what a machine can do."""
+"""Rows of the square matrices of that product, which shows the speed of the machine."""
 
 
 def product_seconds(device: torch.device, *, dtype: torch.dtype = torch.float32, repeats: int = 3) -> float:
@@ -141,7 +141,7 @@ def product_seconds(device: torch.device, *, dtype: torch.dtype = torch.float32,
 def run(
     benchmark: ModuleType, *, repeats: int, device: torch.device, changes: Mapping[str, int], compiled: bool = False
 ) -> Report:
-    """Check, then time one benchmark. Parameters of `changes` that it does not have are left out."""
+    """Check, then time one benchmark. Changes of parameters that it does not have are ignored."""
     chosen = benchmark.params | {name: value for name, value in changes.items() if name in benchmark.params}
     state = benchmark.setup(device, **chosen)
     checks = benchmark.check(state)
@@ -151,14 +151,14 @@ def run(
         if way != name and (compiled or not way.startswith("compiled")):
             ways[way] = lambda function=function: function(state)  # type: ignore[misc]
     seconds = interleave({**ways, PRODUCT: lambda: product_seconds(device)}, repeats=repeats)
-    medians = {way: statistics.median(each) for way, each in seconds.items()}
+    medians = {way: statistics.median(values) for way, values in seconds.items()}
     del seconds[PRODUCT]
     name = benchmark.__name__.rpartition(".")[2]
     return Report(name, chosen, benchmark.BASELINE, checks, seconds, benchmark.facts(state, medians))
 
 
 def machine(device: torch.device) -> dict[str, Any]:
-    """What the numbers were taken on."""
+    """The machine that the numbers come from."""
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "cores": os.cpu_count(),

@@ -1,9 +1,9 @@
-"""`python -m benchmarks.kill`: kills a training again and again; it must end as if nobody had, to the last bit.
+"""`python -m benchmarks.kill`: kills a training again and again; its results must not change by a bit.
 
-A run that is left alone is the measure. Others with the same settings are stopped at random moments, by SIGKILL or
-SIGTERM, and go on from what they find in their folder. When one ends, its metrics.csv, weights, optimiser states and
-best checkpoint are compared bit for bit, and the next begins, until there were enough kills. The number that matters is
-that of the runs that differ: 0.
+One run is left alone. Others with the same settings are stopped at random moments, by SIGKILL or SIGTERM, and resume
+from their folder. When a run ends, its metrics.csv, weights, optimiser states and best checkpoint are compared bit for
+bit with those of the first, and the next begins, until there were enough kills. The number that matters is that of the
+runs that differ: 0.
 """
 
 from __future__ import annotations
@@ -53,62 +53,66 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "training": {"sample_every": 40},
     },
 }
-"""Small experiments that use everything whose state must survive."""
+"""Small experiments that use every component whose state must survive."""
 
 
 def experiment(model: str, steps: int) -> Experiment:
-    """What is trained, so small that most of its time goes by between two saves."""
+    """An experiment so small that most of its time goes by between two saves."""
     settings = SETTINGS[model]
     training = {**settings["training"], "steps": steps, "log_every": 3, "save_every": 5, "accelerator": "cpu"}
     return from_plain({**settings, "training": training})
 
 
-def work(asked: Experiment, folder: Path, threads: int, log: Path) -> None:
-    """Train or go on, in a process of its own, whose exit status says how it ended."""
+def work(experiment: Experiment, folder: Path, threads: int, log: Path) -> None:
+    """Train or resume, in a process whose exit status says how it ended."""
     with open(log, "ab") as file:
         os.dup2(file.fileno(), sys.stdout.fileno())
         os.dup2(file.fileno(), sys.stderr.fileno())
     torch.set_num_threads(threads)
     try:
-        fit(asked, folder, resume=True, progress=False)
+        fit(experiment, folder, resume=True, progress=False)
     except Interrupted as stop:
         sys.exit(stop.status)
 
 
-def start(asked: Experiment, folder: Path, threads: int) -> BaseProcess:
-    """A process that works in this folder, forked from one that has everything imported."""
+def start(experiment: Experiment, folder: Path, threads: int) -> BaseProcess:
+    """A process that works in this folder, forked from one with all imports done."""
     forking = multiprocessing.get_context("forkserver")
     forking.set_forkserver_preload(["kinetic.runs.fit", "kinetic.training.batches", "kinetic.training.wgan"])
-    process = forking.Process(target=work, args=(asked, folder, threads, folder.with_suffix(".log")))
+    process = forking.Process(target=work, args=(experiment, folder, threads, folder.with_suffix(".log")))
     process.start()
     return process
 
 
-def differences(one: Path, other: Path) -> list[str]:
-    """What is not the same, to the last bit, in two run folders."""
-    found = [] if (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes() else ["metrics.csv"]
-    listed = [sorted(file.name for file in (folder / "checkpoints").iterdir()) for folder in (one, other)]
-    if listed[0] != listed[1]:
-        found.append(f"checkpoints: {listed[0]} and {listed[1]}")
-    for name in sorted(set(listed[0]) & set(listed[1])):
-        contents = [read_checkpoint(folder / "checkpoints" / name) for folder in (one, other)]
-        found += [f"{name}: {key}" for key in contents[0] if not same(contents[0][key], contents[1].get(key))]
-    return found
+def differences(first: Path, second: Path) -> list[str]:
+    """Names of the parts of two run folders that differ in any bit."""
+    names = [] if (first / "metrics.csv").read_bytes() == (second / "metrics.csv").read_bytes() else ["metrics.csv"]
+    files = [sorted(file.name for file in (folder / "checkpoints").iterdir()) for folder in (first, second)]
+    if files[0] != files[1]:
+        names.append(f"checkpoints: {files[0]} and {files[1]}")
+    for name in sorted(set(files[0]) & set(files[1])):
+        contents = [read_checkpoint(folder / "checkpoints" / name) for folder in (first, second)]
+        names += [f"{name}: {key}" for key in contents[0] if not same(contents[0][key], contents[1].get(key))]
+    return names
 
 
-def same(one: Any, other: Any) -> bool:
+def same(first: Any, second: Any) -> bool:
     """Whether two nested values are equal, tensors bit by bit."""
-    if isinstance(one, Tensor):
+    if isinstance(first, Tensor):
         return (
-            isinstance(other, Tensor)
-            and (one.dtype, one.shape) == (other.dtype, other.shape)
-            and one.contiguous().numpy().tobytes() == other.contiguous().numpy().tobytes()
+            isinstance(second, Tensor)
+            and (first.dtype, first.shape) == (second.dtype, second.shape)
+            and first.contiguous().numpy().tobytes() == second.contiguous().numpy().tobytes()
         )
-    if isinstance(one, Mapping):
-        return isinstance(other, Mapping) and one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
-    if isinstance(one, list | tuple):
-        return isinstance(other, list | tuple) and len(one) == len(other) and all(map(same, one, other))
-    return type(one) is type(other) and bool(one == other)
+    if isinstance(first, Mapping):
+        return (
+            isinstance(second, Mapping)
+            and first.keys() == second.keys()
+            and all(same(first[k], second[k]) for k in first)
+        )
+    if isinstance(first, list | tuple):
+        return isinstance(second, list | tuple) and len(first) == len(second) and all(map(same, first, second))
+    return type(first) is type(second) and bool(first == second)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -121,25 +125,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.kills < 1 or options.steps < 1 or options.threads < 1:
         parser.error("kills, steps and threads must be at least 1")
-    rng, asked = random.Random(options.seed), experiment(options.model, options.steps)
+    rng, settings = random.Random(options.seed), experiment(options.model, options.steps)
     with tempfile.TemporaryDirectory(prefix="kinetic-kill-") as scratch:
         whole, seconds = Path(scratch) / "whole", []
         for folder in (Path(scratch) / "first", whole):
-            begun = time.monotonic()
-            process = start(asked, folder, options.threads)
+            since = time.monotonic()
+            process = start(settings, folder, options.threads)
             process.join()
-            seconds.append(time.monotonic() - begun)
+            seconds.append(time.monotonic() - since)
             if process.exitcode != 0:
                 print(folder.with_suffix(".log").read_text(errors="replace"), file=sys.stderr)
                 return 1
         shortest = min(seconds)
         print(f"{options.model}: a run of {options.steps} batches takes {shortest:.1f} s", flush=True)
         kills: Counter[str] = Counter()
-        runs, bad, begun = 0, 0, time.monotonic()
+        runs, differing, since = 0, 0, time.monotonic()
         while kills.total() < options.kills:
             folder, alive, code = Path(scratch) / f"run{runs}", 0, None
             while code != 0:
-                process = start(asked, folder, options.threads)
+                process = start(settings, folder, options.threads)
                 if kills.total() < options.kills:
                     process.join(rng.uniform(0, 0.4 * shortest))
                     if process.is_alive() and process.pid is not None:
@@ -154,12 +158,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     print(folder.with_suffix(".log").read_text(errors="replace"), file=sys.stderr)
                     return 1
             runs += 1
-            found = differences(whole, folder)
-            bad += bool(found)
-            print(f"run {runs}: {alive} kills, {'; '.join(found) or 'the same bits'}", flush=True)
+            names = differences(whole, folder)
+            differing += bool(names)
+            print(f"run {runs}: {alive} kills, {'; '.join(names) or 'the same bits'}", flush=True)
     counts = ", ".join(f"{count} {name}" for name, count in sorted(kills.items()))
-    print(f"{bad} of {runs} runs differ after {counts} in {time.monotonic() - begun:.0f} s")
-    return int(bad > 0)
+    print(f"{differing} of {runs} runs differ after {counts} in {time.monotonic() - since:.0f} s")
+    return int(differing > 0)
 
 
 if __name__ == "__main__":

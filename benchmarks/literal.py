@@ -1,4 +1,4 @@
-"""The published formulation of Kinetic-GAN, written out literally: what every speed-up here is measured against.
+"""The published formulation of Kinetic-GAN, written out literally: every speed-up here is measured against it.
 
 The same functions as `kinetic.models.stgcn`, computed the way the paper and its code describe them: maps are
 (N, C, T, V), every channel map is a convolution, the label is painted onto every joint and frame, joints are dropped
@@ -6,8 +6,9 @@ and frames thinned only after they were computed, latent vectors pass the mappin
 truncation needs is drawn anew at each call. Weights carry the published names, so that published files load strictly.
 
 This is our own code after Degardin et al., "Generative Adversarial Graph Convolutional Networks for Human Action
-Synthesis" (WACV 2022). Where the description leaves a choice, the cheaper form stands here, so that no speed-up is owed
-to it: missing joints are inserted all at once, and the critic's step does not reach back into the generator.
+Synthesis" (WACV 2022). Where the description leaves a choice, this code takes the cheaper form, so that no speed-up
+comes from the choice: missing joints are inserted all at once, and the critic's step does not reach back into the
+generator.
 """
 
 from __future__ import annotations
@@ -134,14 +135,14 @@ def _leaky(x: Tensor) -> Tensor:
 
 
 def _survivors(pyramid: SkeletonPyramid, level: int) -> list[int]:
-    """Which joints of a level are in the next one."""
+    """The joints of a level that are in the next one."""
     return [pyramid.keep[level].index(joint) for joint in pyramid.keep[level + 1]]
 
 
 def _inserter(pyramid: SkeletonPyramid, level: int) -> Callable[[Tensor], Tensor]:
-    """What brings a map to a level: kept joints stay, a missing one is the mean of its kept neighbours.
+    """A function that maps features to a level: kept joints stay, a missing joint is the mean of its kept neighbours.
 
-    That mean is halved where one joint becomes several.
+    Where one joint becomes several, that mean is halved.
     """
     skeleton, kept = pyramid.levels[level], _survivors(pyramid, level)
     share = 0.5 if len(kept) == 1 else 1.0
@@ -161,7 +162,7 @@ def _inserter(pyramid: SkeletonPyramid, level: int) -> Callable[[Tensor], Tensor
 
 
 class _Buffers(nn.Module):
-    """A list of tensors that follow their module to its device and precision, and stay out of its weights."""
+    """A list of tensors that follow their module to its device and precision, but are no weights."""
 
     def __init__(self, tensors: Sequence[Tensor]) -> None:
         super().__init__()
@@ -297,12 +298,12 @@ def gradient_penalty(critic: Critic, real: Tensor, fake: Tensor, label: Tensor, 
 def critic_loss(
     critic: Critic, real: Tensor, fake: Tensor, label: Tensor, alpha: Tensor, *, penalty: float = 10.0
 ) -> Tensor:
-    """What one critic step minimises; the critic runs three times: on reals, on fakes and between them."""
+    """The loss of a critic step; the critic runs three times: on reals, on fakes and between them."""
     fake = fake.detach()
     real_score, fake_score = critic(real, label), critic(fake, label)
     return fake_score.mean() - real_score.mean() + penalty * gradient_penalty(critic, real, fake, label, alpha)
 
 
 def generator_loss(critic: Critic, fake: Tensor, label: Tensor) -> Tensor:
-    """What one generator step minimises."""
+    """The loss of a generator step."""
     return -critic(fake, label).mean()

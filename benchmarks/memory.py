@@ -1,6 +1,6 @@
-"""Whether motions are copies of training motions, at a tenth of each side of NTU-60 (xsub).
+"""The search for copies of training motions, with a tenth of the motions of NTU-60 (xsub) on each side.
 
-The number that matters is minutes for the whole of it, which grow with the product of both sides. `products` is the
+The number that matters is the minutes for all of NTU-60, which grow with the product of both sides. `products` is the
 search for nearest training motions in float64 among all 4,800 numbers of a motion; `rows` finds the same motions in
 float32 and checks the nearest few in float64; `aligned` finds them after turn, mirror, size, place, time shift and
 tempo are removed, and `aligned_to_few` among a tenth of the training motions; `features` is the search among 256
@@ -24,9 +24,9 @@ from kinetic.skeleton import NTU25
 params = {"motions": 1649, "training": 4009, "frames": 64, "width": 256}
 BASELINE = "products"
 TENTH = 10
-"""NTU-60 has so many times the motions on each side."""
+"""NTU-60 has this many times the motions on each side."""
 MODES = 20
-"""Of the motions, so that distances differ as those of real motions do."""
+"""Modes of the motions, which make distances differ as those of real motions do."""
 
 
 @dataclass
@@ -51,23 +51,23 @@ def setup(device: torch.device, *, motions: int, training: int, frames: int, wid
         x += 0.005 * torch.randn(n, 75, frames, generator=rng)
         return rearrange(x, "n (c v) t -> n c t v", c=3).to(device)
 
-    motion, known = draw(motions), draw(training)
+    motion, training_motion = draw(motions), draw(training)
     project = (torch.randn(75 * frames, width, generator=rng) / (75 * frames) ** 0.5).to(device)
-    return State(motion, known, motion.flatten(1) @ project, known.flatten(1) @ project)
+    return State(motion, training_motion, motion.flatten(1) @ project, training_motion.flatten(1) @ project)
 
 
-def found(motion: Tensor, training: Tensor) -> Neighbours:
-    """The neighbours of rows."""
+def neighbours_of(motion: Tensor, training: Tensor) -> Neighbours:
+    """The nearest training motions of each motion."""
     return row_memory(training, motion).unseen
 
 
 def check(state: State) -> dict[str, float]:
-    some = state.motion[:64]
-    distance = torch.cdist(some.flatten(1).double(), state.training.flatten(1).double()).sort(dim=1)
-    ours = found(some, state.training)
-    if not torch.equal(ours.number[:, 0], distance.indices[:, 0]):
-        raise ValueError("another training motion is found to be the nearest than by all differences in float64")
-    return require({"distance, of its size": float((ours.first / distance.values[:, 0] - 1).abs().max())})
+    motion = state.motion[:64]
+    distance = torch.cdist(motion.flatten(1).double(), state.training.flatten(1).double()).sort(dim=1)
+    neighbours = neighbours_of(motion, state.training)
+    if not torch.equal(neighbours.number[:, 0], distance.indices[:, 0]):
+        raise ValueError("the nearest training motion is not that of all differences in float64")
+    return require({"distance, of its size": float((neighbours.first / distance.values[:, 0] - 1).abs().max())})
 
 
 def time_products(state: State) -> Tensor:
@@ -80,7 +80,7 @@ def time_products(state: State) -> Tensor:
 
 
 def time_rows(state: State) -> Tensor:
-    return found(state.motion, state.training).first
+    return neighbours_of(state.motion, state.training).first
 
 
 def time_aligned(state: State) -> Tensor:
@@ -93,7 +93,7 @@ def time_aligned_to_few(state: State) -> Tensor:
 
 
 def time_features(state: State) -> Tensor:
-    return found(state.features, state.training_features).first
+    return neighbours_of(state.features, state.training_features).first
 
 
 def facts(state: State, seconds: Mapping[str, float]) -> dict[str, float]:

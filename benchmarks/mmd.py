@@ -1,8 +1,8 @@
 """MMDa, the maximum mean discrepancy between poses averaged over frames, by the estimator `paired`.
 
-The number that matters is the ratio of `kinetic` to `literal`: the same score with a kernel matrix of its own for each
-bandwidth and each frame, from differences of all pairs of poses. That form computes in float32, as scripts do, and
-`kinetic` in float64. All frames cost the same, so `literal` is timed on some and counted for all.
+The number that matters is the ratio of `kinetic` to `literal`: the same score with one kernel matrix for each bandwidth
+and each frame, from differences of all pairs of poses. That form computes in float32, as scripts do, and `kinetic` in
+float64. All frames cost the same, so `literal` is timed on some and counted for all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ params = {"motions": 300, "frames": 64, "width": 75}
 BASELINE = "literal"
 COMPARED = 50  # motions on each side in a comparison: the literal form takes seconds for them already
 TIMED = 8  # frames
-MODES = 6  # of the motions, so that distances differ as those of real motions do
+MODES = 6  # of the motions, which make distances differ as those of real motions do
 
 
 @dataclass

@@ -1,12 +1,12 @@
-"""`python -m benchmarks.null_tables`: how many tables without any difference say that one stands.
+"""`python -m benchmarks.null_tables`: how many tables of equal rows claim a difference.
 
-All rows of a grid get scores from the same distribution, as six recipes would that change nothing, each built on the
-one before. The real `table_of` makes the table. The number that matters is the share of tables in which at least one
-difference stands at 0.05 after correction: at most 5% may. Beside it is the share that would have one if the p-values
-were corrected within each column, as they once were, and if they were not corrected at all.
+All rows of a grid get scores from the same distribution, as six recipes that change nothing would, each built on the
+one before. `table_of` makes the table. The number that matters is the share of tables in which at least one difference
+stands at 0.05 after correction: at most 5% may. Beside it is the share with p-values corrected within each column, as
+they once were, and with p-values that are not corrected.
 
-The scores of a cell are alike (correlation 0 or 0.7: one seed is good or bad in many of them), and the rows share their
-seeds (half of the variance belongs to the seed).
+The scores of a cell are correlated (0 or 0.7: a seed is good or bad in many scores), and the rows share their seeds
+(half of the variance belongs to the seed).
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ FACTS = {"estimator": "drawn", "reference": "none", "n_real": 1, "n_fake": 1, "f
 
 
 def null_values(seeds: int, scores: int, correlation: float, rng: np.random.Generator) -> np.ndarray:
-    """Scores of rows that do not differ, (ROWS, seeds, scores), of mean 0 and variance 2."""
+    """Scores of equal rows: (ROWS, seeds, scores), of mean 0 and variance 2."""
 
-    def alike(rows: int) -> np.ndarray:
-        shared, own = rng.standard_normal((rows, seeds, 1)), rng.standard_normal((rows, seeds, scores))
-        return np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
+    def correlated(rows: int) -> np.ndarray:
+        shared, single = rng.standard_normal((rows, seeds, 1)), rng.standard_normal((rows, seeds, scores))
+        return np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * single
 
-    return alike(1) + alike(ROWS)
+    return correlated(1) + correlated(ROWS)
 
 
 def null_table(values: np.ndarray) -> GridTable:
@@ -60,11 +60,11 @@ def standing(table: GridTable) -> dict[str, bool]:
     for (_, _, metric), entry in table.entries.items():
         if entry.difference is not None:
             columns.setdefault(metric, []).append(entry.difference)
-    p = [[found.p for found in column if found.p is not None] for column in columns.values()]
+    p = [[difference.p for difference in column if difference.p is not None] for column in columns.values()]
     return {
-        "uncorrected": any(each <= ALPHA for each in itertools.chain(*p)),
-        "per column": any(each <= ALPHA for column in p for each in holm(column)),
-        "now": any(found.stands for column in columns.values() for found in column),
+        "uncorrected": any(value <= ALPHA for value in itertools.chain(*p)),
+        "per column": any(value <= ALPHA for column in p for value in holm(column)),
+        "now": any(difference.stands for column in columns.values() for difference in column),
     }
 
 
@@ -72,27 +72,27 @@ def study(repeats: int, *, seed: int = 0, progress: bool = True) -> dict[tuple[i
     """(seeds, scores, correlation) -> way of correction -> share of null tables in which a difference stands."""
     cases = list(itertools.product(SEEDS, SCORES, CORRELATIONS))
     bar = tqdm(total=len(cases) * repeats, unit="table", disable=None if progress else True)
-    found = {}
+    shares = {}
     with bar:
         for case in cases:
             rng = np.random.default_rng([seed, *case[:2], int(10 * case[2])])
-            told = []
+            tables = []
             for _ in range(repeats):
-                told.append(standing(null_table(null_values(*case, rng))))
+                tables.append(standing(null_table(null_values(*case, rng))))
                 bar.update()
-            found[case] = {way: float(np.mean([each[way] for each in told])) for way in told[0]}
-    return found
+            shares[case] = {way: float(np.mean([table[way] for table in tables])) for way in tables[0]}
+    return shares
 
 
-def show(found: dict[tuple[int, int, float], dict[str, float]], repeats: int) -> str:
+def show(cases: dict[tuple[int, int, float], dict[str, float]], repeats: int) -> str:
     """A Markdown table."""
     lines = [
         "| seeds | scores | correlation | differences | uncorrected | Holm per column | Holm over all (now) |",
         "| --: | --: | --: | --: | --: | --: | --: |",
     ]
-    for (seeds, scores, correlation), told in found.items():
-        shares = " | ".join(f"{told[way]:.1%}" for way in ("uncorrected", "per column", "now"))
-        lines.append(f"| {seeds} | {scores} | {correlation:g} | {(ROWS - 1) * scores} | {shares} |")
+    for (seeds, scores, correlation), shares in cases.items():
+        cells = " | ".join(f"{shares[way]:.1%}" for way in ("uncorrected", "per column", "now"))
+        lines.append(f"| {seeds} | {scores} | {correlation:g} | {(ROWS - 1) * scores} | {cells} |")
     error = 2 * np.sqrt(ALPHA * (1 - ALPHA) / repeats)
     return "\n".join([*lines, "", f"{repeats} tables each; two standard errors of a share of 5% are {error:.1%}"])
 

@@ -1,11 +1,11 @@
-"""`python -m benchmarks.options`: what each option of the fast recipe is worth, as scores over training time.
+"""`python -m benchmarks.options`: the worth of each option of the fast recipe, as scores over training time.
 
-A row is the recipe that the study starts from with one option put back to what Kinetic-GAN published, or set to what
-stands beside it. Each row trains on one core for the same processor time, and is scored on held-out motions at the same
-moments, so an option that makes steps slower pays for it. The row `start` is trained with several seeds: what lies
-within their spread is luck. The row `fast` is the recipe that came of it, trained with as many seeds.
+A row is the first recipe of the study with one option changed, to the value that Kinetic-GAN published or to the one in
+its name. Each row trains on one core for the same processor time, and is scored on held-out motions at the same
+moments, so an option that makes steps slower pays for it. The row `start` is trained with several seeds: differences
+within their spread are luck. The row `fast` is the recipe that the study led to, trained with as many seeds.
 
-A cell (row, seed) that is in the folder already is not trained again, so an interrupted study goes on where it stopped.
+A cell (row, seed) that is in the folder is not trained again, so an interrupted study goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ START: dict[str, Any] = {
     "generator.padding": "zeros",
     "critic.partition": "full",
 }
-"""What the recipe that the study starts from has otherwise than `experiments/fast.yaml`."""
+"""The differences of the first recipe of the study from `experiments/fast.yaml`."""
 
 PUBLISHED_SIZES: dict[str, Any] = {
     "generator.latent": 512,
@@ -94,19 +94,19 @@ ROWS: dict[str, dict[str, Any]] = {
     "precision 32": {"training.precision": "32"},
     "fast": {},
 }
-"""Name -> what differs from the recipe that the study starts from; `fast` is what came of it, as a whole."""
+"""Row -> its changes of the first recipe of the study; `fast` is the recipe that it led to."""
 
 SEEDED = ("start", "fast")
 """Rows that are trained with several seeds."""
 
 
 def changes(row: str) -> dict[str, Any]:
-    """What a row has otherwise than `experiments/fast.yaml`."""
+    """The differences of a row from `experiments/fast.yaml`."""
     return START | ROWS[row] if row != "fast" else {}
 
 
 def cells(rows: Sequence[str], seeds: int) -> list[tuple[str, int]]:
-    """What is to be trained: every row with seed 0, and those of `SEEDED` with the others too."""
+    """The cells of a study: every row with seed 0, and those of `SEEDED` with all seeds."""
     return [(row, seed) for row in rows for seed in range(seeds if row in SEEDED else 1)]
 
 
@@ -115,7 +115,7 @@ def experiment(row: str, seed: int, source: str) -> Experiment:
 
 
 class Judge:
-    """Scores motions against the held-out side of a split; what concerns the real motions is computed once."""
+    """Scores motions against the held-out side of a split, whose features are computed once."""
 
     def __init__(self, encoder: Encoder, real: MotionSet) -> None:
         self.real, self.encoder = real, encoder.eval()
@@ -130,10 +130,10 @@ class Judge:
         )
 
     def __call__(self, motions: MotionSet) -> dict[str, float]:
-        found, recognised = self.features(motions)
-        frechet = FrechetDistance(torch.nn.Identity(), found.shape[1])
+        features, recognised = self.features(motions)
+        frechet = FrechetDistance(torch.nn.Identity(), features.shape[1])
         frechet.update(self.truth, real=True)
-        frechet.update(found, real=False)
+        frechet.update(features, real=False)
         label = torch.from_numpy(motions.label)
         fake, real = (torch.from_numpy(np.ascontiguousarray(side.motion)) for side in (motions, self.real))
         return {
@@ -144,14 +144,14 @@ class Judge:
 
 
 class Marks(Callback):
-    """Scores the generator after given seconds of processor time, and stops training after the last.
+    """Scores the generator at marks, in seconds of processor time, and stops training after the last.
 
-    The time that scoring itself takes does not count.
+    The time of scoring does not count.
     """
 
     def __init__(self, marks: Sequence[float], score: Callable[[], dict[str, float]]) -> None:
         self.marks, self.score = list(marks), score
-        self.found: list[dict[str, float]] = []
+        self.scores: list[dict[str, float]] = []
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.begun = time.process_time()
@@ -160,37 +160,37 @@ class Marks(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         now = time.process_time()
-        if now - self.begun < self.marks[len(self.found)]:
+        if now - self.begun < self.marks[len(self.scores)]:
             return
         batches = int(pl_module.batches)  # type: ignore[arg-type]
-        self.found.append({"seconds": now - self.begun, "batches": batches} | self.score())
-        trainer.should_stop = len(self.found) == len(self.marks)
+        self.scores.append({"seconds": now - self.begun, "batches": batches} | self.score())
+        trainer.should_stop = len(self.scores) == len(self.marks)
         self.begun += time.process_time() - now
 
 
 def train(row: str, seed: int, source: str, encoder: str, marks: Sequence[float], file: Path) -> None:
-    """One cell: train, score at every mark, write what was found."""
+    """Train one cell, score it at every mark and write its scores."""
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", module=r"pytorch_lightning\..*")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    asked = experiment(row, seed, source)
-    material, network = KINETIC_GAN.open(asked), load_run(encoder)
+    settings = experiment(row, seed, source)
+    material, network = KINETIC_GAN.open(settings), load_run(encoder)
     training, test, scaler = material.train, material.test, material.about.scaler
     judge = Judge(network.recogniser, test.centred("first"))  # type: ignore[arg-type]
-    asked = with_precision(asked, choose_precision(asked.training).name)
-    module = KINETIC_GAN.build(asked, material.about)
-    run = Run(Path(row), asked, module, material.about)
+    settings = with_precision(settings, choose_precision(settings.training).name)
+    module = KINETIC_GAN.build(settings, material.about)
+    run = Run(Path(row), settings, module, material.about)
 
     def score() -> dict[str, float]:
         module.eval()
-        found = judge(draw(run, test.label, seed=seed).centred("first"))
+        scores = judge(draw(run, test.label, seed=seed).centred("first"))
         module.train()
-        return found
+        return scores
 
     clock = Marks(marks, score)
     trainer = Trainer(
         accelerator="cpu",
-        precision="bf16-mixed" if asked.training.precision == "bf16" else "32-true",
+        precision="bf16-mixed" if settings.training.precision == "bf16" else "32-true",
         max_epochs=1,
         callbacks=[clock],
         logger=False,
@@ -202,11 +202,11 @@ def train(row: str, seed: int, source: str, encoder: str, marks: Sequence[float]
     try:
         trainer.fit(
             module,
-            datamodule=MotionData(training, scaler=scaler, batch_size=asked.data.batch_size, seed=seed, steps=10**9),
+            datamodule=MotionData(training, scaler=scaler, batch_size=settings.data.batch_size, seed=seed, steps=10**9),
         )
     except Diverged as reason:
         error = str(reason)
-    cell = {"row": row, "seed": seed, "changes": changes(row), "marks": clock.found, "error": error}
+    cell = {"row": row, "seed": seed, "changes": changes(row), "marks": clock.scores, "error": error}
     _write(file, cell | {"floor": judge(training.centred("first"))})
 
 
@@ -220,12 +220,12 @@ def name_of(row: str, seed: int) -> str:
     return f"{row.replace(', ', '-').replace(' ', '_')}-{seed}.json"
 
 
-def table(found: Sequence[Mapping[str, Any]], minutes: Sequence[float]) -> str:
+def table(cells: Sequence[Mapping[str, Any]], minutes: Sequence[float]) -> str:
     """Markdown: a line for each row, with frechet at every mark and the other scores at the last, nearest first."""
     head = ["row", *(f"frechet, {minute:g} min" for minute in minutes), "accuracy", "MMDa", "batches"]
     lines = {}
-    for row in dict.fromkeys(cell["row"] for cell in found):
-        runs = [cell["marks"] for cell in found if cell["row"] == row and len(cell["marks"]) == len(minutes)]
+    for row in dict.fromkeys(cell["row"] for cell in cells):
+        runs = [cell["marks"] for cell in cells if cell["row"] == row and len(cell["marks"]) == len(minutes)]
         if not runs:
             lines[row] = (float("inf"), ["diverged" for _ in head[1:]])
             continue
@@ -234,24 +234,24 @@ def table(found: Sequence[Mapping[str, Any]], minutes: Sequence[float]) -> str:
         texts = [_spread(column, ".1f") for column in frechet.T]
         texts += [_spread(ends[name], form) for name, form in zip(ends, (".2f", ".2f", ".0f"), strict=True)]
         lines[row] = (float(frechet[:, -1].mean()), texts)
-    floor = found[0]["floor"]
+    floor = cells[0]["floor"]
     last = ["real (floor)", *("" for _ in minutes[1:]), f"{floor['frechet']:.1f}", "", f"{floor['mmd_frame']:.2f}", ""]
     body = [[row, *texts] for row, (_, texts) in sorted(lines.items(), key=lambda line: line[1][0])]
     return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *body, last])
 
 
-def picture(found: Sequence[Mapping[str, Any]], path: Path) -> None:
+def picture(cells: Sequence[Mapping[str, Any]], path: Path) -> None:
     """A PNG: for each row its frechet over the minutes, on the band that the seeds of `start` span."""
-    curves = [(cell["row"], np.array([(m["seconds"] / 60, m["frechet"]) for m in cell["marks"]]).T) for cell in found]
+    curves = [(cell["row"], np.array([(m["seconds"] / 60, m["frechet"]) for m in cell["marks"]]).T) for cell in cells]
     start = [curve for row, curve in curves if row == "start"]
-    others = {row: [curve for name, curve in curves if name == row and curve.size] for row, _ in curves}
-    others.pop("start", None)
+    rows = {row: [curve for name, curve in curves if name == row and curve.size] for row, _ in curves}
+    rows.pop("start", None)
     columns = 6
-    figure = Figure(figsize=(12, 1.9 * -(-len(others) // columns)), layout="constrained")
-    axes = figure.subplots(-(-len(others) // columns), columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for ax, (row, runs) in zip(axes, others.items(), strict=False):
+    figure = Figure(figsize=(12, 1.9 * -(-len(rows) // columns)), layout="constrained")
+    axes = figure.subplots(-(-len(rows) // columns), columns, sharex=True, sharey=True, squeeze=False).ravel()
+    for ax, (row, runs) in zip(axes, rows.items(), strict=False):
         if start:
-            spread = np.array([other[1] for other in start])
+            spread = np.array([frechet for _, frechet in start])
             ax.fill_between(start[0][0], spread.min(axis=0), spread.max(axis=0), color="0.85")
         for curve in runs:
             ax.plot(*curve, marker=".", color="tab:blue")
@@ -259,10 +259,10 @@ def picture(found: Sequence[Mapping[str, Any]], path: Path) -> None:
         ax.set_title(row, fontsize=8)
         ax.tick_params(which="both", labelsize=6)
         ax.grid(alpha=0.25)
-    if start:  # what leaves the picture at the top is in the table
+    if start:  # the table has the values above the picture
         values = np.concatenate([curve[1] for _, curve in curves if curve.size])
         axes[0].set_ylim(0.7 * values.min(), 8 * max(curve[1].max() for curve in start))
-    for ax in axes[len(others) :]:
+    for ax in axes[len(rows) :]:
         ax.axis("off")
     figure.supxlabel("minutes on one core (grey: where the study starts, all seeds)", fontsize=8)
     figure.supylabel("frechet", fontsize=8)
@@ -281,7 +281,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--source", default="synthetic", help="motions, split by person (default synthetic)")
     parser.add_argument("--encoder", help="run of the recognition network that scores are computed with")
     parser.add_argument(
-        "--minutes", default="1,2,3", help="when to score; the last ends training (default %(default)s)"
+        "--minutes", default="1,2,3", help="moments of scoring; the last ends training (default %(default)s)"
     )
     parser.add_argument("--seeds", type=int, default=3, help="runs of the rows start and fast (default 3)")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="cells at a time (default: one per core)")
@@ -289,8 +289,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--show", type=Path, metavar="FILE", help="print the table of an all.json, and train nothing")
     options = parser.parse_args(arguments)
     if options.show is not None:
-        kept = json.loads(options.show.read_text())
-        print(table(kept["cells"], kept["minutes"]))
+        document = json.loads(options.show.read_text())
+        print(table(document["cells"], document["minutes"]))
         return 0
     if options.encoder is None or options.out is None:
         parser.error("--encoder and --out are required")
@@ -303,26 +303,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.seeds < 1 or options.jobs < 1 or minutes != sorted(set(minutes)) or minutes[0] <= 0:
         parser.error("seeds and jobs must be at least 1, and minutes positive and rising")
     options.out.mkdir(parents=True, exist_ok=True)
-    asked = cells(options.rows or list(ROWS), options.seeds)
-    missing = [cell for cell in asked if not (options.out / name_of(*cell)).exists()]
+    chosen = cells(options.rows or list(ROWS), options.seeds)
+    untrained = [cell for cell in chosen if not (options.out / name_of(*cell)).exists()]
     torch.set_num_threads(1)
-    marks, begun = [60 * minute for minute in minutes], time.monotonic()
+    marks, since = [60 * minute for minute in minutes], time.monotonic()
     with ProcessPoolExecutor(
         options.jobs, mp_context=multiprocessing.get_context("forkserver"), max_tasks_per_child=1
     ) as pool:
         running = {
             pool.submit(train, row, seed, options.source, options.encoder, marks, options.out / name_of(row, seed)): row
-            for row, seed in missing
+            for row, seed in untrained
         }
         for number, future in enumerate(as_completed(running), start=1):
             future.result()
-            left = (time.monotonic() - begun) / number * (len(missing) - number)
-            print(f"{number}/{len(missing)} {running[future]}, {left / 60:.0f} min left", file=sys.stderr, flush=True)
-    found = [json.loads((options.out / name_of(*cell)).read_text()) for cell in asked]
-    print(table(found, minutes))
-    picture(found, options.out / "all.png")
-    kept = {"machine": harness.machine(torch.device("cpu")), "minutes": minutes, "cells": found}
-    _write(options.out / "all.json", kept)
+            left = (time.monotonic() - since) / number * (len(untrained) - number)
+            print(f"{number}/{len(untrained)} {running[future]}, {left / 60:.0f} min left", file=sys.stderr, flush=True)
+    results = [json.loads((options.out / name_of(*cell)).read_text()) for cell in chosen]
+    print(table(results, minutes))
+    picture(results, options.out / "all.png")
+    document = {"machine": harness.machine(torch.device("cpu")), "minutes": minutes, "cells": results}
+    _write(options.out / "all.json", document)
     return 0
 
 

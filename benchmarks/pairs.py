@@ -1,4 +1,4 @@
-"""Both formulations with the same weights, and how far their results and gradients lie apart."""
+"""Both formulations with the same weights, and the differences of their results and gradients."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ __all__ = [
 Model = TypeVar("Model", bound=nn.Module)
 
 TOLERANCE = 1e-6
-"""Largest relative difference between two ways to compute the same in float64, from constants kept in float32."""
+"""Largest relative difference between two formulations in float64, whose constants are in float32."""
 
 MOTIONS = 8
-"""Motions in a comparison, which need not be as many as are timed."""
+"""Motions in a comparison, fewer than are timed."""
 
 
 def critics(device: torch.device) -> tuple[literal.Critic, Critic]:
@@ -57,7 +57,7 @@ def generators(device: torch.device) -> tuple[literal.Generator, Generator]:
     """The published generator and ours with the same random weights, ready to train.
 
     The mapping network is scaled so that activations keep their size: as it starts in the paper, it multiplies them by
-    1e5, tanh saturates, and no comparison would mean anything.
+    1e5, tanh saturates, and comparisons are meaningless.
     """
     model = literal.Generator()
     _loosen(model)
@@ -73,7 +73,7 @@ def generators(device: torch.device) -> tuple[literal.Generator, Generator]:
 
 @torch.no_grad()
 def _loosen(model: nn.Module) -> None:
-    """Move weights off the ones and zeros they start from, and statistics too, so that nothing hides."""
+    """Move weights and statistics away from ones and zeros, which would hide differences."""
     for name, weight in model.named_parameters():
         if "noise" in name or "edge_importance" in name:
             weight.add_(0.1 * torch.randn_like(weight))
@@ -85,14 +85,14 @@ def _loosen(model: nn.Module) -> None:
 def in_double(model: Model) -> Model:
     """A copy of a network in float64.
 
-    In float32 a gradient may differ by 1e-3 between equal formulations, since rounding takes an entry to the other side
-    of a LeakyReLU; float64 tells that from a mistake.
+    In float32 a gradient may differ by 1e-3 between equal formulations, since rounding moves an entry to the other side
+    of the kink of a LeakyReLU; in float64 a difference of this size is a mistake.
     """
     return copy.deepcopy(model).double()
 
 
 def few(*batch: Tensor, dtype: torch.dtype = torch.float32) -> list[Tensor]:
-    """The first `MOTIONS` entries of each tensor, real numbers in a given precision."""
+    """The first `MOTIONS` entries of each tensor; real numbers become `dtype`."""
     return [x[:MOTIONS].to(dtype) if x.is_floating_point() else x[:MOTIONS] for x in batch]
 
 
@@ -101,8 +101,8 @@ def gradients(model: nn.Module) -> dict[str, Tensor]:
     if not isinstance(model, (Generator, Critic)):
         return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     shadow = copy.deepcopy(model)
-    for own, other in zip(shadow.parameters(), model.parameters(), strict=True):
-        own.data = torch.zeros_like(other) if other.grad is None else other.grad.clone()
+    for weight, source in zip(shadow.parameters(), model.parameters(), strict=True):
+        weight.data = torch.zeros_like(source) if source.grad is None else source.grad.clone()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "gradients.pth"
         if isinstance(shadow, Generator):
@@ -112,23 +112,23 @@ def gradients(model: nn.Module) -> dict[str, Tensor]:
         return torch.load(file, weights_only=True)
 
 
-def apart(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> float:
-    """The largest relative difference of any tensor in `one` from its namesake: |a - b| / |a|.
+def apart(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
+    """The largest relative difference of a tensor of `first` from its namesake: |a - b| / |a|.
 
     Tensors far smaller than the rest (some gradients are zero but for rounding) are measured by the rest.
     """
-    floor = 1e-3 * max(float(a.norm()) for a in one.values())
-    return max(float((a - two[name].to(a)).norm()) / max(float(a.norm()), floor) for name, a in one.items())
+    floor = 1e-3 * max(float(a.norm()) for a in first.values())
+    return max(float((a - second[name].to(a)).norm()) / max(float(a.norm()), floor) for name, a in first.items())
 
 
-def overall(one: Mapping[str, Tensor], two: Mapping[str, Tensor]) -> float:
+def overall(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> float:
     """The relative difference of all tensors taken as one long vector: |a - b| / |a|."""
-    gap = math.fsum(float((a - two[name].to(a)).square().sum()) for name, a in one.items())
-    return math.sqrt(gap / math.fsum(float(a.square().sum()) for a in one.values()))
+    gap = math.fsum(float((a - second[name].to(a)).square().sum()) for name, a in first.items())
+    return math.sqrt(gap / math.fsum(float(a.square().sum()) for a in first.values()))
 
 
 def require(differences: dict[str, float]) -> dict[str, float]:
-    """Passes differences on; raises ValueError when one is too large."""
+    """The differences themselves. Raises ValueError when one is too large."""
     for name, value in differences.items():
         if not value < TOLERANCE:
             raise ValueError(f"{name}: the two formulations differ by {value:.1e}, more than {TOLERANCE:.0e}")

@@ -1,11 +1,11 @@
 """Reading the raw `.skeleton` files of NTU RGB+D, from the disk to coordinates.
 
-The number that matters is the ratio of `kinetic` to `dictionaries`: the reader that every published script has in some
-form, which goes line by line, splits, and converts all fields into nested dictionaries; it does less than `kinetic`,
-which also checks everything. `arrays` goes on as those scripts do and copies the coordinates into an array;
-`coordinates` is as lean as a reader in plain Python can be, and converts x, y, z and the tracking state only. Files are
-generated: the length of an average one of NTU RGB+D, every other with two bodies, numbers of 7 digits, lines that end
-with CR LF. numpy has threads of its own, but nothing here uses them.
+The number that matters is the ratio of `kinetic` to `dictionaries`: the reader that published scripts have in some
+form. It splits line by line and converts all fields into nested dictionaries, without the checks of `kinetic`. `arrays`
+also copies the coordinates into an array, as those scripts do; `coordinates` is as lean as a reader in plain Python can
+be, and converts x, y, z and the tracking state only. Files are generated: as long as an average file of NTU RGB+D,
+every second one with two bodies, numbers of 7 digits, lines that end with CR LF. Nothing here uses the threads of
+numpy.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def arrays(path: Path, most: int = 2) -> np.ndarray:
 
 
 def coordinates(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
-    """(B, 25, 3), (B, 25) and the ids: what `kinetic` keeps, without a check."""
+    """Joints (B, 25, 3), tracking states (B, 25) and ids, as `kinetic` reads them, without a check."""
     joints, tracking, ids = [], [], []
     with open(path) as file:
         for _ in range(int(file.readline())):
@@ -113,7 +113,7 @@ def coordinates(path: Path) -> tuple[np.ndarray, np.ndarray, list[int]]:
 
 
 def check(state: State) -> dict[str, float]:
-    """All ways give the same numbers, to the last bit."""
+    """Raise ValueError unless all ways read the same numbers, to the last bit."""
     for path in state.files:
         recording = read_recording(path)
         joints, tracking, ids = coordinates(path)
@@ -148,15 +148,15 @@ def time_kinetic(state: State) -> Tensor:
 
 def facts(state: State, seconds: dict[str, float]) -> dict[str, float]:
     size = sum(path.stat().st_size for path in state.files)
-    each = seconds["kinetic"] / len(state.files)
+    per_file = seconds["kinetic"] / len(state.files)
     return {
         "kB a file": size / len(state.files) / 1e3,
         "files a second, dictionaries": len(state.files) / seconds["dictionaries"],
-        "files a second, kinetic": 1 / each,
+        "files a second, kinetic": 1 / per_file,
         "MB a second, dictionaries": size / seconds["dictionaries"] / 1e6,
         "MB a second, kinetic": size / seconds["kinetic"] / 1e6,
         "times faster than arrays, kinetic": seconds["arrays"] / seconds["kinetic"],
         "times faster than coordinates, kinetic": seconds["coordinates"] / seconds["kinetic"],
-        "seconds for the 56,880 files of NTU RGB+D 60, kinetic": 56_880 * each,
-        "seconds for the 114,480 files of NTU RGB+D 120, kinetic": 114_480 * each,
+        "seconds for the 56,880 files of NTU RGB+D 60, kinetic": 56_880 * per_file,
+        "seconds for the 114,480 files of NTU RGB+D 120, kinetic": 114_480 * per_file,
     }

@@ -1,4 +1,4 @@
-"""Sampling motions with truncation, which is what a finished generator does.
+"""Sampling motions with truncation, the work of a trained generator.
 
 The number that matters is the ratio of `kinetic` to `literal`. `first_call` also draws the mean that truncation needs,
 which is kept until a weight changes; the published form draws it at every call. `share of the machine` is as in

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.scores`: scores of features beside the packages that other fields take them from.
+"""`python -m benchmarks.scores`: scores of features beside packages of other fields.
 
 The number that matters is how many times as fast `kinetic` is as each package at the same score of the same features;
 the last column says how far the values lie apart, relative to the package's. Ways to one score run in turns.
@@ -40,7 +40,7 @@ PACKAGES = {
     "prdc": ("prdc", "prdc==0.2 scikit-learn"),
     "torchmetrics": ("torchmetrics", "torchmetrics"),
 }
-"""What can be compared with: its module, and what to give to pip."""
+"""Package -> its module, and the words that pip takes."""
 
 NEIGHBOURS = 5
 SUBSETS, SIZE = 100, 1000
@@ -50,7 +50,7 @@ Score = Callable[[Tensor, Tensor], Tensor]
 
 
 class _Features(nn.Module):
-    """Features that are there already, as torchmetrics asks for them."""
+    """A network that passes features on, since torchmetrics asks for a network."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ BESIDE: dict[str, dict[str, Score]] = {
     "frechet": {"kinetic, FrechetDistance": _from_sums},
     "kernel": {"kinetic, all motions": lambda fake, real: kernel_distance(fake, real)[None]},
 }
-"""kinetic's other ways to a score, which are timed too."""
+"""Other ways of kinetic to a score, which are timed too."""
 
 
 def draw(motions: int, width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -84,7 +84,7 @@ def draw(motions: int, width: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
 
 
 def ours(subsets: int = SUBSETS, size: int = SIZE) -> dict[str, Score]:
-    """kinetic's way to each score; of `manifold` first what all packages have."""
+    """kinetic's way to each score; `manifold` begins with the values that all packages have."""
     return {
         "frechet": lambda fake, real: frechet_from_features(fake, real)[None],
         "kernel": lambda fake, real: kernel_distance_subsets(fake, real, subsets=subsets, size=size)[0][None],
@@ -108,12 +108,12 @@ def _torch_fidelity(subsets: int, size: int) -> dict[str, Score]:
         return _values(fid_statistics_to_metric(*moments, verbose=False).values())
 
     def kernel(fake: Tensor, real: Tensor) -> Tensor:
-        found = kid_features_to_metric(fake, real, kid_subsets=subsets, kid_subset_size=size, verbose=False)
-        return _values([found[KEY_METRIC_KID_MEAN]])
+        values = kid_features_to_metric(fake, real, kid_subsets=subsets, kid_subset_size=size, verbose=False)
+        return _values([values[KEY_METRIC_KID_MEAN]])
 
     def precision_recall(fake: Tensor, real: Tensor) -> Tensor:
-        found = prc_features_to_metric(fake, real, prc_neighborhood=NEIGHBOURS, verbose=False)
-        return _values([found["precision"], found["recall"]])
+        values = prc_features_to_metric(fake, real, prc_neighborhood=NEIGHBOURS, verbose=False)
+        return _values([values["precision"], values["recall"]])
 
     return {"frechet": frechet, "kernel": kernel, "manifold": precision_recall}
 
@@ -123,8 +123,8 @@ def _prdc(subsets: int, size: int) -> dict[str, Score]:
 
     def prdc(fake: Tensor, real: Tensor) -> Tensor:
         with contextlib.redirect_stdout(io.StringIO()):  # it prints how many motions there are
-            found = compute_prdc(real.numpy(), fake.numpy(), nearest_k=NEIGHBOURS)
-        return _values(found[name] for name in ("precision", "recall", "density", "coverage"))
+            values = compute_prdc(real.numpy(), fake.numpy(), nearest_k=NEIGHBOURS)
+        return _values(values[name] for name in ("precision", "recall", "density", "coverage"))
 
     return {"manifold": prdc}
 
@@ -154,12 +154,12 @@ def _values(numbers: Any) -> Tensor:
 def apart(package: str, fake: Tensor, real: Tensor) -> dict[str, float]:
     """The largest relative difference between the package's values and kinetic's, by score."""
     few = min(SIZE, len(fake), len(real))
-    found = {}
+    differences = {}
     for score, way in theirs(package, subsets=1, size=few).items():
         rows = slice(few if score == "kernel" else None)
-        other, own = way(fake[rows], real[rows]), ours(subsets=1, size=few)[score](fake[rows], real[rows])
-        found[score] = float(((own[: len(other)] - other).abs() / other.abs()).max())
-    return found
+        expected, values = way(fake[rows], real[rows]), ours(subsets=1, size=few)[score](fake[rows], real[rows])
+        differences[score] = float(((values[: len(expected)] - expected).abs() / expected.abs()).max())
+    return differences
 
 
 def measure(
@@ -176,30 +176,30 @@ def measure(
             if dtype == torch.float64 and not difference < TOLERANCE:
                 raise ValueError(f"{score}: kinetic and {package} differ by {difference:.1e} of the value")
     size = min(SIZE, motions)
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for score, own in ours(size=size).items():
-        ways = {"kinetic": own} | {
+    results: dict[str, dict[str, dict[str, Any]]] = {}
+    for score, kinetic in ours(size=size).items():
+        ways = {"kinetic": kinetic} | {
             package: theirs(package, size=size)[score] for package in packages if score in differences[package]
         }
         if len(ways) == 1:
             continue
         ways |= BESIDE.get(score, {})
         seconds = interleave({name: lambda w=way: w(fake, real) for name, way in ways.items()}, repeats=repeats)
-        found[score] = {
-            way: {"seconds": each, "difference": differences.get(way, {}).get(score)} for way, each in seconds.items()
+        results[score] = {
+            way: {"seconds": runs, "difference": differences.get(way, {}).get(score)} for way, runs in seconds.items()
         }
-    return found
+    return results
 
 
-def table(found: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+def table(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
     """Markdown: a row for each score and way; how many times as fast kinetic is, run by run."""
     lines = ["| score | way | seconds | kinetic is ... times as fast | values differ by |", "|---|---|---|---|---|"]
-    for score, ways in found.items():
-        for way, kept in ways.items():
-            middle, low, high = ratio(kept["seconds"], ways["kinetic"]["seconds"])
+    for score, ways in results.items():
+        for way, result in ways.items():
+            middle, low, high = ratio(result["seconds"], ways["kinetic"]["seconds"])
             times = "" if way.startswith("kinetic") else f"{middle:.2f} ({low:.2f} to {high:.2f})"
-            difference = "" if kept["difference"] is None else f"{kept['difference']:.1e}"
-            lines.append(f"| {score} | {way} | {statistics.median(kept['seconds']):.3f} | {times} | {difference} |")
+            difference = "" if result["difference"] is None else f"{result['difference']:.1e}"
+            lines.append(f"| {score} | {way} | {statistics.median(result['seconds']):.3f} | {times} | {difference} |")
     return "\n".join(lines)
 
 
@@ -212,32 +212,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, help="threads that torch may use; default: its own choice")
     parser.add_argument("--dtype", choices=("float32", "float64"), action="append", help="of features; default: both")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to a file")
-    asked = parser.parse_args(arguments)
-    packages = asked.packages or list(PACKAGES)
+    options = parser.parse_args(arguments)
+    packages = options.packages or list(PACKAGES)
     if unknown := [name for name in packages if name not in PACKAGES]:
         parser.error(f"there is no comparison with {unknown[0]!r}; there are: {', '.join(PACKAGES)}")
-    if min(asked.motions, asked.repeats, asked.threads or 1) < 1 or asked.motions <= max(asked.width, NEIGHBOURS):
+    too_few = options.motions <= max(options.width, NEIGHBOURS)
+    if too_few or min(options.motions, options.repeats, options.threads or 1) < 1:
         parser.error("repeats and threads must be at least 1, and motions more than features and neighbours")
-    if missing := {name: why for name in packages if (why := _lacking(PACKAGES[name][0]))}:
+    if reasons := {name: why for name in packages if (why := _lacking(PACKAGES[name][0]))}:
         parser.error(
-            f"{' and '.join(f'{name} cannot be imported ({why})' for name, why in missing.items())}; type\n"
-            f"    pip install {' '.join(PACKAGES[name][1] for name in missing)}\n"
-            f"or name the packages to compare with: {', '.join(name for name in PACKAGES if name not in missing)}"
+            f"{' and '.join(f'{name} cannot be imported ({why})' for name, why in reasons.items())}; type\n"
+            f"    pip install {' '.join(PACKAGES[name][1] for name in reasons)}\n"
+            f"or name the packages to compare with: {', '.join(name for name in PACKAGES if name not in reasons)}"
         )
-    if asked.threads is not None:
-        torch.set_num_threads(asked.threads)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
     where = machine(torch.device("cpu"))
     print(", ".join(f"{name} {value}" for name, value in where.items()))
-    found = {}
-    for dtype in asked.dtype or ("float32", "float64"):
-        found[dtype] = measure(
-            packages, motions=asked.motions, width=asked.width, dtype=getattr(torch, dtype), repeats=asked.repeats
+    results = {}
+    for dtype in options.dtype or ("float32", "float64"):
+        results[dtype] = measure(
+            packages, motions=options.motions, width=options.width, dtype=getattr(torch, dtype), repeats=options.repeats
         )
-        print(f"\n{asked.motions} motions on either side, {asked.width} features in {dtype}\n")
-        print(table(found[dtype]), flush=True)
-    if asked.json is not None:
-        kept = {"machine": where, "motions": asked.motions, "width": asked.width, "scores": found}
-        asked.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+        print(f"\n{options.motions} motions on either side, {options.width} features in {dtype}\n")
+        print(table(results[dtype]), flush=True)
+    if options.json is not None:
+        document = {"machine": where, "motions": options.motions, "width": options.width, "scores": results}
+        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

@@ -1,10 +1,9 @@
 """`python -m benchmarks.streaming`: training on motions that do not fit into memory.
 
 A folder as large as NTU RGB+D 120 with both bodies of all frames, 20.6 GB, is generated, opened, prepared and trained
-on as an experiment does it. Two numbers matter: by how much memory grows in each phase, and how many training batches a
-second there are, as a share of those from a small set in memory. Memory is the peak of the process (VmHWM of Linux)
-above what it held when everything was imported, the mapped parts of the file included. Before the cold phase the system
-is asked to forget the file.
+on as in an experiment. Two numbers matter: the growth of memory in each phase, and the training batches a second as a
+share of those from a small set in memory. Memory is the peak of the process (VmHWM of Linux) above its memory after
+imports, the mapped parts of the file included. Before the cold phase the system drops the file from its cache.
 """
 
 from __future__ import annotations
@@ -67,28 +66,28 @@ def write(folder: Path, clips: int, frames: int) -> None:
 
 
 def _status(field: str) -> int:
-    """MiB that Linux says about this process."""
+    """A field of the status of this process, in MiB."""
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) // 1024
-    raise ValueError(f"this system does not tell {field}")
+    raise ValueError(f"/proc/self/status has no line {field}; this benchmark needs Linux")
 
 
 @contextmanager
-def phase(name: str, found: dict[str, Any], base: int) -> Iterator[dict[str, Any]]:
-    """Seconds and peak memory of what happens inside."""
+def phase(name: str, results: dict[str, Any], base: int) -> Iterator[dict[str, Any]]:
+    """Measures the seconds and the peak memory of a block."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
     began = time.perf_counter()
-    own: dict[str, Any] = {}
-    yield own
-    own["seconds"] = round(time.perf_counter() - began, 2)
-    own["peak_mib"] = _status("VmHWM") - base
-    found[name] = own
-    print(f"{name:<28}" + "  ".join(f"{key} {value}" for key, value in own.items()), flush=True)
+    result: dict[str, Any] = {}
+    yield result
+    result["seconds"] = round(time.perf_counter() - began, 2)
+    result["peak_mib"] = _status("VmHWM") - base
+    results[name] = result
+    print(f"{name:<28}" + "  ".join(f"{key} {value}" for key, value in result.items()), flush=True)
 
 
 def forget(folder: Path) -> None:
-    """Asks the system to drop what it cached of the files."""
+    """Ask the system to drop the files from its cache."""
     for file in folder.iterdir():
         handle = os.open(file, os.O_RDONLY)
         os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -128,41 +127,43 @@ def training_rate(experiment: Experiment, data: MotionData, scaler: Scaler, step
 
 def measure(folder: Path, *, batches: int, steps: int, repeats: int) -> dict[str, Any]:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.ERROR)
-    found: dict[str, Any] = {"file_gib": round(sum(file.stat().st_size for file in folder.iterdir()) / 2**30, 1)}
+    results: dict[str, Any] = {"file_gib": round(sum(file.stat().st_size for file in folder.iterdir()) / 2**30, 1)}
     base = _status("VmRSS")
     fast = load_experiment(Path(__file__).parents[1] / "experiments" / "fast.yaml")
     experiment = replace(
         fast, data=replace(fast.data, source=str(folder), split="xsub", centering="first", frames=64, batch_size=BATCH)
     )
     forget(folder)
-    with phase("open, split, fit scaler", found, base):
+    with phase("open, split, fit scaler", results, base):
         prepared = prepare(experiment)
         scaler = Scaler.fit(prepared.train.motion, experiment.data.scaling)
     data = MotionData(prepared.train, scaler=scaler, batch_size=BATCH)
     forget(folder)
-    with phase("batches, cold", found, base) as own:
-        own["motions_per_second"] = rate(data, batches)
-    with phase("batches, again", found, base) as own:
-        own["motions_per_second"] = rate(MotionData(prepared.train, scaler=scaler, batch_size=BATCH), batches)
-    some = prepared.train.select(slice(0, 2048))
-    memory = MotionData(replace(some, motion=np.asarray(some.motion)), scaler=scaler, batch_size=BATCH)
-    found["memory"] = {"motions_per_second": rate(memory, min(batches, len(memory.sampler) - 1))}
+    with phase("batches, cold", results, base) as result:
+        result["motions_per_second"] = rate(data, batches)
+    with phase("batches, again", results, base) as result:
+        result["motions_per_second"] = rate(MotionData(prepared.train, scaler=scaler, batch_size=BATCH), batches)
+    few = prepared.train.select(slice(0, 2048))
+    memory = MotionData(replace(few, motion=np.asarray(few.motion)), scaler=scaler, batch_size=BATCH)
+    results["memory"] = {"motions_per_second": rate(memory, min(batches, len(memory.sampler) - 1))}
     forget(folder)
     ways: dict[str, Callable[[], MotionData]] = {
         "stored": lambda: MotionData(prepared.train, scaler=scaler, batch_size=BATCH),
         "in memory": lambda: MotionData(memory.train, scaler=scaler, batch_size=BATCH),
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
-    with phase("training", found, base) as own:
+    with phase("training", results, base) as result:
         for turn in range(repeats + 1):
             for way, make in ways.items():
-                each = training_rate(experiment, make(), scaler, steps)
+                batches_per_second = training_rate(experiment, make(), scaler, steps)
                 if turn:  # the first warms up
-                    seconds[way].append(each)
-        own["batches_per_second"] = {way: round(statistics.median(each), 2) for way, each in seconds.items()}
+                    seconds[way].append(batches_per_second)
+        result["batches_per_second"] = {
+            way: round(statistics.median(batches_per_second), 2) for way, batches_per_second in seconds.items()
+        }
         pairs = [a / b for a, b in zip(seconds["stored"], seconds["in memory"], strict=True)]
-        own["ratio"] = [round(value, 3) for value in (statistics.median(pairs), min(pairs), max(pairs))]
-    return found
+        result["ratio"] = [round(value, 3) for value in (statistics.median(pairs), min(pairs), max(pairs))]
+    return results
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -182,11 +183,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         began = time.perf_counter()
         write(home / "set", options.clips, options.frames)
         print(f"written in {time.perf_counter() - began:.0f} s", flush=True)
-        found = measure(home / "set", batches=options.batches, steps=options.steps, repeats=options.repeats)
+        results = measure(home / "set", batches=options.batches, steps=options.steps, repeats=options.repeats)
     finally:
         shutil.rmtree(home)
     if options.json is not None:
-        options.json.write_text(json.dumps({"machine": where, **found}, indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps({"machine": where, **results}, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

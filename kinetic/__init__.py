@@ -1,6 +1,6 @@
 """Human skeleton motions from an action label: generate, train, measure, look.
 
-The names below come from their modules when they are first used, so that `import kinetic` stays instant.
+The names below are imported from their modules on first use, so that `import kinetic` is instant.
 """
 
 from importlib import import_module
@@ -8,8 +8,8 @@ from importlib import import_module
 from kinetic.version import __version__ as __version__
 
 TYPE_CHECKING = False
-"""Type checkers take it for true. `typing` is not imported here: under `python -m kinetic` the current folder is still
-searched at this point (see `__main__`), so nothing is but what Python itself has imported by then."""
+"""True for type checkers. `typing` is not imported: under `python -m kinetic` Python still searches the current folder
+at this point (see `__main__`), so this module imports only what Python has imported before."""
 
 if TYPE_CHECKING:
     from kinetic.ablation.grid import ablate as ablate

@@ -16,9 +16,9 @@ class Browser:
     """A headless Chromium, driven through a pipe by its own protocol."""
 
     def __init__(self, folder):
-        theirs, self.out = os.pipe()
+        requests, self.out = os.pipe()
         self.into, answers = os.pipe()
-        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (theirs, answers)]  # out of the way of 3 and 4
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 10) for end in (requests, answers)]  # out of the way of 3 and 4
         flags = (
             "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
             f"--disable-component-update --disable-sync --remote-debugging-pipe --user-data-dir={folder}"
@@ -28,7 +28,7 @@ class Browser:
             pass_fds=ends,
             stderr=subprocess.DEVNULL,
         )
-        for end in (theirs, answers, *ends):
+        for end in (requests, answers, *ends):
             os.close(end)
         self.buffer, self.number, self.session, self.events = b"", 0, None, []
         target = self.ask("Target.createTarget", url="about:blank")["targetId"]
@@ -49,14 +49,14 @@ class Browser:
 
     def hear(self):
         while b"\0" not in self.buffer:
-            if not select.select([self.into], [], [], 30)[0] or not (more := os.read(self.into, 1 << 16)):
-                raise RuntimeError("the browser says nothing more")
-            self.buffer += more
+            if not select.select([self.into], [], [], 30)[0] or not (data := os.read(self.into, 1 << 16)):
+                raise RuntimeError("the browser does not answer")
+            self.buffer += data
         message, _, self.buffer = self.buffer.partition(b"\0")
         return json.loads(message)
 
     def run(self, script):
-        """The value of an expression, or of the promise that it is."""
+        """The value of an expression, or of its promise."""
         answer = self.ask("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"]["description"])
@@ -64,9 +64,9 @@ class Browser:
 
     def open(self, path, fragment="", *, width=1400, height=1200, still=False, dark=False, ready=True):
         """Open a page and wait for its first frame, or for the file to be read."""
-        wishes = [("prefers-reduced-motion", "reduce" if still else "no-preference")]
-        wishes.append(("prefers-color-scheme", "dark" if dark else "light"))
-        self.ask("Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in wishes])
+        features = [("prefers-reduced-motion", "reduce" if still else "no-preference")]
+        features.append(("prefers-color-scheme", "dark" if dark else "light"))
+        self.ask("Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in features])
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.ask("Emulation.setDeviceMetricsOverride", **size)
         self.ask("Page.navigate", url="about:blank")
@@ -84,7 +84,7 @@ class Browser:
         return False
 
     def frames(self, n=2):
-        """Wait until the page was drawn n times."""
+        """Wait until the page is drawn n times."""
         once = "await new Promise(requestAnimationFrame);"
         self.run(f"(async () => {{ {once * n} }})()")
 
@@ -98,10 +98,10 @@ class Browser:
         self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1, clickCount=count)
 
     def asked_for(self):
-        """Addresses that the page loaded."""
+        """The addresses that the page loaded."""
         self.run("0")
         sent = [event["params"] for event in self.events if event.get("method") == "Network.requestWillBeSent"]
-        return [each["request"]["url"] for each in sent]
+        return [request["request"]["url"] for request in sent]
 
     def close(self):
         with contextlib.suppress(Exception):

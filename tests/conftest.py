@@ -1,4 +1,4 @@
-"""What several test files need."""
+"""Fixtures of several test files: reference data, small runs, a browser."""
 
 import os
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of reference data and real motions; tests that need it are skipped where it is absent."""
+    """The folder of reference data and real motions; tests that need it are skipped without it."""
     folder = ROOT / os.environ.get("KINETIC_SHARED", "../shared")
     if not (folder / "data").is_dir():
         pytest.skip("no shared data here; KINETIC_SHARED names the folder")
@@ -41,27 +41,27 @@ ENCODER = {
 
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory) -> Path:
-    """The run of a small recognition network, to be left as it is."""
+    """The run of a small recognition network; tests do not change it."""
     return fit(load_experiment(**ENCODER), tmp_path_factory.mktemp("runs") / "encoder", progress=False)
 
 
 @pytest.fixture(scope="session")
 def gan(tmp_path_factory) -> Path:
-    """The run of a small generator that has learned nothing yet, to be left as it is."""
+    """The run of a small, hardly trained generator; tests do not change it."""
     return fit(load_experiment(**GAN), tmp_path_factory.mktemp("runs") / "gan", progress=False)
 
 
 @pytest.fixture(scope="session")
 def prepared() -> Prepared:
-    """The motions that both learned from."""
+    """The motions that both were trained on."""
     return prepare(load_experiment(**ENCODER))
 
 
 @pytest.fixture(scope="session")
 def browser(tmp_path_factory) -> Iterator[Browser]:
-    """A headless Chromium, where there is one."""
+    """A headless Chromium; tests are skipped without it."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here")
-    driven = Browser(tmp_path_factory.mktemp("profile"))
-    yield driven
-    driven.close()
+    chromium = Browser(tmp_path_factory.mktemp("profile"))
+    yield chromium
+    chromium.close()

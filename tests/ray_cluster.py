@@ -1,4 +1,4 @@
-"""A real Ray cluster on this machine, for as long as it is needed; its nodes are network namespaces."""
+"""A real Ray cluster on this machine for a while; its nodes are network namespaces."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class Cluster:
         return space
 
     def join(self, number: int) -> None:
-        """One more node, 10.77.0.NUMBER, with 2 CPUs and 1 GPU that is none."""
+        """Start one more node, 10.77.0.NUMBER, with 2 CPUs and 1 pretended GPU."""
         self.nodes[number] = space = self.space(f"node{number}")
         head = self.spaces[0]
         run("ip", "-n", head, "link", "add", f"v{number}", "type", "veth", "peer", "name", "eth0", "netns", space)
@@ -217,7 +217,7 @@ class Cluster:
         return [tuple(event) for event in map(json.loads, out.splitlines()) if event[0] != "tick"]
 
     def kill(self, space: str) -> None:
-        """Everything that runs in a namespace, as a power cut does."""
+        """Kill all processes of a namespace, as a power cut does."""
         for _ in range(50):
             if not (processes := run("ip", "netns", "pids", space).split()):
                 return
@@ -233,7 +233,7 @@ def run(*command: str) -> str:
 
 
 def wait_for(true: Callable[[], bool], seconds: float) -> None:
-    """Wait until a condition is true, for so many seconds at most."""
+    """Wait until a condition is true; fail after this many seconds."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, f"not true after {seconds} s"
@@ -241,7 +241,7 @@ def wait_for(true: Callable[[], bool], seconds: float) -> None:
 
 
 def missing() -> str:
-    """What a cluster needs and this machine lacks; empty = nothing."""
+    """The reason why this machine cannot run a cluster; empty = it can."""
     if importlib.util.find_spec("ray") is None:
         return "Ray is not installed"
     if shutil.which("ip") is None:

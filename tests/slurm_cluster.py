@@ -1,8 +1,9 @@
-"""A real Slurm on this machine alone, for as long as it is needed.
+"""A real Slurm on this machine alone, for a while.
 
-`python tests/slurm_cluster.py COMMAND ...` runs a command that finds it. All files are in one temporary folder, all
-daemons listen on the loopback interface only, and nothing is left at the end: the database of the accounts (MariaDB),
-the key holder (munge), and Slurm's three daemons, with two nodes of two pretended processors each, `one` and `two`.
+`python tests/slurm_cluster.py COMMAND ...` runs a command that can submit to it. All files are in a temporary folder,
+all daemons listen on the loopback interface only, and nothing is left at the end: the database of the accounts
+(MariaDB), the key holder (munge), and Slurm's three daemons, with two nodes of two pretended processors each, `one` and
+`two`.
 From Debian: `apt-get install slurmctld slurmd slurmdbd slurm-client mariadb-server munge`.
 """
 
@@ -161,7 +162,7 @@ def start_all(folder: Path, start: Callable[..., None], environment: Mapping[str
 
 
 def idle(environment: Mapping[str, str]) -> int:
-    """How many nodes wait for work."""
+    """The number of nodes that wait for work."""
     result = subprocess.run(["sinfo", "--noheader", "--Node", "--format=%T"], env=environment, capture_output=True)
     return result.stdout.split().count(b"idle")
 

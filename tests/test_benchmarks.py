@@ -14,6 +14,7 @@ from benchmarks import (
     cycle,
     damage,
     frechet,
+    grid_kill,
     harness,
     intervals,
     literal,
@@ -21,6 +22,7 @@ from benchmarks import (
     null_tables,
     options,
     pairs,
+    rooms,
     sampling,
     scores,
 )
@@ -93,26 +95,26 @@ def test_both_generators_make_the_same_motions(training):
     assert 0.01 < ours(z, label, noise).std() < 0.9
 
 
-def test_truncation_to_nothing_leaves_the_mean_and_the_mean_is_drawn_anew(monkeypatch):
+def test_truncation_to_zero_leaves_the_mean_which_is_drawn_anew(monkeypatch):
     monkeypatch.setattr(literal, "DRAWS", 10)
     generator = pairs.generators(CPU)[0].eval()
     noise = [torch.zeros(2, 1, *shape) for shape in pairs.generators(CPU)[1].noise_shapes]
     with torch.no_grad():
-        one, two = (generator(torch.randn(2, 512), torch.tensor([0, 1]), noise, truncation=0.0) for _ in range(2))
-    assert torch.allclose(one[0], one[1], atol=1e-6) and not torch.allclose(one[0], two[0], atol=1e-6)
+        first, second = (generator(torch.randn(2, 512), torch.tensor([0, 1]), noise, truncation=0.0) for _ in range(2))
+    assert torch.allclose(first[0], first[1], atol=1e-6) and not torch.allclose(first[0], second[0], atol=1e-6)
 
 
-def test_a_difference_is_found_and_refused():
-    one = {"a": torch.ones(3), "b": torch.full((3,), 1e-9)}
-    assert pairs.apart(one, {"a": torch.ones(3), "b": torch.full((3,), 2e-9)}) < 1e-5
-    assert pairs.apart(one, one | {"a": torch.tensor([1.0, 1.0, 1.3])}) == pytest.approx(0.3 / 3**0.5)
+def test_a_large_difference_is_refused():
+    tensors = {"a": torch.ones(3), "b": torch.full((3,), 1e-9)}
+    assert pairs.apart(tensors, {"a": torch.ones(3), "b": torch.full((3,), 2e-9)}) < 1e-5
+    assert pairs.apart(tensors, tensors | {"a": torch.tensor([1.0, 1.0, 1.3])}) == pytest.approx(0.3 / 3**0.5)
     with pytest.raises(ValueError, match="score"):
         pairs.require({"loss": 0.0, "score": 1e-3})
     with pytest.raises(ValueError, match="score"):
         pairs.require({"score": float("nan")})
 
 
-def test_check_sees_a_weight_that_differs():
+def test_check_refuses_a_weight_that_differs():
     state = critic_step.setup(CPU, batch=2)
     with torch.no_grad():
         state.ours.blocks[2].graph.importance[1, 0, 10] += 0.01
@@ -120,7 +122,7 @@ def test_check_sees_a_weight_that_differs():
         critic_step.check(state)
 
 
-def test_multiply_adds_of_known_work():
+def test_multiply_adds_are_counted():
     a, b = torch.rand(3, 5), torch.rand(5, 7, requires_grad=True)
     assert harness.multiply_adds(lambda: a @ b) == 3 * 5 * 7
     assert harness.multiply_adds(lambda: (a @ b).sum().backward()) == 2 * 3 * 5 * 7
@@ -129,8 +131,8 @@ def test_multiply_adds_of_known_work():
 
 def test_ours_needs_a_third_of_the_multiply_adds_of_the_published_critic():
     published, ours = pairs.critics(CPU)
-    one = torch.rand(1, 3, 64, 25), torch.tensor([3])
-    counts = [harness.multiply_adds(lambda m=m: m(*one)) for m in (published, ours)]
+    batch = torch.rand(1, 3, 64, 25), torch.tensor([3])
+    counts = [harness.multiply_adds(lambda m=m: m(*batch)) for m in (published, ours)]
     assert counts[0] / counts[1] > 2.9 and counts[1] < 90e6
 
 
@@ -156,13 +158,13 @@ def test_ratio_is_the_median_of_neighbouring_runs():
 
 
 @pytest.mark.parametrize("benchmark", [critic_step, cycle, sampling, frechet, mmd], ids=lambda b: b.__name__)
-def test_every_benchmark_says_what_matters_and_has_its_parts(benchmark):
+def test_every_benchmark_names_its_number_and_has_its_parts(benchmark):
     assert "number that matters" in benchmark.__doc__
     assert callable(getattr(benchmark, f"time_{benchmark.BASELINE}")) and callable(benchmark.time_kinetic)
     assert benchmark.__name__.rpartition(".")[2] in NAMES
 
 
-def test_the_search_for_copies_agrees_and_tells_its_minutes(tmp_path, capsys):
+def test_the_search_for_copies_agrees_and_reports_its_minutes(tmp_path, capsys):
     file = tmp_path / "found.json"
     changes = ["--set", "motions=40", "--set", "training=90", "--set", "frames=16", "--repeats", "1", "--threads", "1"]
     assert main(["memory", *changes, "--json", str(file)]) == 0
@@ -177,9 +179,9 @@ def test_command_prints_ratios_and_writes_them(tmp_path, capsys):
     assert main(["critic_step", "sampling", *changes, "--json", str(file)]) == 0
     text = capsys.readouterr().out
     assert "threads 1" in text and "critic_step (batch 2)" in text and "sampling (motions 2)" in text
-    found = json.loads(file.read_text())
-    assert [report["name"] for report in found["benchmarks"]] == ["critic_step", "sampling"]
-    for report in found["benchmarks"]:
+    document = json.loads(file.read_text())
+    assert [report["name"] for report in document["benchmarks"]] == ["critic_step", "sampling"]
+    for report in document["benchmarks"]:
         assert report["seconds"]["literal"]["ratio"] == 1 and report["seconds"]["kinetic"]["ratio"] > 0
     assert list(tmp_path.iterdir()) == [file]
 
@@ -207,25 +209,25 @@ SMALL = ["--motions", "60", "--width", "8", "--repeats", "1"]
 def test_scores_are_compared_with_a_package_in_both_precisions(tmp_path, capsys):
     file = tmp_path / "found.json"
     assert scores.main(["torchmetrics", *SMALL, "--json", str(file)]) == 0
-    kept = json.loads(file.read_text())["scores"]
-    assert list(kept) == ["float32", "float64"] and list(kept["float64"]) == ["frechet", "kernel"]
-    for found in kept["float64"].values():
-        assert found["torchmetrics"]["difference"] < 1e-9 and found["kinetic"]["difference"] is None
+    results = json.loads(file.read_text())["scores"]
+    assert list(results) == ["float32", "float64"] and list(results["float64"]) == ["frechet", "kernel"]
+    for ways in results["float64"].values():
+        assert ways["torchmetrics"]["difference"] < 1e-9 and ways["kinetic"]["difference"] is None
     assert capsys.readouterr().out.count("| frechet | torchmetrics |") == 2
 
 
 @pytest.mark.parametrize("package", ["torch-fidelity", "prdc"])
 def test_scores_agree_with_packages_that_are_installed(package):
     pytest.importorskip(scores.PACKAGES[package][0])
-    found = scores.measure([package], motions=80, width=6, dtype=torch.float64, repeats=1)
-    assert all(ways[package]["difference"] < 1e-6 for ways in found.values())
+    results = scores.measure([package], motions=80, width=6, dtype=torch.float64, repeats=1)
+    assert all(ways[package]["difference"] < 1e-6 for ways in results.values())
 
 
 def test_a_score_that_differs_from_a_package_is_refused(monkeypatch):
     right = scores.ours
 
-    def wrong(*sizes, **more):
-        ways = right(*sizes, **more)
+    def wrong(*sizes, **options):
+        ways = right(*sizes, **options)
         return ways | {"frechet": lambda fake, real: 1.001 * ways["frechet"](fake, real)}
 
     monkeypatch.setattr(scores, "ours", wrong)
@@ -233,22 +235,22 @@ def test_a_score_that_differs_from_a_package_is_refused(monkeypatch):
         scores.measure(["torchmetrics"], motions=60, width=8, dtype=torch.float64, repeats=1)
 
 
-def test_a_package_that_lacks_is_named_with_the_command_that_installs_it(monkeypatch, capsys):
+def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "prdc", None)
-    for wrong, told in (
+    for wrong, message in (
         (["prdc", *SMALL], r"prdc cannot be imported .*\n *pip install prdc==0.2 scikit-learn\n.*torchmetrics"),
         (["clean-fid"], "no comparison with 'clean-fid'; there are: torch-fidelity, prdc, torchmetrics"),
         (["--motions", "8", "--width", "8"], "motions more than features"),
     ):
         with pytest.raises(SystemExit) as stop:
             scores.main(wrong)
-        assert stop.value.code == 2 and re.search(told, capsys.readouterr().err)
+        assert stop.value.code == 2 and re.search(message, capsys.readouterr().err)
 
 
-def test_how_many_times_as_fast_is_told_run_by_run():
-    found = {"frechet": {"kinetic": {"seconds": [1.0, 2.0, 4.0], "difference": None},
+def test_speeds_are_compared_run_by_run():
+    results = {"frechet": {"kinetic": {"seconds": [1.0, 2.0, 4.0], "difference": None},
                          "prdc": {"seconds": [4.0, 4.0, 4.0], "difference": 1e-9}}}  # fmt: skip
-    assert scores.table(found).splitlines()[2:] == [
+    assert scores.table(results).splitlines()[2:] == [
         "| frechet | kinetic | 2.000 |  |  |",
         "| frechet | prdc | 4.000 | 2.00 (1.00 to 4.00) | 1.0e-09 |",
     ]
@@ -256,8 +258,8 @@ def test_how_many_times_as_fast_is_told_run_by_run():
 
 def cell(row, seed, *frechet):
     marks = [
-        {"seconds": 60.0 * (i + 1), "batches": 100 * (i + 1), "frechet": each, "accuracy": 0.5, "mmd_frame": 0.25}
-        for i, each in enumerate(frechet)
+        {"seconds": 60.0 * (i + 1), "batches": 100 * (i + 1), "frechet": value, "accuracy": 0.5, "mmd_frame": 0.25}
+        for i, value in enumerate(frechet)
     ]
     floor = {"frechet": 0.5, "accuracy": 1.0, "mmd_frame": 0.125}
     return {"row": row, "seed": seed, "changes": {}, "marks": marks, "error": None, "floor": floor}
@@ -280,9 +282,9 @@ def test_options_are_listed_by_their_last_score_with_the_spread_of_seeds():
 def test_options_that_were_measured_are_drawn_and_shown_again(tmp_path, capsys):
     options.picture(CELLS, tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    kept = tmp_path / "all.json"
-    kept.write_text(json.dumps({"minutes": [1, 2], "cells": CELLS}))
-    assert options.main(["--show", str(kept)]) == 0
+    file = tmp_path / "all.json"
+    file.write_text(json.dumps({"minutes": [1, 2], "cells": CELLS}))
+    assert options.main(["--show", str(file)]) == 0
     assert capsys.readouterr().out.strip() == options.table(CELLS, [1, 2])
 
 
@@ -312,11 +314,11 @@ def test_a_cell_is_trained_scored_and_not_trained_again(tmp_path, capsys):
         before = (tmp_path / "small-0.json").read_bytes()
         assert options.main([*command, "-o", str(tmp_path)]) == 0
     assert (tmp_path / "small-0.json").read_bytes() == before
-    found = json.loads(before)
-    assert found["changes"] == options.START | changed and found["error"] is None and len(found["marks"]) == 2
-    one, two = found["marks"]
-    assert 0 < one["batches"] < two["batches"] and 0.06 <= one["seconds"] < two["seconds"]
-    assert np.isfinite([one["frechet"], two["mmd_frame"]]).all() and found["floor"]["mmd_frame"] < two["mmd_frame"]
+    result = json.loads(before)
+    assert result["changes"] == options.START | changed and result["error"] is None and len(result["marks"]) == 2
+    first, last = result["marks"]
+    assert 0 < first["batches"] < last["batches"] and 0.06 <= first["seconds"] < last["seconds"]
+    assert np.isfinite([first["frechet"], last["mmd_frame"]]).all() and result["floor"]["mmd_frame"] < last["mmd_frame"]
     assert "| small |" in capsys.readouterr().out and (tmp_path / "all.png").exists()
 
 
@@ -330,7 +332,7 @@ def damaged(name, people):
     return damage.DAMAGES[name](test, train, np.random.default_rng(0))
 
 
-def test_damages_do_what_their_names_say(people):
+def test_damages_match_their_names(people):
     test, train = people
     motion = test.motion
     assert np.std(damaged("jitter: 1 cm in each frame", people).motion - motion) == pytest.approx(0.01, rel=0.05)
@@ -362,29 +364,29 @@ def test_damages_do_what_their_names_say(people):
     few = damaged("collapse: two motions a class", people).motion.round(2)
     assert len(np.unique(few[test.label == 1].reshape((test.label == 1).sum(), -1)[:, 0])) <= 4
     same = damaged("copies of training motions", people)
-    assert all((each == train.motion).all(axis=(1, 2, 3)).any() for each in same.motion)
+    assert all((motion == train.motion).all(axis=(1, 2, 3)).any() for motion in same.motion)
     larger = damaged("copies, 10% larger", people).motion / np.float32(1.1)
-    assert all((np.abs(each - train.motion) < 1e-5).all(axis=(1, 2, 3)).any() for each in larger)
+    assert all((np.abs(copy - train.motion) < 1e-5).all(axis=(1, 2, 3)).any() for copy in larger)
     later = damage.DAMAGES["the reference in half precision"](test, test, np.random.default_rng(0)).motion
-    assert all((np.abs(each - motion) < 1e-2).all(axis=(1, 2, 3)).any() for each in later)
+    assert all((np.abs(copy - motion) < 1e-2).all(axis=(1, 2, 3)).any() for copy in later)
     assert damage.LEAKS == ("the reference in half precision", "the reference, trembling by 4 mm")
 
 
 def test_halves_hold_each_class_equally_and_nothing_twice():
     label = np.array([0] * 7 + [1] * 4)
-    one, two = damage.halves(label, np.random.default_rng(0))
-    assert np.bincount(label[one]).tolist() == np.bincount(label[two]).tolist() == [3, 2]
-    assert not set(one) & set(two)
+    first, second = damage.halves(label, np.random.default_rng(0))
+    assert np.bincount(label[first]).tolist() == np.bincount(label[second]).tolist() == [3, 2]
+    assert not set(first) & set(second)
 
 
 def test_deviations_are_positive_where_motions_are_called_worse():
-    found = {
+    scores_of = {
         "none": [{"frechet": 1.0, "recall": 0.5, "apd": 2.0, "apd of real": 2.0},
                  {"frechet": 3.0, "recall": 0.7, "apd": 4.0, "apd of real": 2.0}],
         "hurt": [{"frechet": 2.0, "recall": 0.3, "apd": 1.0, "apd of real": 2.0},
                  {"frechet": 4.0, "recall": 0.5, "apd": 2.0, "apd of real": 2.0}],
     }  # fmt: skip
-    row = damage.deviations(found)["hurt"]
+    row = damage.deviations(scores_of)["hurt"]
     assert row == {
         "frechet": pytest.approx(1 / 2**0.5),
         "recall": pytest.approx(2**0.5),
@@ -392,7 +394,7 @@ def test_deviations_are_positive_where_motions_are_called_worse():
     }
 
 
-def test_the_study_shows_which_score_sees_copies_and_collapse(people, tmp_path, capsys):
+def test_the_study_shows_the_scores_that_see_copies_and_collapse(people, tmp_path, capsys):
     experiment = load_experiment(
         model="encoder",
         data={"frames": 16, "classes": ["walk", "wave"], "synthetic": {"subjects": 4, "repeats": 2}, "batch_size": 8},
@@ -403,7 +405,7 @@ def test_the_study_shows_which_score_sees_copies_and_collapse(people, tmp_path, 
     chosen = ["collapse: two motions a class", "copies of training motions"]
     picked = [word for name in chosen for word in ("--damage", name)]
     out, drawn = tmp_path / "a.json", tmp_path / "a.png"
-    wanted = [
+    command = [
         "--encoder",
         str(run),
         "--repeats",
@@ -416,30 +418,32 @@ def test_the_study_shows_which_score_sees_copies_and_collapse(people, tmp_path, 
         "--picture",
         str(drawn),
     ]
-    assert damage.main(wanted) == 0
+    assert damage.main(command) == 0
     row = damage.deviations(json.loads(out.read_text())["found"])
     assert row[chosen[0]]["apd"] > damage.SEEN and row[chosen[1]]["duplicates"] > damage.SEEN
     assert "gan_train" in row[chosen[0]] and "mmd_frame (published)" in row[chosen[0]]
-    told = capsys.readouterr().out
-    assert f"| {chosen[1]} |" in told and "`duplicates`" in told and drawn.stat().st_size > 1000
+    text = capsys.readouterr().out
+    assert f"| {chosen[1]} |" in text and "`duplicates`" in text and drawn.stat().st_size > 1000
     drawn.unlink()
     assert damage.main(["--show", str(out), "--picture", str(drawn)]) == 0 and drawn.exists()
 
 
-def test_what_edits_hide_is_told_before_and_now(people, tmp_path, capsys):
+def test_copies_that_edits_hid_are_called_copies_now(people, tmp_path, capsys):
     test, train = people
-    found = copies.study(train, test)
-    assert found["held-out motions as they are"] == (1, 1)
-    assert found["held-out motions in half precision"][0] == 0 and found["held-out motions in half precision"][1] > 0.9
-    assert found["training motions mirrored"][0] < 0.2 and found["training motions mirrored"][1] > 0.9
-    assert found["held-out motions against training motions"][1] == 0
+    shares = copies.study(train, test)
+    assert shares["held-out motions as they are"] == (1, 1)
+    assert (
+        shares["held-out motions in half precision"][0] == 0 and shares["held-out motions in half precision"][1] > 0.9
+    )
+    assert shares["training motions mirrored"][0] < 0.2 and shares["training motions mirrored"][1] > 0.9
+    assert shares["held-out motions against training motions"][1] == 0
     write_motions(synthesise(["walk", "wave"], subjects=4, repeats=2, frames=16), tmp_path / "real.npz")
     assert copies.main([str(tmp_path / "real.npz")]) == 0
     assert "| what is handed in | real |" in capsys.readouterr().out
 
 
 def run_alone(tmp_path, module, *words) -> dict:
-    """What a benchmark that needs a process of its own keeps in its file."""
+    """The content of the file that a benchmark writes, run in a process of its own."""
     option = "--json" if module == "streaming" else "-o"
     command = [sys.executable, "-m", f"benchmarks.{module}", *map(str, words), option, str(tmp_path / "kept.json")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
@@ -448,43 +452,43 @@ def run_alone(tmp_path, module, *words) -> dict:
 
 
 def test_damaged_recordings_are_read_or_refused(tmp_path):
-    found = run_alone(tmp_path, "fuzz_recordings", "--files", 1500, "--seed", 1)["result"]
-    assert found["found"] == []
-    assert sum(found["outcomes"].values()) == 1500
-    assert set(found["outcomes"]) == {"refused", "read quickly", "read carefully"}
+    result = run_alone(tmp_path, "fuzz_recordings", "--files", 1500, "--seed", 1)["result"]
+    assert result["found"] == []
+    assert sum(result["outcomes"].values()) == 1500
+    assert set(result["outcomes"]) == {"refused", "read quickly", "read carefully"}
 
 
 def test_damaged_pickles_are_read_or_refused_and_nothing_runs(tmp_path):
-    kept = run_alone(tmp_path, "fuzz_pickles", "--labels", 1500, "--pyskl", 500, "--seed", 1)
-    assert kept["events"] == {}
+    document = run_alone(tmp_path, "fuzz_pickles", "--labels", 1500, "--pyskl", 500, "--seed", 1)
+    assert document["events"] == {}
     for name, files in (("labels", 1500), ("pyskl", 500)):
-        assert kept["results"][name]["bad"] == 0
-        assert sum(kept["results"][name]["outcomes"].values()) == files
-        assert set(kept["results"][name]["outcomes"]) == {"refused", "read"}
+        assert document["results"][name]["bad"] == 0
+        assert sum(document["results"][name]["outcomes"].values()) == files
+        assert set(document["results"][name]["outcomes"]) == {"refused", "read"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a timer of processes")
 def test_damaged_settings_are_read_or_refused(tmp_path):
-    found = run_alone(tmp_path, "fuzz_settings", "--files", 800, "--seed", 1)["result"]
-    assert found["found"] == []
-    assert len(found["outcomes"]) == 8
-    for outcomes in found["outcomes"].values():
+    result = run_alone(tmp_path, "fuzz_settings", "--files", 800, "--seed", 1)["result"]
+    assert result["found"] == []
+    assert len(result["outcomes"]) == 8
+    for outcomes in result["outcomes"].values():
         assert sum(outcomes.values()) == 100
         assert set(outcomes) == {"refused", "read"}
 
 
-def test_builds_of_different_size_are_compared(tmp_path):
-    kept = run_alone(tmp_path, "build_scale", "--counts", "20,40", "--repeats", 1, "--different", 6)
-    assert [(each["files"], each["workers"]) for each in kept["builds"]] == [(20, 1), (40, 1), (20, 2), (40, 2)]
-    assert all(each["seconds"] > 0 for each in kept["builds"])
+def test_builds_of_different_sizes_are_compared(tmp_path):
+    document = run_alone(tmp_path, "build_scale", "--counts", "20,40", "--repeats", 1, "--different", 6)
+    assert [(build["files"], build["workers"]) for build in document["builds"]] == [(20, 1), (40, 1), (20, 2), (40, 2)]
+    assert all(build["seconds"] > 0 for build in document["builds"])
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks Linux for the memory of the process")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the memory of a process is read as on Linux")
 def test_training_from_the_disk_is_compared_with_training_from_memory(tmp_path):
     words = ("--clips", 400, "--frames", 20, "--batches", 3, "--steps", 1, "--repeats", 1, "--folder", tmp_path)
-    kept = run_alone(tmp_path, "streaming", *words)
-    assert set(kept["training"]["batches_per_second"]) == {"stored", "in memory"}
-    assert kept["batches, cold"]["motions_per_second"] > 0
+    document = run_alone(tmp_path, "streaming", *words)
+    assert set(document["training"]["batches_per_second"]) == {"stored", "in memory"}
+    assert document["batches, cold"]["motions_per_second"] > 0
     assert [path.name for path in tmp_path.iterdir()] == ["kept.json"]  # the set was removed
 
 
@@ -503,14 +507,14 @@ def test_both_precisions_are_timed_here_and_on_a_lesser_processor():
 
 def test_coverage_counts_intervals_that_hold_the_truth():
     values = np.array([[0.0, 2.0], [4.0, 6.0], [1.0, 1.0]])
-    found = intervals.coverage(
-        values, {"one": np.ones(3), "its own": values.mean(axis=1)}, lambda each: (min(each), max(each)), (0.0, 5.0)
+    result = intervals.coverage(
+        values, {"ones": np.ones(3), "means": values.mean(axis=1)}, lambda row: (min(row), max(row)), (0.0, 5.0)
     )
-    assert found.share == {"one": pytest.approx(2 / 3), "its own": 1.0}
-    assert found.width == pytest.approx(4 / 3) and found.outside == pytest.approx(1 / 3)
+    assert result.share == {"ones": pytest.approx(2 / 3), "means": 1.0}
+    assert result.width == pytest.approx(4 / 3) and result.outside == pytest.approx(1 / 3)
 
 
-def test_toy_people_have_the_variance_and_the_distance_that_they_should():
+def test_toy_people_have_the_expected_variance_and_distance():
     rng = torch.Generator().manual_seed(0)
     real = intervals.real_people(4000, 3, rng)
     assert real.var(dim=0).mean().item() == pytest.approx(1 + intervals.SPREAD**2, rel=0.05)
@@ -521,7 +525,7 @@ def test_toy_people_have_the_variance_and_the_distance_that_they_should():
 
 
 def test_intervals_cover_their_reference_and_not_other_people(capsys):
-    rows = {(name, seeds): found.share for name, seeds, found in intervals.study_scores(40, progress=False)}
+    rows = {(name, seeds): result.share for name, seeds, result in intervals.study_scores(40, progress=False)}
     assert set(rows) == {(name, seeds) for name in ("kernel", "frechet") for seeds in intervals.SEEDS}
     for share in rows.values():
         assert share["this reference"] > 0.8 > share["other people"]
@@ -529,46 +533,114 @@ def test_intervals_cover_their_reference_and_not_other_people(capsys):
     assert [people for name, people, _ in covered if name == "kernel"] == list(intervals.TESTED)
     assert all(kinds["people and draws"] > kinds["draws"] for _, _, kinds in covered)
     assert intervals.main(["--repeats", "3"]) == 0
-    told = capsys.readouterr().out
-    assert "| `kernel` | 3 |" in told and "| rates that scatter | 0.99 | 10 |" in told
+    text = capsys.readouterr().out
+    assert "| `kernel` | 3 |" in text and "| rates that scatter | 0.99 | 10 |" in text
     with pytest.raises(SystemExit):
         intervals.main(["--repeats", "0"])
 
 
 def test_shares_are_drawn_with_their_rate_and_scatter():
     rng = np.random.default_rng(0)
-    one, many = (intervals.drawn_shares(0.3, scatter, 200, 3, rng) for scatter in intervals.SCATTER.values())
-    assert one.mean() == pytest.approx(0.3, abs=0.01) and many.mean() == pytest.approx(0.3, abs=0.03)
-    assert one.std() == pytest.approx((0.21 / intervals.SHARED_MOTIONS) ** 0.5, rel=0.15)
-    assert many.std() == pytest.approx((0.21 / 11) ** 0.5, rel=0.15)  # of a beta distribution with 10 pseudo-counts
+    fixed, scattered = (intervals.drawn_shares(0.3, scatter, 200, 3, rng) for scatter in intervals.SCATTER.values())
+    assert fixed.mean() == pytest.approx(0.3, abs=0.01) and scattered.mean() == pytest.approx(0.3, abs=0.03)
+    assert fixed.std() == pytest.approx((0.21 / intervals.SHARED_MOTIONS) ** 0.5, rel=0.15)
+    assert scattered.std() == pytest.approx(
+        (0.21 / 11) ** 0.5, rel=0.15
+    )  # of a beta distribution with 10 pseudo-counts
 
 
-def test_differences_stand_by_the_number_they_are_corrected_for():
+def test_a_difference_stands_by_the_number_of_comparisons():
     values = np.zeros((6, 3, 2))
     values[1:, :, 0] = 10.0
     values[:, :, 0] += [[0, 0, 0], [0.1, -0.1, 0.2], [0.9, -0.9, 0.3], [0, 0.4, 0.1], [0.5, 0, 0], [0.2, 0.8, -0.7]]
     values[:, :, 1] = np.random.default_rng(0).normal(size=(6, 3))
-    made = null_tables.null_table(values)
-    assert len(made.entries) == 12 and made.entries["null", "row 1", "score 0"].difference.after == "row 0"
-    assert null_tables.standing(made) == {"uncorrected": True, "per column": True, "now": True}
+    table = null_tables.null_table(values)
+    assert len(table.entries) == 12 and table.entries["null", "row 1", "score 0"].difference.after == "row 0"
+    assert null_tables.standing(table) == {"uncorrected": True, "per column": True, "now": True}
     assert not any(null_tables.standing(null_tables.null_table(np.zeros((6, 3, 2)))).values())
 
 
 def test_null_tables_rarely_have_a_difference_that_stands(capsys):
-    found = {}
+    shares = {}
     for case in ((3, 9, 0.7), (6, 9, 0.0)):
         rng = np.random.default_rng(0)
-        told = [null_tables.standing(null_tables.null_table(null_tables.null_values(*case, rng))) for _ in range(60)]
-        found[case] = {way: np.mean([each[way] for each in told]) for way in told[0]}
-        assert found[case]["uncorrected"] > found[case]["per column"] > 0.15 > found[case]["now"]
-    text = null_tables.show(found, 60)
+        tables = [null_tables.standing(null_tables.null_table(null_tables.null_values(*case, rng))) for _ in range(60)]
+        shares[case] = {way: np.mean([table[way] for table in tables]) for way in tables[0]}
+        assert shares[case]["uncorrected"] > shares[case]["per column"] > 0.15 > shares[case]["now"]
+    text = null_tables.show(shares, 60)
     assert "| 3 | 9 | 0.7 | 45 |" in text and "60 tables each" in text
     with pytest.raises(SystemExit):
         null_tables.main(["--repeats", "0"])
 
 
-def test_values_of_null_tables_are_as_alike_as_is_said():
+def test_values_of_null_tables_are_correlated_as_documented():
     values = null_tables.null_values(2000, 2, 0.7, np.random.default_rng(0))
     assert values.shape == (6, 2000, 2) and values.var() == pytest.approx(2, rel=0.05)
     assert np.corrcoef(values[0, :, 0], values[0, :, 1])[0, 1] == pytest.approx(0.7, abs=0.05)
     assert np.corrcoef(values[0, :, 0], values[1, :, 0])[0, 1] == pytest.approx(0.5, abs=0.05)
+
+
+def test_results_of_cells_are_compared_without_the_time_they_took(tmp_path):
+    contents = {"key": "a", "network": "b", "seconds": {"training": 1.5}, "machine": "c", "checksum": "d"}
+    (tmp_path / "cells" / "a").mkdir(parents=True)
+    (tmp_path / "cells" / "a" / "result.json").write_text(json.dumps(contents))
+    assert grid_kill.results(tmp_path) == {"a": {"key": "a", "network": "b"}}
+
+
+CHECKOUT = {
+    "__init__.py": "from kinetic.cli.main import main",
+    "words.py": "def near():\n    from kinetic.cli import main",
+    "nn/__init__.py": "",
+    "nn/graph.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from kinetic.nn.noise import Noise",
+    "nn/noise.py": "from .graph import Graph\nimport kinetic.words",
+    "runs/__init__.py": "",
+    "runs/fit.py": "from kinetic.nn import graph, noise\nimport torch",
+    "cli/__init__.py": "",
+    "cli/main.py": "import kinetic.runs.fit\nfrom kinetic import words",
+}
+
+
+def checkout(folder, **changes):
+    """A small package in which `words` imports `cli`, which needs it."""
+    for name, code in (CHECKOUT | changes).items():
+        path = folder / "kinetic" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(code)
+    return folder
+
+
+def test_rooms_are_counted_and_an_import_that_runs_up_is_too(tmp_path, capsys):
+    assert rooms.measure(checkout(tmp_path)) == {
+        "files": 9,
+        "lines": 12,
+        "modules that lie flat": 1,
+        "rooms": 4,
+        "arrows between modules": 9,
+        "arrows between rooms": 5,
+        "arrows that run up": 1,
+        "longest import, modules": 4,
+        "largest module": "kinetic.nn.graph (3 lines)",
+    }
+    pairs = rooms.arrows(rooms.modules(tmp_path))
+    assert rooms.stack({"words", "nn", "runs", "cli"}, pairs) == (["words", "nn", "runs", "cli"], [("words", "cli")])
+    assert rooms.main([str(tmp_path), "-o", str(tmp_path / "a.png")]) == 0
+    assert "arrows that run up       1\n" in capsys.readouterr().out
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_longest_import_leaves_out_what_runs_later(tmp_path):
+    files = rooms.modules(checkout(tmp_path))
+    loaded = ["kinetic.cli.main", "kinetic.runs.fit", "kinetic.nn.noise", "kinetic.nn.graph"]
+    assert rooms.longest_import(rooms.arrows(files, at_load=True)) == loaded
+
+
+def test_a_circle_of_imports_is_named(tmp_path):
+    circle = {"nn/graph.py": "import kinetic.nn.noise"}
+    longest = rooms.measure(checkout(tmp_path, **circle))["longest import, modules"]
+    assert longest.startswith("endless, in a circle: ") and "kinetic.nn.graph -> kinetic.nn.noise" in longest
+
+
+def test_a_folder_without_the_package_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        rooms.main([str(tmp_path)])
+    assert "expected a checkout" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""The public names, and that asking for the package costs nothing."""
+"""The public names, and the cost of importing the package."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ NAMES = sorted(kinetic.__all__)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_public_name_is_the_thing_of_its_module(name):
+def test_public_name_is_the_object_of_its_module(name):
     assert getattr(kinetic, name) is getattr(import_module(kinetic._HOMES[name]), name)
 
 
-def test_the_promised_names_are_there():
+def test_the_promised_names_exist():
     promised = """Skeleton SkeletonPyramid NTU25 NTU25_2D H36M16 COCO17 MotionSet read_motions write_motions synthesise
         Generator Critic KineticGAN Experiment load_experiment fit load_run sample evaluate animate filmstrip
         load_published_generator load_published_critic save_published_generator save_published_critic
@@ -33,8 +33,8 @@ def test_the_promised_names_are_there():
 def test_type_checkers_see_the_same_names_from_the_same_modules():
     tree = ast.parse(Path(kinetic.__file__).read_text(encoding="utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
-    seen = {entry.asname: line.module for line in block.body for entry in line.names}
-    assert seen == kinetic._HOMES
+    names = {entry.asname: line.module for line in block.body for entry in line.names}
+    assert names == kinetic._HOMES
 
 
 def test_unknown_name_is_an_attribute_error():
@@ -43,20 +43,20 @@ def test_unknown_name_is_an_attribute_error():
 
 
 def fresh(code):
-    """What a new interpreter prints for the code, and the seconds that it took more than doing nothing."""
-    spent = []
+    """The output of a new interpreter for the code, and its seconds beyond those of an empty program."""
+    seconds = []
     for text in ("pass", code):
         start = time.perf_counter()
         done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
-        spent.append(time.perf_counter() - start)
-    return done.stdout, spent[1] - spent[0]
+        seconds.append(time.perf_counter() - start)
+    return done.stdout, seconds[1] - seconds[0]
 
 
 def test_import_is_instant_and_brings_in_nothing_heavy():
     code = "import sys, kinetic; print([m for m in ('torch', 'numpy', 'matplotlib', 'yaml') if m in sys.modules])"
-    found = [fresh(code) for _ in range(3)]
-    assert {printed for printed, _ in found} == {"[]\n"}
-    assert min(seconds for _, seconds in found) < 0.1
+    results = [fresh(code) for _ in range(3)]
+    assert {printed for printed, _ in results} == {"[]\n"}
+    assert min(seconds for _, seconds in results) < 0.1
 
 
 def test_motions_and_skeletons_come_without_torch():

@@ -1,15 +1,16 @@
-"""Imports only go down, Lightning stays out of the networks, and a public name has one home."""
+"""Imports only go down, every module has its room and its test beside it, and a public name has one home."""
 
 from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 import kinetic
+from benchmarks.rooms import imported, modules, room
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
@@ -38,7 +39,7 @@ LAYERS = (
     "__main__",
 )
 """Each may import those above it."""
-LEVEL = {part: level for level, part in enumerate(LAYERS)}
+LEVEL = {name: level for level, name in enumerate(LAYERS)}
 LIGHTNING = {"pytorch_lightning", "lightning", "lightning_fabric", "lightning_utilities"}
 OFF_LIMITS = {
     **dict.fromkeys(("nn", "models", "metrics", "motion", "ntu", "formats", "pictures", "engines"), LIGHTNING),
@@ -48,64 +49,68 @@ OFF_LIMITS = {
     },
     "skeleton": {"torch", "pytorch_lightning", "matplotlib", "yaml"},
 }
-MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for path in sorted((ROOT / "kinetic").rglob("*.py"))
+MODULES = modules(ROOT)
+FLAT = {*LAYERS[: LAYERS.index("settings")], "__main__", "__init__"}
+"""Modules that lie flat in the package; all others lie in a room."""
+TESTS_OF_MORE = {
+    "test_benchmarks.py": "the folder benchmarks",
+    "test_conversion.py": "benchmarks/conversion.py",
+    "test_docs.py": "the folder docs",
+    "test_init.py": "kinetic/__init__.py",
+    "test_layers.py": "all modules",
+    "test_package.py": "the wheel",
 }
+"""Tests that have no module of their name, and what they test."""
 
 
-def imported(tree: ast.AST, module: str, is_package: bool = False) -> Iterator[str]:
-    """Every dotted name that code imports, wherever in it: inside functions and for type checkers too."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (entry.name for entry in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parts = module.split(".")
-            base = parts[: len(parts) - node.level + is_package] if node.level else []
-            home = ".".join([*base, *([node.module] if node.module else [])])
-            yield from (f"{home}.{entry.name}" for entry in node.names)
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
-            "import_module",
-            "__import__",
-        ):
-            yield from (a.value for a in node.args[:1] if isinstance(a, ast.Constant) and isinstance(a.value, str))
-
-
-def part(module: str) -> str:
-    return module.split(".")[1] if "." in module else ""
-
-
-def faults(module: str, names: Iterator[str] | list[str]) -> list[str]:
-    """Imports that go up, sideways, or to a library that has no business there."""
-    mine, found = part(module), []
+def faults(module: str, names: Iterable[str]) -> list[str]:
+    """Imports that go up, or to a library that the room does without."""
+    here, messages = room(module), []
     for name in names:
-        if name.split(".")[0] in OFF_LIMITS.get(mine, ()):
-            found.append(f"{module} imports {name}: {mine} does without it")
-        other = part(name) if name.startswith("kinetic.") else ""
-        if not other or other == mine or other not in LEVEL:
-            continue  # another library, the same package, or a name that kinetic/__init__.py holds
-        if LEVEL[other] >= LEVEL[mine]:
-            found.append(f"{module} imports {name}: {other} is not below {mine}")
-    return found
+        if name.split(".")[0] in OFF_LIMITS.get(here, ()):
+            messages.append(f"{module} imports {name}: {here} does without it")
+        target = room(name) if name.startswith("kinetic.") else ""
+        if not target or target == here or target not in LEVEL:
+            continue  # another library, the same room, or a name that kinetic/__init__.py gathers
+        if LEVEL[target] >= LEVEL[here]:
+            messages.append(f"{module} imports {name}: {target} is not below {here}")
+    return messages
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if part(name)])
+@pytest.mark.parametrize("module", [name for name in MODULES if room(name)])
 def test_imports_only_go_down(module):
     path = MODULES[module]
-    assert part(module) in LEVEL, f"give {module} a layer in tests/test_layers.py"
-    names = list(imported(ast.parse(path.read_text(encoding="utf-8")), module, path.name == "__init__.py"))
+    assert room(module) in LEVEL, f"give {module} a layer in tests/test_layers.py"
+    names = imported(ast.parse(path.read_text(encoding="utf-8")), module, path.name == "__init__.py")
     assert faults(module, names) == []
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if part(name)])
+@pytest.mark.parametrize("module", [name for name in MODULES if room(name)])
 def test_names_come_from_their_modules_and_not_from_the_package(module):
     """`kinetic.Generator` and `from kinetic import Generator` would hide an import that goes up."""
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    taken = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "kinetic"}
+    names = {n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute) and getattr(n.value, "id", "") == "kinetic"}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module == "kinetic":
-            taken |= {entry.name for entry in node.names}
-    assert taken & set(kinetic.__all__) == set()
+            names |= {entry.name for entry in node.names}
+    assert names & set(kinetic.__all__) == set()
+
+
+def test_only_ground_rooms_lie_flat():
+    assert {path.stem for path in (ROOT / "kinetic").glob("*.py")} == FLAT
+
+
+def test_every_package_has_a_sentence_that_says_what_it_holds():
+    for path in (ROOT / "kinetic").glob("*/__init__.py"):
+        (sentence,) = ast.parse(path.read_text(encoding="utf-8")).body
+        assert ast.get_docstring(ast.Module([sentence], [])), path
+
+
+def test_tests_stand_where_their_modules_do():
+    tests = ROOT / "tests"
+    files = [path.relative_to(tests) for path in tests.rglob("test_*.py")]
+    strays = {str(file) for file in files if not (ROOT / "kinetic" / file.with_name(file.name[5:])).exists()}
+    assert strays == set(TESTS_OF_MORE)
 
 
 @pytest.mark.parametrize(
@@ -123,9 +128,9 @@ def test_names_come_from_their_modules_and_not_from_the_package(module):
         ("kinetic.training.wgan", "from kinetic.runs.fit import fit", "runs is not below training"),
     ],
 )
-def test_a_wrong_import_is_found(module, code, fault):
-    (found,) = faults(module, list(imported(ast.parse(code), module)))
-    assert fault in found
+def test_a_wrong_import_is_a_fault(module, code, fault):
+    (message,) = faults(module, imported(ast.parse(code), module))
+    assert fault in message
 
 
 @pytest.mark.parametrize(
@@ -138,8 +143,8 @@ def test_a_wrong_import_is_found(module, code, fault):
         ("kinetic.runs.fit", "from kinetic.settings.reading import load_experiment"),
     ],
 )
-def test_a_right_import_is_left_alone(module, code):
-    assert faults(module, list(imported(ast.parse(code), module))) == []
+def test_a_right_import_is_no_fault(module, code):
+    assert faults(module, imported(ast.parse(code), module)) == []
 
 
 def test_a_public_name_has_one_home():

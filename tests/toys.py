@@ -1,4 +1,4 @@
-"""Sets of motions that are small enough to see through, and what makes two of them the same."""
+"""Small sets of motions, and their comparison."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STICK = Skeleton(joints=("hip", "neck", "head"), bones=((0, 1), (1, 2)), center=
 
 def some_motions(n: int = 12, frames: int = 4, **changes) -> MotionSet:
     rng = np.random.default_rng(0)
-    given = {
+    fields = {
         "motion": rng.normal(size=(n, 3, frames, 3)).astype(np.float32),
         "label": np.arange(n) % 3,
         "class_names": ("walk", "jump-up", "hand waving"),
@@ -31,7 +31,7 @@ def some_motions(n: int = 12, frames: int = 4, **changes) -> MotionSet:
         "notes": {"licence": "none", "list": [1, 2.5, None, True]},
         "columns": {"active": np.arange(n) % 2 == 0, "energy": np.linspace(0, 1, n, dtype=np.float32)},
     }
-    return MotionSet(**{**given, **changes})
+    return MotionSet(**{**fields, **changes})
 
 
 def assert_same_motions(a: MotionSet, b: MotionSet) -> None:
@@ -47,7 +47,7 @@ def assert_same_motions(a: MotionSet, b: MotionSet) -> None:
 
 
 def padded_motions(partner: bool = True) -> MotionSet:
-    """Twelve motions of 3 to 6 frames, padded to 6; every second one has a partner from its second frame on."""
+    """Twelve motions of 3 to 6 frames, padded to 6; every second motion has a partner from its second frame on."""
     motions = some_motions(frames=6, columns={"frames": np.arange(12) % 4 + 3})
     motion = motions.motion.copy()
     beside = motions.motion[::-1].copy()

@@ -1,4 +1,4 @@
-"""Traps: modules in the current folder that leave a mark when something imports them."""
+"""Traps: modules in the current folder that leave a mark when they are imported."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ raise SystemExit("a module of the current folder ran")
 """
 
 
-def set_traps(folder: Path, *more: str) -> Path:
-    """Put a trap of each name into the folder; the folder."""
-    for name in (*NAMES, *more):
+def set_traps(folder: Path, *names: str) -> Path:
+    """Put a trap of each usual name and of these names into a folder, and return the folder."""
+    for name in (*NAMES, *names):
         (folder / f"{name}.py").write_text(TRAP, encoding="utf-8")
     return folder
 
 
 def sprung(folder: Path) -> str:
-    """The names of the traps that something imported, each with a blank after it."""
+    """The names of the traps that were imported, each followed by a blank."""
     mark = folder / "SPRUNG"
     return mark.read_text(encoding="utf-8") if mark.exists() else ""

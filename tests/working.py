@@ -1,4 +1,4 @@
-"""Work for the tests of engines, which runs in other processes."""
+"""Functions that the tests of engines run in other processes."""
 
 import json
 import os
@@ -73,7 +73,7 @@ def sleep_deaf(folder):
 
 
 def sleep_lightly(folder):
-    """Long, unless a signal wakes it."""
+    """Sleep long, unless a signal comes."""
 
     def wake(number, frame):
         note(folder, "woken", signal.Signals(number).name)
@@ -89,7 +89,7 @@ def sleep_long_or_deaf(folder):
 
 
 def behead_once(folder):
-    """The task `bad` kills the server, the first time."""
+    """Kill the server, the first time that the task is `bad`."""
     if Path(folder).name == "bad" and first_time(folder):
         while not (Path(folder).parent / "good" / "pid").exists():
             time.sleep(0.02)
@@ -101,7 +101,7 @@ def behead_once(folder):
 
 
 def orphan(folder):
-    """Leave a process behind, which holds all that it inherited."""
+    """Leave a process behind that holds all inherited files."""
     if (pid := os.fork()) == 0:
         time.sleep(100)
         os._exit(0)

@@ -1,1 +1,1 @@
-"""Where the cells of a grid run: this process, processes of this machine, a Ray cluster, or Slurm."""
+"""Engines that run the cells of a grid: this process, processes of this machine, a Ray cluster, or Slurm."""

@@ -1,1 +1,1 @@
-"""Readers of other people's files of motions."""
+"""Readers of motion files in many formats."""

@@ -1,1 +1,1 @@
-"""Sets of motions, and what is done to them."""
+"""Sets of motions, and the operations on them."""

@@ -1,1 +1,1 @@
-"""Training: losses, the modules that Lightning trains, their checkpoints, and what is watched meanwhile."""
+"""Training: losses, the modules that Lightning trains, their checkpoints, and what a run watches."""
