@@ -20,11 +20,16 @@ def modules(folder: Path) -> dict[str, Path]:
     return {".".join(file.relative_to(folder).with_suffix("").parts).removesuffix(".__init__"): file for file in files}
 
 
-def arrows(known: dict[str, Path]) -> set[tuple[str, str]]:
-    """(who imports, what is imported) between modules, also inside functions and for type checkers alone."""
+def arrows(known: dict[str, Path], *, everywhere: bool = True) -> set[tuple[str, str]]:
+    """(who imports, what is imported) between modules, also inside functions and for type checkers alone.
+
+    Args:
+        everywhere: False = only the imports that run when a module is imported
+    """
     pairs = set()
     for module, file in known.items():
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        tree = ast.parse(file.read_text("utf-8"))
+        for node in ast.walk(tree) if everywhere else tree.body:
             names = [entry.name for entry in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [f"{node.module}.{entry.name}" for entry in node.names]
@@ -98,7 +103,7 @@ def measure(folder: Path) -> dict[str, object]:
             {(room(a), room(b)) for a, b in pairs if room(a) and room(b) and room(a) != room(b)}
         ),
         "arrows that run up": len(up) + len(home),
-        "longest import, modules": len(longest_walk(pairs)),
+        "longest import, modules": len(longest_walk(arrows(known, everywhere=False))),
         "largest module": f"{largest} ({lines[largest]} lines)",
     }
 
