@@ -72,7 +72,7 @@ def test_python_of_a_page_runs_in_order(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scope = {"__name__": "__main__"}
     for line, code in blocks(page.read_text("utf-8"), "python"):
-        exec(compile("\n" * line + code, str(page), "exec"), scope)
+        exec(compile("\n" * line + code, str(page), "exec", dont_inherit=True), scope)  # a reader has no __future__
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

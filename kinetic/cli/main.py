@@ -14,6 +14,7 @@ import traceback
 from argparse import ArgumentParser, HelpFormatter, Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from kinetic.cli.ablate import ABLATE_VERBS
@@ -96,7 +97,7 @@ def parse(arguments: Sequence[str]) -> Namespace:
 
 def _load_code(words: Sequence[str]) -> None:
     """Import the files that `--code` names."""
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
         if word == "--code" or word.startswith("--code="):
             load_code(word.partition("=")[2] or following)
 

@@ -88,7 +88,7 @@ class Layer(NamedTuple):
     """Settings from one place; later layers win over earlier ones.
 
     Args:
-        where: the beginning of an error about it, such as `demo.yaml: `
+        where: the beginning of an error about it, such as "demo.yaml: "
         values: nested plain values
     """
 
