@@ -306,6 +306,8 @@ def _advice(kind: Any, value: Any) -> str:
     names = choice.names if choice is not None else get_args(kind) if get_origin(kind) is Literal else ()
     if isinstance(value, str) and (near := nearest(value, map(str, names))):
         return f"; did you mean {near[0]!r}?"
+    if choice is not None and isinstance(choice.names, dict):  # a table, to which users add
+        return "; import a part of your own first (--code FILE)"
     if kind is int and isinstance(value, float) and value.is_integer():
         return f"; write {value:.0f}"
     return "; put a word in quotes" if kind is str and isinstance(value, Real) and not isinstance(value, bool) else ""
