@@ -7,11 +7,26 @@ from pathlib import Path
 import pytest
 from browsing import CHROMIUM, Browser
 
+import kinetic.nn.pooling  # noqa: F401, fills its table
 from kinetic.families.experiments import load_experiment
 from kinetic.families.motions import Prepared, prepare
+from kinetic.families.table import FAMILIES
 from kinetic.runs.fit import fit
+from kinetic.settings.kinetic_gan import LOSSES, POOLING
+from kinetic.training import losses  # noqa: F401, fills its table
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(autouse=True)
+def own_parts_go() -> Iterator[None]:
+    """Families, poolings and losses that a test adds are gone after it."""
+    tables: list[dict] = [FAMILIES, POOLING, LOSSES]
+    before = [dict(table) for table in tables]
+    yield
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)
 
 
 @pytest.fixture(scope="session")

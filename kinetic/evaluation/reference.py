@@ -119,16 +119,16 @@ def reference_settings(
     if motions is not None:
         centering = motions.notes.get("centering")
         if run is None:
-            frames = motions.shape[2] if _possible_frames(motions.shape[2]) else data.frames
+            frames = motions.shape[2] if _usual_frames(motions.shape[2]) else data.frames
             data = replace(data, frames=frames, centering=centering or data.centering)
         elif centering == "frame":  # the path through the room is lost: real motions must lose it too
             data = replace(data, centering="frame")
     return replace(experiment, data=data)
 
 
-def _possible_frames(frames: int) -> bool:
-    """Whether an experiment may have motions of so many frames."""
-    return 2 <= frames <= 1024
+def _usual_frames(frames: int) -> bool:
+    """Whether motions of so many frames are compared as they are; others are resampled to the default."""
+    return frames % 16 == 0 and 16 <= frames <= 1024
 
 
 def open_reference(experiment: Experiment, skeleton: Skeleton | None) -> Reference:

@@ -50,7 +50,9 @@ def test_no_seeds_and_other_classes_are_refused(recogniser):
     comparison = open_comparison(prepare(recogniser.experiment).train, encoder=recogniser)
     with pytest.raises(ValueError, match="seeds"):
         train_on_generated(comparison, recogniser, seeds=0)
-    other = dataclasses.replace(recogniser, class_names=("walk", "wave", "sit down"))
+    other = dataclasses.replace(
+        recogniser, about=dataclasses.replace(recogniser.about, class_names=("walk", "wave", "sit down"))
+    )
     with pytest.raises(ValueError, match="other classes"):
         train_on_generated(comparison, other)
 

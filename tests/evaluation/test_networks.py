@@ -63,9 +63,9 @@ def test_one_encoder_or_several_are_opened(encoder):
 
 
 def test_the_run_of_a_generator_is_no_encoder(gan, encoder):
-    with pytest.raises(ValueError, match="expected the run of a recognition network, found a generator"):
+    with pytest.raises(ValueError, match="model gan recognises nothing; expected a recognition network"):
         open_encoders(gan)
-    with pytest.raises(ValueError, match="found a generator"):
+    with pytest.raises(ValueError, match="recognises nothing"):
         open_encoders([encoder, gan])
 
 

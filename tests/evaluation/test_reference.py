@@ -77,7 +77,7 @@ def test_a_reference_is_centred_as_the_subject_was_and_reduced_to_its_classes(ga
     [({"empty": 3}, "synthetic: 3 motions hold zeros only"), ({"padded": 2}, "synthetic: 2 motions end in frames of")],
 )
 def test_real_motions_of_zeros_are_refused(reference, monkeypatch, notes, message):
-    real = Prepared(reference.train, dataclasses.replace(reference.test, notes=notes), None)
+    real = Prepared(reference.train, dataclasses.replace(reference.test, notes=notes))
     monkeypatch.setattr("kinetic.evaluation.reference.prepare", lambda *_, **__: real)
     with pytest.raises(ValueError, match=message):
         open_reference(reference.experiment, None)

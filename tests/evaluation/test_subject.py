@@ -31,7 +31,7 @@ def test_a_subject_is_a_run_or_motions(gan, prepared, tmp_path):
 
 
 def test_other_things_are_no_subjects(encoder, tmp_path):
-    with pytest.raises(ValueError, match="expected the run of a generator, or motions, found a recognition network"):
+    with pytest.raises(ValueError, match="model encoder makes no motions; expected a generator"):
         open_subject(encoder)
     with pytest.raises(TypeError, match="ndarray"):
         open_subject(np.zeros(3))

@@ -65,7 +65,7 @@ def test_the_published_figure_has_every_joint():
 
 def test_joints_vary_with_the_noise_and_not_without(run, train, tmp_path):
     with torch.no_grad():
-        weights = [weight for name, weight in run.generator.named_parameters() if "noise" in name]
+        weights = [weight for name, weight in run.sampler.named_parameters() if "noise" in name]
         assert len(weights) == 7
         for weight in weights:
             weight.zero_()
@@ -80,7 +80,7 @@ def test_joints_vary_with_the_noise_and_not_without(run, train, tmp_path):
         != joint_variation(run, train, latents=14, draws=3, seed=1)
     )
     ratio = np.array(variation.metres) / np.array(variation.scaled)
-    assert ratio == pytest.approx(float(run.generator.scaler.scale.max()))  # this run learned in [-1, 1]
+    assert ratio == pytest.approx(float(run.sampler.scaler.scale.max()))  # this run learned in [-1, 1]
     with Image.open(draw_joint_variation(variation, tmp_path / "joints.png")) as image:
         assert np.asarray(image.convert("L")).std() > 5
 
