@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import kinetic
-from benchmarks.rooms import imported, modules, room
+from benchmarks.rooms import arrows, imported, modules, room
 
 ROOT = Path(__file__).resolve().parents[1]
 LAYERS = (
@@ -94,6 +95,15 @@ def test_names_come_from_their_modules_and_not_from_the_package(module):
         if isinstance(node, ast.ImportFrom) and node.module == "kinetic":
             names |= {entry.name for entry in node.names}
     assert names & set(kinetic.__all__) == set()
+
+
+def test_modules_do_not_import_in_circles():
+    """Not inside functions either, nor for type checkers alone; `kinetic` itself only gathers names."""
+    sorter: TopologicalSorter[str] = TopologicalSorter()
+    for importer, imported_module in arrows(MODULES):
+        if "kinetic" not in (importer, imported_module):
+            sorter.add(importer, imported_module)
+    sorter.prepare()  # raises CycleError
 
 
 def test_only_ground_rooms_lie_flat():

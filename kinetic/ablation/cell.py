@@ -184,12 +184,12 @@ def _recogniser(home: Path) -> dict[str, Any]:
     return {"network": network_hash(home / "run")}
 
 
-def _generator(home: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _generator(home: Path, task: Mapping[str, Any]) -> dict[str, Any]:
     """The scores of the trained generator and of its kept checkpoints; it also writes motions to look at."""
-    plain = dict(asked["scores"])
+    plain = dict(task["scores"])
     scores = ScoresConfig(**plain | {"only": tuple(plain["only"])})
     run = load_run(home / "run")
-    comparison = open_comparison(run, encoder=asked["encoder"])
+    comparison = open_comparison(run, encoder=task["encoder"])
     if comparison.network is None:
         raise ValueError(f"{home}: no recognition network is named")
     report = evaluate(
@@ -201,9 +201,9 @@ def _generator(home: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     sample(run, count=scores.shown, seed=0, truncation=scores.truncation, out=home / "samples.npz")
     return {
         "network": comparison.network.hash,
-        "report": replace(report, subject=asked["title"]).to_dict(),
-        "published": None if published is None else replace(published, subject=asked["title"]).to_dict(),
-        "curve": _curve(home, comparison, scores, int(asked["per_epoch"])),
+        "report": replace(report, subject=task["title"]).to_dict(),
+        "published": None if published is None else replace(published, subject=task["title"]).to_dict(),
+        "curve": _curve(home, comparison, scores, int(task["per_epoch"])),
     }
 
 
@@ -214,10 +214,10 @@ def _curve(
     test, train = comparison.sides
     measures, curve = choose(scores.only), []
     for file in (home / "run" / "checkpoints").glob("step-*.ckpt"):
-        then = replace(comparison, subject=open_subject(file))
-        (fake,) = then.fakes(count=scores.count, seeds=1, truncation=scores.truncation)
-        found = measure(Case(comparison.sample(fake), test, train, comparison.reference.test.skeleton), measures)
-        values = {name: plain_value(value) for name, value in found.items() if name in scores.only}
+        earlier = replace(comparison, subject=open_subject(file))
+        (fake,) = earlier.fakes(count=scores.count, seeds=1, truncation=scores.truncation)
+        case = Case(comparison.sample(fake), test, train, comparison.reference.test.skeleton)
+        values = {name: plain_value(value) for name, value in measure(case, measures).items() if name in scores.only}
         finite = {name: value for name, value in values.items() if math.isfinite(value)}
         curve.append((int(file.stem.removeprefix("step-")) / per_epoch, finite))
     return sorted(curve, key=lambda point: point[0])

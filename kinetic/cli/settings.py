@@ -41,8 +41,17 @@ def declare_settings(
     for key, setting in settings.items():
         if key not in without:
             default = "null" if setting.default is None else _shown(setting.default)
-            meaning = f"{setting.meaning} ({setting.possible}; {default})".replace("%", "%%")
+            meaning = f"{setting.meaning} ({setting.possible}; {default}{_models(key)})".replace("%", "%%")
             group.add_argument(f"--{key}", default=SUPPRESS, metavar="X", help=meaning)
+
+
+def _models(key: str) -> str:
+    """The models that read a setting, where others do not."""
+    from kinetic.families.experiments import read_by
+    from kinetic.families.table import FAMILIES
+
+    models = [family.name for family in read_by(key)]
+    return f"; model {' or '.join(models)}" if 0 < len(models) < len(FAMILIES) else ""
 
 
 def _shown(value: object) -> str:

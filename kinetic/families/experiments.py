@@ -84,7 +84,8 @@ def experiment_settings() -> Mapping[str, Setting]:
     """Every key that a file or the command line may set, of any family, by its dotted name."""
     settings: dict[str, Setting] = {}
     for family in FAMILIES.values():
-        settings = {**_settings(family), **settings}
+        for key, setting in _settings(family).items():
+            settings.setdefault(key, setting)
     return settings
 
 
