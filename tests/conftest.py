@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browsing import CHROMIUM, Browser
 
@@ -11,6 +13,8 @@ import kinetic.nn.pooling  # noqa: F401, fills its table
 from kinetic.families.experiments import load_experiment
 from kinetic.families.motions import Prepared, prepare
 from kinetic.families.table import FAMILIES
+from kinetic.motion.storage import write_motions
+from kinetic.motion.synthetic import synthesise
 from kinetic.runs.fit import fit
 from kinetic.settings.kinetic_gan import LOSSES, POOLING
 from kinetic.training import losses  # noqa: F401, fills its table
@@ -70,6 +74,16 @@ def gan(tmp_path_factory) -> Path:
 def prepared() -> Prepared:
     """The motions that both were trained on."""
     return prepare(load_experiment(**ENCODER))
+
+
+@pytest.fixture
+def padded_set(tmp_path: Path) -> Path:
+    """Synthetic motions on the disk, whose first half is padded from frame 10 of 16 on."""
+    motions = synthesise(["walk", "wave"], subjects=4, repeats=1, frames=16)
+    frames = np.where(np.arange(len(motions)) < len(motions) // 2, 10, 16)
+    motion = motions.motion * (np.arange(16) < frames[:, None])[:, None, :, None]
+    write_motions(replace(motions, motion=motion, columns={"frames": frames}), tmp_path / "set")
+    return tmp_path / "set"
 
 
 @pytest.fixture(scope="session")

@@ -109,6 +109,19 @@ def test_it_takes_part_in_an_ablation(code, tmp_path, encoder):
     assert len(table.missing) == 0 and narrow < wide
 
 
+def test_recipes_of_several_families_are_cells_of_one_ablation():
+    ablation = Ablation(
+        [Recipe("gan"), Recipe("gaussian", {"model": "gaussian", "gaussian.spread": 0.5}, after="gan")],
+        [Benchmark("synthetic", {"data": DATA}, {"training": {"steps": 2}})],
+        base={"training": {"steps": 2, "penalty": 1.0}, "generator": {"latent": 8}, "data.scaling": "minmax"},
+        seeds=1,
+    )
+    networks, cells = ablation.cells()
+    assert [cell.experiment.model for cell in (*networks, *cells)] == ["encoder", "gan", "gaussian"]
+    assert (cells[0].experiment.training.penalty, cells[1].experiment.gaussian.spread) == (1.0, 0.5)
+    assert len({cell.key for cell in cells}) == 2
+
+
 def test_a_family_that_makes_no_motions_trains_and_says_so_when_it_is_sampled(tmp_path, monkeypatch):
     """A model of pictures, for example: it follows the first protocol and not the second."""
     blind = Watch(lambda module, done: None, "nothing", selects=False)

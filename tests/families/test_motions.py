@@ -22,20 +22,10 @@ from kinetic.skeleton import COCO17, NTU25, save_skeleton
 from kinetic.training.watch import read_metrics
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Synthetic motions on the disk, whose first half is padded from frame 10 of 16 on."""
-    motions = synthesise(["walk", "wave"], subjects=4, repeats=1, frames=16)
-    frames = np.where(np.arange(len(motions)) < len(motions) // 2, 10, 16)
-    motion = motions.motion * (np.arange(16) < frames[:, None])[:, None, :, None]
-    write_motions(replace(motions, motion=motion, columns={"frames": frames}), tmp_path / "set")
-    return tmp_path / "set"
-
-
 @pytest.mark.parametrize("fitting", ["stretch", "first", "pad"])
-def test_clips_come_to_their_frames_as_asked(folder, fitting):
-    motions = read_motions(folder)
-    train = prepare(tiny(data={"source": str(folder), "frames": 16, "split": "none", "fitting": fitting})).train
+def test_clips_come_to_their_frames_as_asked(padded_set, fitting):
+    motions = read_motions(padded_set)
+    train = prepare(tiny(data={"source": str(padded_set), "frames": 16, "split": "none", "fitting": fitting})).train
     long, short = np.asarray(motions.motion[-1]), np.asarray(motions.motion[0])
     np.testing.assert_array_equal(train.motion[-1], long)
     last = {"stretch": short[:, 9], "first": short[:, 9], "pad": 0 * short[:, 9]}[fitting]
@@ -45,17 +35,17 @@ def test_clips_come_to_their_frames_as_asked(folder, fitting):
     assert train.notes.get("padded", 0) == (len(train) // 2 if fitting == "pad" else 0)
 
 
-def test_padding_stays_zeros_where_motions_are_centred(folder):
-    data = {"source": str(folder), "frames": 16, "split": "none", "fitting": "pad", "centering": "first"}
+def test_padding_stays_zeros_where_motions_are_centred(padded_set):
+    data = {"source": str(padded_set), "frames": 16, "split": "none", "fitting": "pad", "centering": "first"}
     train = prepare(tiny(data=data)).train
     assert (train.motion[0][:, 10:] == 0).all() and (train.motion[0][:, 9] != 0).any()
     assert (train.motion[0][:, 0, NTU25.center] == 0).all()
 
 
-def test_people_and_cameras_are_chosen(folder):
-    motions = read_motions(folder)
+def test_people_and_cameras_are_chosen(padded_set):
+    motions = read_motions(padded_set)
     chosen = {
-        "source": str(folder),
+        "source": str(padded_set),
         "frames": 16,
         "split": "none",
         "subjects": [motions.subject_names[1]],

@@ -29,16 +29,6 @@ from kinetic.training.checkpoint import read_checkpoint
 from kinetic.training.watch import read_metrics
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Synthetic motions on the disk, whose first half is padded from frame 10 of 16 on."""
-    motions = synthesise(["walk", "wave"], subjects=4, repeats=1, frames=16)
-    frames = np.where(np.arange(len(motions)) < len(motions) // 2, 10, 16)
-    motion = motions.motion * (np.arange(16) < frames[:, None])[:, None, :, None]
-    write_motions(replace(motions, motion=motion, columns={"frames": frames}), tmp_path / "set")
-    return tmp_path / "set"
-
-
 def a_nan(content):
     content["state_dict"]["generator.embedding.weight"][0, 0] = float("nan")
 
@@ -68,8 +58,8 @@ def test_a_run_folder_explains_itself(run):
     assert metrics["loss/critic"][0] == [1, 2, 3, 4] and metrics["mmd/train"][0] == [4]
 
 
-def test_a_split_of_the_set_itself_is_trained_on(folder, tmp_path):
-    motions = read_motions(folder)
+def test_a_split_of_the_set_itself_is_trained_on(padded_set, tmp_path):
+    motions = read_motions(padded_set)
     splits = {"published": {"by": "view", "train": [1, 2], "test": [3]}}
     write_motions(replace(motions, splits=splits), tmp_path / "own")
     data = {"source": str(tmp_path / "own"), "frames": 16, "split": "published"}
@@ -78,10 +68,10 @@ def test_a_split_of_the_set_itself_is_trained_on(folder, tmp_path):
         prepare(tiny(data={**data, "split": "other"}))
 
 
-def test_training_from_the_disk_gives_the_weights_of_training_from_memory(folder, tmp_path):
-    write_motions(read_motions(folder), tmp_path / "set.npz")
+def test_training_from_the_disk_gives_the_weights_of_training_from_memory(padded_set, tmp_path):
+    write_motions(read_motions(padded_set), tmp_path / "set.npz")
     weights = []
-    for source in (folder, tmp_path / "set.npz"):
+    for source in (padded_set, tmp_path / "set.npz"):
         data = {**GAN["data"], "source": str(source)}
         run = fit(tiny(data=data), tmp_path / f"run{len(weights)}", progress=False)
         weights.append(read_checkpoint(run / "checkpoints" / "last.ckpt")["state_dict"])

@@ -5,35 +5,16 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from tiny import GAN, tiny
 
 from kinetic.families.experiments import load_experiment
-from kinetic.motion.storage import write_motions
-from kinetic.motion.synthetic import synthesise
 from kinetic.runs import fit as fitting
 from kinetic.runs import folder as run_folder
 from kinetic.runs.fit import fit
 from kinetic.training.checkpoint import read_checkpoint
-
-
-@pytest.fixture
-def folder(tmp_path):
-    """Synthetic motions on the disk, whose first half is padded from frame 10 of 16 on."""
-    motions = synthesise(["walk", "wave"], subjects=4, repeats=1, frames=16)
-    frames = np.where(np.arange(len(motions)) < len(motions) // 2, 10, 16)
-    motion = motions.motion * (np.arange(16) < frames[:, None])[:, None, :, None]
-    write_motions(replace(motions, motion=motion, columns={"frames": frames}), tmp_path / "set")
-    return tmp_path / "set"
-
-
-def of(prepared):
-    train = prepared.train
-    return {"skeleton": train.skeleton, "classes": len(train.class_names), "scaler": prepared.scaler}
 
 
 def git(folder, *words):
